@@ -1,0 +1,1 @@
+"""boxgrad: deep learning that you can see through."""

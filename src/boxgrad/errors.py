@@ -1,0 +1,123 @@
+"""Error classes, and the one place where a message is put together.
+
+Every message says *what* happened, *where* (the user's line), *why*, and what to write *instead*.
+Knows Python frames; knows nothing of graphs.
+"""
+
+from __future__ import annotations
+
+import linecache
+import sys
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import NamedTuple
+
+import numpy as np
+
+_PACKAGE = str(Path(__file__).parent) + "/"
+_NUMPY = str(Path(np.__file__).parent) + "/"
+# Layers and optimisers are plain NumPy over parameters: their lines explain a value as a user's do.
+_ASIDE = (_PACKAGE + "nn/", _PACKAGE + "optim/")
+_verdicts: dict[CodeType, bool] = {}
+
+
+class BoxgradError(Exception):
+    """Base class of all errors that boxgrad raises on purpose."""
+
+
+class TraceError(BoxgradError, TypeError):
+    """A call that cannot become part of a graph."""
+
+
+class BranchError(TraceError):
+    """Python control flow asked for a value where only types are known."""
+
+
+class ShapeError(BoxgradError, ValueError):
+    """Shapes or dtypes that do not fit together."""
+
+
+class DerivativeError(BoxgradError, TypeError):
+    """A derivative that does not exist or was asked of the wrong thing."""
+
+
+class GraphError(BoxgradError, ValueError):
+    """A graph that is not well formed."""
+
+
+class Place(NamedTuple):
+    """A position in a source file: what a message quotes and what a value's name is read from."""
+
+    code: CodeType
+    instruction: int
+
+    @property
+    def filename(self) -> str:
+        return self.code.co_filename
+
+    @property
+    def span(self) -> tuple[int, int, int, int]:
+        """First line, last line, first column, last column (columns -1 where unknown)."""
+        for index, found in enumerate(self.code.co_positions()):
+            if index == self.instruction // 2:
+                line, end_line, column, end_column = found
+                line = self.code.co_firstlineno if line is None else line
+                return (
+                    line,
+                    line if end_line is None else end_line,
+                    -1 if column is None else column,
+                    -1 if end_column is None else end_column,
+                )
+        return (self.code.co_firstlineno, self.code.co_firstlineno, -1, -1)
+
+    @property
+    def line(self) -> int:
+        return self.span[0]
+
+    @property
+    def text(self) -> str:
+        return linecache.getline(self.filename, self.line).strip()
+
+    def __str__(self) -> str:
+        quoted = f": {self.text}" if self.text else ""
+        return f"{Path(self.filename).name}:{self.line}, in {self.code.co_name}{quoted}"
+
+
+def is_internal(code: CodeType) -> bool:
+    """Whether a code object belongs to boxgrad's core or to NumPy rather than to the user."""
+    verdict = _verdicts.get(code)
+    if verdict is None:
+        name = code.co_filename
+        verdict = name.startswith((_PACKAGE, _NUMPY)) and not name.startswith(_ASIDE)
+        _verdicts[code] = verdict
+    return verdict
+
+
+def caller(depth: int = 1) -> Place | None:
+    """The innermost place outside boxgrad's core: the line that asked for the present operation."""
+    frame: FrameType | None = sys._getframe(depth)
+    while frame is not None and is_internal(frame.f_code):
+        frame = frame.f_back
+    return None if frame is None else Place(frame.f_code, frame.f_lasti)
+
+
+def user_place(depth: int = 1) -> Place | None:
+    """The innermost place outside boxgrad altogether, layers and optimisers included."""
+    frame: FrameType | None = sys._getframe(depth)
+    while frame is not None and frame.f_code.co_filename.startswith((_PACKAGE, _NUMPY)):
+        frame = frame.f_back
+    return None if frame is None else Place(frame.f_code, frame.f_lasti)
+
+
+def message(what: str, why: str, repair: str, where: Place | None = None) -> str:
+    """Put a message together; without ``where`` the user's present line is quoted."""
+    place = where or user_place(2)
+    inner = caller(2) if where is None else None
+    lines = [what]
+    if place is not None:
+        lines.append(f"  where:   {place}")
+    if inner is not None and place is not None and inner.code is not place.code:
+        lines.append(f"  inside:  {inner}")
+    lines.append(f"  why:     {why}")
+    lines.append(f"  instead: {repair}")
+    return "\n".join(lines)

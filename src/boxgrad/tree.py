@@ -1,0 +1,130 @@
+"""Nested containers, modules and dataclasses of arrays, over optree.
+
+A *tree* is what a function takes or returns: arrays and numbers inside tuples, lists, dicts,
+dataclasses and modules. Knows Python objects; knows nothing of graphs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import optree
+
+_NAMESPACE = "boxgrad"
+_registered: set[type] = set()
+Structure = optree.PyTreeSpec
+
+
+def is_array(value: Any) -> bool:
+    """Whether a value takes part in NumPy's protocols: an ndarray, a NumPy scalar or a traced box."""
+    return hasattr(type(value), "__array_ufunc__")
+
+
+class _Static(dict[str, Any]):
+    """The attributes of an object that hold no arrays; equal where Python says so."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(tuple(self))
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, _Static)
+            and self.keys() == other.keys()
+            and all(value is other[name] or bool(value == other[name]) for name, value in self.items())
+        )
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+
+def _attributes(instance: Any) -> dict[str, Any]:
+    if hasattr(instance, "__dict__"):
+        return vars(instance)
+    return {field.name: getattr(instance, field.name) for field in dataclasses.fields(instance)}
+
+
+def _flatten_object(instance: Any) -> tuple[tuple[Any, ...], Any, tuple[str, ...]]:
+    moving: dict[str, Any] = {}
+    static = _Static()
+    for name, value in _attributes(instance).items():
+        holds = is_array(value) or type(value) in _registered or any(map(is_array, leaves(value)))
+        (moving if holds else static)[name] = value
+    names = tuple(moving)
+    return tuple(moving.values()), (names, static), names
+
+
+def register(cls: type) -> type:
+    """Make instances of a class trees: attributes that hold arrays are children, the others static.
+
+    Rebuilding an instance does not call ``__init__``. Returns the class, so it can decorate.
+    """
+    if cls in _registered:
+        return cls
+
+    def rebuild(metadata: Any, children: Iterable[Any]) -> Any:
+        names, static = metadata
+        instance = object.__new__(cls)
+        for name, value in (*static.items(), *zip(names, children, strict=True)):
+            object.__setattr__(instance, name, value)
+        return instance
+
+    optree.register_pytree_node(cls, _flatten_object, rebuild, namespace=_NAMESPACE)  # type: ignore[arg-type]
+    _registered.add(cls)
+    return cls
+
+
+def _register_dataclasses(values: Iterable[Any]) -> bool:
+    """Register the classes of dataclass instances among the leaves; whether there were any."""
+    found = {
+        type(value)
+        for value in values
+        if dataclasses.is_dataclass(value) and not isinstance(value, type) and not is_array(value)
+    }
+    for cls in found:
+        register(cls)
+    return bool(found)
+
+
+def flatten(tree: Any) -> tuple[list[Any], Structure]:
+    """The leaves of a tree in a fixed order, and the structure that :func:`unflatten` needs.
+
+    >>> leaves, structure = flatten({"b": 1.0, "a": (2.0, [3.0])})
+    >>> leaves
+    [2.0, 3.0, 1.0]
+    >>> unflatten(structure, leaves)
+    {'b': 1.0, 'a': (2.0, [3.0])}
+    """
+    found, structure = optree.tree_flatten(tree, namespace=_NAMESPACE)
+    if _register_dataclasses(found):
+        return flatten(tree)
+    return found, structure
+
+
+def leaves(tree: Any) -> list[Any]:
+    """The leaves alone."""
+    return flatten(tree)[0]
+
+
+def unflatten(structure: Structure, values: Iterable[Any]) -> Any:
+    """Put leaves back into a structure."""
+    return optree.tree_unflatten(structure, values)
+
+
+def map(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
+    """Apply a function to each leaf (and to the leaves of other trees of the same structure)."""
+    values, structure = flatten(tree)
+    rest = [structure.flatten_up_to(other) for other in others]
+    return unflatten(structure, [function(*group) for group in zip(values, *rest, strict=True)])
+
+
+def named_leaves(tree: Any) -> list[tuple[str, Any]]:
+    """Each leaf with its path, written as one would name it: ``layers.0.weight``.
+
+    >>> named_leaves({"cell": [1.0, 2.0]})
+    [('cell.0', 1.0), ('cell.1', 2.0)]
+    """
+    flatten(tree)  # registers dataclasses
+    paths, values, _ = optree.tree_flatten_with_path(tree, namespace=_NAMESPACE)
+    return [(".".join(str(part) for part in path), leaf) for path, leaf in zip(paths, values, strict=True)]
