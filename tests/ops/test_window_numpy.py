@@ -26,7 +26,7 @@ from boxgrad.ops.window_numpy_pool import (
     max_pool_select,
 )
 
-quick = settings(max_examples=60, deadline=None, derandomize=True)
+quick = settings(max_examples=200, deadline=None, derandomize=True)
 
 
 # The definitions --------------------------------------------------------------------------------
