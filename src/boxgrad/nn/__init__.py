@@ -30,6 +30,8 @@ from boxgrad.nn.activations import (
     tanh,
 )
 from boxgrad.nn.containers import ModuleList, Sequential
+from boxgrad.nn.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose2d
+from boxgrad.nn.embedding import Embedding
 from boxgrad.nn.linear import Linear
 from boxgrad.nn.losses import (
     binary_cross_entropy,
@@ -42,13 +44,39 @@ from boxgrad.nn.losses import (
     nll,
 )
 from boxgrad.nn.module import Module
+from boxgrad.nn.normalisation import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
+from boxgrad.nn.pooling import (
+    AdaptiveAvgPool2d,
+    AvgPool1d,
+    AvgPool2d,
+    Flatten,
+    MaxPool1d,
+    MaxPool2d,
+)
+from boxgrad.nn.regularisation import Dropout
 
 __all__ = [
     "ELU",
     "GELU",
+    "AdaptiveAvgPool2d",
+    "AvgPool1d",
+    "AvgPool2d",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "Conv1d",
+    "Conv2d",
+    "Conv3d",
+    "ConvTranspose2d",
+    "Dropout",
+    "Embedding",
+    "Flatten",
+    "GroupNorm",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
+    "MaxPool1d",
+    "MaxPool2d",
     "Module",
     "ModuleList",
     "ReLU",
