@@ -186,8 +186,8 @@ class Freeze:
             and a module's name for all that is in it.
         epochs: thaw after so many epochs; None means never.
 
-    >>> Freeze("0.*").matches("0.weight"), Freeze("0").matches("0.bias"), Freeze("0").matches("1.bias")
-    (True, True, False)
+    >>> [Freeze("0").matches(name) for name in ("0.weight", "0.norm.bias", "1.bias")]
+    [True, True, False]
     """
 
     names: str | Sequence[str]

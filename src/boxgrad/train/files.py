@@ -22,7 +22,7 @@ class RunError(BoxgradError, ValueError):
 
 
 def write_atomically(path: Path, content: bytes | Callable[[Path], Any]) -> None:
-    """Write a file whole; ``content`` is its bytes, or a function that fills the path it is given."""
+    """Write a file whole; ``content`` is its bytes, or a function that fills a given path."""
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
         if callable(content):

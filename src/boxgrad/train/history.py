@@ -85,6 +85,11 @@ class History:
         rows = [dict(row) for row in self.rows]
         return [*rows, dict(self.test)] if self.test else rows
 
+    @property
+    def row(self) -> Row:
+        """The last epoch's row."""
+        return self.rows[-1] if self.rows else {}
+
     def best(self, column: str = "val_loss") -> Row:
         """The row where a column is best: greatest for accuracies, least otherwise."""
         rows = [row for row in self.rows if row.get(column) is not None]

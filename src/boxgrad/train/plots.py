@@ -12,9 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from boxgrad.train.files import write_atomically
 from boxgrad.train.history import Row, percent, show
@@ -22,13 +19,13 @@ from boxgrad.train.history import Row, percent, show
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#5A5A5A"
 
 
-def _figure(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height), dpi=130, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
+def _figure(width: float, height: float) -> Any:
+    from matplotlib.figure import Figure  # noqa: PLC0415 - slow to load, and seldom needed
+
+    return Figure(figsize=(width, height), dpi=130, layout="constrained")
 
 
-def _save(figure: Figure, path: Path) -> None:
+def _save(figure: Any, path: Path) -> None:
     write_atomically(path, lambda temporary: figure.savefig(temporary, format="png"))
 
 
@@ -50,10 +47,11 @@ def curves(rows: Sequence[Row], path: Path, title: str = "") -> None:
         ):
             _curve(axes, rows, prefix + quantity, label, colour, marker)
         axes.set_xlabel("epoch")
-        axes.set_ylabel("loss (mean over examples)" if quantity == "loss" else quantity.replace("_", " "))
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        words = "loss (mean over examples)" if quantity == "loss" else quantity.replace("_", " ")
+        axes.set_ylabel(words)
+        axes.xaxis.get_major_locator().set_params(integer=True)
         if percent(quantity):
-            axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+            axes.yaxis.set_major_formatter(lambda value, _position: f"{100 * value:.4g} %")
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False)
@@ -79,21 +77,20 @@ def _curve(axes: Any, rows: Sequence[Row], name: str, label: str, colour: str, m
 def confusion(true: Any, predicted: Any, classes: Sequence[str], path: Path) -> None:
     """Draw how often each class was taken for each; errors are coloured, hits are not.
 
-    The diagonal would drown the errors in colour, so it is grey and the scale is that of the errors.
+    The diagonal would drown the errors in colour, so it is grey and the scale is the errors'.
     """
     size = len(classes)
     counts = np.zeros((size, size), np.int64)
     np.add.at(counts, (np.asarray(true, np.int64), np.asarray(predicted, np.int64)), 1)
-    errors = np.where(np.eye(size, dtype=bool), 0, counts)
     side = max(4.2, 0.52 * size + 2.2)
     figure = _figure(side, side)
     axes = figure.add_subplot()
+    axes.set_facecolor("#EDEDED")
+    errors = np.ma.masked_where(np.eye(size, dtype=bool), counts)
     axes.imshow(errors, cmap="Oranges", vmin=0, vmax=max(2 * errors.max(), 1))
     for row, column in np.ndindex(size, size):
         if counts[row, column]:
             same = row == column
-            if same:
-                axes.add_patch(_cell(row))
             axes.text(
                 column,
                 row,
@@ -107,18 +104,13 @@ def confusion(true: Any, predicted: Any, classes: Sequence[str], path: Path) -> 
     hits = int(np.trace(counts))
     axes.set_title(f"{hits} of {counts.sum()} right ({100 * hits / max(counts.sum(), 1):.2f} %)")
     long = max(map(len, classes)) > 3
-    axes.set_xticks(range(size), classes, rotation=45 if long else 0, ha="right" if long else "center")
+    slant = {"rotation": 45, "ha": "right"} if long else {}
+    axes.set_xticks(range(size), classes, **slant)
     axes.set_yticks(range(size), classes)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
     axes.tick_params(length=0)
     _save(figure, path)
-
-
-def _cell(index: int) -> Any:
-    from matplotlib.patches import Rectangle
-
-    return Rectangle((index - 0.5, index - 0.5), 1, 1, facecolor="#EDEDED", edgecolor="none")
 
 
 def misclassified(

@@ -122,18 +122,16 @@ class Bar(Progress):
     """Draws a live bar with rate, time left, running loss and metrics; a line stays per epoch."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
-        from rich.progress import Progress as RichProgress
+        from rich import console, progress  # noqa: PLC0415 - only a terminal needs it
 
-        self._console = Console(file=stream, highlight=False)
-        self._rich = RichProgress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TextColumn("[cyan]{task.fields[left]}"),
-            TextColumn("{task.fields[means]}"),
+        self._console = console.Console(file=stream, highlight=False)
+        self._rich = progress.Progress(
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(bar_width=24),
+            progress.MofNCompleteColumn(),
+            progress.TextColumn("{task.fields[rate]}"),
+            progress.TextColumn("[cyan]{task.fields[left]}"),
+            progress.TextColumn("{task.fields[means]}"),
             console=self._console,
             auto_refresh=False,  # a drawing thread would take time from the computation
             transient=True,

@@ -3,7 +3,7 @@
 Knows modules, optimisers, schedules and callbacks of boxgrad as *data*: a class by its public
 name, and its attributes. Building looks the name up in a fixed list of public names and sets the
 attributes; no constructor is called, nothing is imported, nothing is unpickled. Objects of other
-classes cannot be written down, which :class:`Unknown` says.
+classes cannot be written down, which :class:`UnknownError` says.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ _PLACES: dict[str, Any] = {
 _LARGEST = 2**33  # elements in all arrays of a description that is believed
 
 
-class Unknown(TypeError):
-    """An object that cannot be written down as JSON: of a class or function that is not boxgrad's."""
+class UnknownError(TypeError):
+    """An object that cannot be written down: its class or function is not boxgrad's."""
 
 
 def _public_name(value: Any) -> str:
@@ -43,7 +43,9 @@ def _public_name(value: Any) -> str:
     for place, module in _PLACES.items():
         if not name.startswith("_") and getattr(module, name, None) is value:
             return f"{place}.{name}"
-    raise Unknown(f"{getattr(value, '__module__', '?')}.{getattr(value, '__qualname__', name)}")
+    raise UnknownError(
+        f"{getattr(value, '__module__', '?')}.{getattr(value, '__qualname__', name)}"
+    )
 
 
 def _look_up(name: Any, kind: type) -> Any:
@@ -65,7 +67,7 @@ def describe(value: Any) -> Any:
     """Write an object down as JSON; arrays by their shape and dtype.
 
     Raises:
-        Unknown: for objects of classes, and for functions, that are not boxgrad's.
+        UnknownError: for objects of classes, and for functions, that are not boxgrad's.
 
     >>> describe(("cosine", 3, None))
     {'tuple': ['cosine', 3, None]}
@@ -86,11 +88,13 @@ def describe(value: Any) -> Any:
         return {"tuple": [describe(item) for item in value]}
     if type(value) is dict:
         if not all(isinstance(key, str) for key in value):
-            raise Unknown("a dict whose keys are not strings")
+            raise UnknownError("a dict whose keys are not strings")
         return {"dict": {key: describe(item) for key, item in value.items()}}
     if isinstance(value, type) and issubclass(value, np.generic):
         return {"dtype_class": np.dtype(value).name}
-    if isinstance(value, type | FunctionType | np.ufunc):
+    if isinstance(value, np.ufunc) and getattr(np, value.__name__, None) is value:
+        return {"ufunc": value.__name__}
+    if isinstance(value, type | FunctionType):
         return {"function" if isinstance(value, FunctionType) else "class": _public_name(value)}
     attributes = {name: describe(item) for name, item in vars(value).items()}
     return {"object": _public_name(type(value)), "attributes": attributes}
@@ -104,9 +108,9 @@ def build(description: Any) -> Any:
     """
     try:
         return _Builder().build(description)
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, MemoryError) as problem:
-        if isinstance(problem, RunError):
-            raise
+    except RunError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as problem:
         raise RunError(
             message(
                 "a description in config.json cannot be built",
@@ -135,6 +139,8 @@ class _Builder:
                 return np.dtype(content)
             case "dtype_class":
                 return np.dtype(content).type
+            case "ufunc" if isinstance(getattr(np, str(content), None), np.ufunc):
+                return getattr(np, content)
             case "tuple":
                 return tuple(self.build(item) for item in content)
             case "dict":
@@ -203,7 +209,7 @@ def _compare(named: list[tuple[str, Any]], arrays: dict[str, np.ndarray], what: 
 
 
 def _graft(target: Any, source: Any) -> Any:
-    """What the holder of ``target`` should hold now; containers and objects are changed in place."""
+    """What the holder of ``target`` should hold now; containers are changed in place."""
     if isinstance(target, np.ndarray) and target.flags.writeable:
         target[...] = source
         return target
