@@ -70,18 +70,24 @@ def test_transpose_against_onnx(options, batch):
     def both(value):
         return [value] * 2 if isinstance(value, int) else list(value)
 
-    expected = onnx_run(
-        "ConvTranspose",
-        x,
-        layer.weight,
-        layer.bias,
-        strides=both(layer.stride),
-        dilations=both(layer.dilation),
-        pads=both(layer.padding) * 2,
-        output_padding=both(layer.output_padding),
-        group=layer.groups,
-    )[0]
-    np.testing.assert_allclose(layer(x), expected, rtol=1e-10, atol=1e-12)
+    # The evaluator's own groups do not work: run one after the other.
+    expected = [
+        onnx_run(
+            "ConvTranspose",
+            part,
+            weight,
+            strides=both(layer.stride),
+            dilations=both(layer.dilation),
+            pads=both(layer.padding) * 2,
+            output_padding=both(layer.output_padding),
+        )[0]
+        for part, weight in zip(
+            np.split(x, layer.groups, 1), np.split(layer.weight, layer.groups, 0), strict=True
+        )
+    ]
+    bias = 0 if layer.bias is None else layer.bias[:, None, None]
+    found = layer(x)
+    np.testing.assert_allclose(found, np.concatenate(expected, 1) + bias, rtol=1e-10, atol=1e-12)
 
 
 def test_layouts_and_beginnings():
@@ -108,7 +114,7 @@ def test_shape_errors():
         layer(np.zeros((2, 8, 8, 1)))
     with pytest.raises(ShapeError, match="build the layer for the channels x has"):
         layer(np.zeros((2, 3, 8, 8)))
-    with pytest.raises(ShapeError, match=r"\(N, 4, L\)|\(N, 4, W\)"):
+    with pytest.raises(ShapeError, match=r"\(N, 4, L\)"):
         nn.Conv1d(4, 2, 3)(np.zeros((2, 3, 8)))
     with pytest.raises(ShapeError, match="cannot form 3 groups"):
         nn.Conv2d(4, 6, 3, groups=3)

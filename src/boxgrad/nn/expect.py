@@ -42,7 +42,7 @@ def _repair_last(x: Any, size: int) -> str:
 
 def image(layer: Any, x: Any, spatial: int, channels: int | None = None) -> None:
     """Demand a batch (N, C, *spatial), with a given number of channels if one is given."""
-    axes = ("D", "H", "W")[3 - spatial :]
+    axes = ("L",) if spatial == 1 else ("D", "H", "W")[3 - spatial :]
     wanted = f"(N, {channels or 'C'}, {', '.join(axes)})"
     if x.ndim == spatial + 2 and channels in (None, x.shape[1]):
         return
