@@ -45,7 +45,7 @@ def test_buffers_of_a_module_do_not_count():
         def __call__(self, x):
             return x * self.weight
 
-    for gradients in (Normalise(), nn.Sequential(Normalise())):
+    for gradients in (Normalise(), nn.Sequential(Normalise()), {"a": [Normalise()]}):
         clipped, norm = clip_by_norm(gradients, 1.0)
         assert norm == 5.0
         assert type(clipped) is type(gradients)

@@ -11,7 +11,7 @@ import numpy as np
 
 from boxgrad import tree
 from boxgrad.errors import message
-from boxgrad.optim.parameters import is_floating, named_gradients
+from boxgrad.optim.parameters import is_floating, named_arrays
 
 
 def clip_by_norm(gradients: Any, maximum: float) -> tuple[Any, Any]:
@@ -44,7 +44,7 @@ def clip_by_norm(gradients: Any, maximum: float) -> tuple[Any, Any]:
     """
     _require_positive("maximum", maximum)
     squares = np.zeros((), np.float64)
-    for leaf in named_gradients(gradients).values():
+    for _, leaf in named_arrays(gradients):
         squares = squares + np.sum(np.square(leaf)).astype(np.float64)
     norm = np.sqrt(squares)
     factor = np.minimum(1.0, maximum / (norm + 1e-6))

@@ -25,18 +25,19 @@ def named_leaves(node: Any) -> dict[str, Any]:
     return dict(_walk("", node, open_modules=True))
 
 
-def named_gradients(gradients: Any) -> dict[str, Any]:
-    """The floating-point leaves of a tree of gradients, without those of a module's buffers.
+def named_arrays(gradients: Any) -> list[tuple[str, Any]]:
+    """The floating-point leaves of a tree of gradients with their names, without modules' buffers.
 
     ``named_parameters()`` would not do: it names an array once, and the gradients of two parameters
     can be one array.
+
+    >>> first = np.ones(2)
+    >>> named_arrays({"a": first, "b": [first, None]})
+    [('a', array([1., 1.])), ('b.0', array([1., 1.]))]
     """
-    buffers = {name for name, _ in getattr(gradients, "named_buffers", tuple)()}
-    return {
-        name: leaf
-        for name, leaf in named_leaves(gradients).items()
-        if is_floating(leaf) and name not in buffers
-    }
+    buffers = set(_buffer_names("", gradients))
+    leaves = named_leaves(gradients).items()
+    return [(name, leaf) for name, leaf in leaves if is_floating(leaf) and name not in buffers]
 
 
 def is_floating(value: Any) -> bool:
@@ -90,6 +91,14 @@ def _walk(prefix: str, node: Any, open_modules: bool) -> Iterator[tuple[str, Any
         else:
             for key, child in children:
                 yield from _walk(_join(prefix, str(key)), child, open_modules)
+
+
+def _buffer_names(prefix: str, node: Any) -> Iterator[str]:
+    if hasattr(node, "named_buffers"):
+        yield from (_join(prefix, name) for name, _ in node.named_buffers())
+    elif not tree.is_array(node):
+        for key, child in _children(node) or ():
+            yield from _buffer_names(_join(prefix, str(key)), child)
 
 
 def _children(node: Any) -> list[tuple[Any, Any]] | None:
