@@ -37,6 +37,10 @@ class ShapeError(BoxgradError, ValueError):
     """Shapes or dtypes that do not fit together."""
 
 
+class IndexingError(BoxgradError, IndexError):
+    """An index outside its axis, or one that does not fit the array."""
+
+
 class DerivativeError(BoxgradError, TypeError):
     """A derivative that does not exist or was asked of the wrong thing."""
 

@@ -128,3 +128,8 @@ def named_leaves(tree: Any) -> list[tuple[str, Any]]:
     flatten(tree)  # registers dataclasses
     paths, values, _ = optree.tree_flatten_with_path(tree, namespace=_NAMESPACE)
     return [(".".join(str(part) for part in path), leaf) for path, leaf in zip(paths, values, strict=True)]
+
+
+def is_registered(value: Any) -> bool:
+    """Whether a value is an instance of a class that :func:`register` made a tree."""
+    return type(value) in _registered

@@ -1,0 +1,162 @@
+"""Applying a primitive to traced values: one new node, with the user's place and, if known, its value.
+
+If the values of all inputs are known, so is that of the node: ``grad`` traces with values present, and a
+compiled function folds what does not depend on its arguments. Otherwise the node has a type only.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from boxgrad.errors import BoxgradError, IndexingError, ShapeError, TraceError, is_internal, message
+from boxgrad.graph.node import Node, Origin, Scope
+from boxgrad.graph.primitive import Primitive, Traced
+from boxgrad.types import ArrayType
+
+_NOTHING: dict[str, Any] = {}
+_SMALL = 1 << 16
+_PYTHON = {
+    kind: ArrayType((), np.dtype(kind), weak=kind is not bool)
+    for kind in (bool, int, float, complex)
+}
+
+
+class _Context(threading.local):
+    """What is noted on every node made in this thread."""
+
+    origin: Origin | None = None
+    scope: Scope | None = None
+    whole_stack: bool = False
+
+
+context = _Context()
+
+
+class Holder(Traced):
+    """What a box offers here: the node it stands for now."""
+
+    __slots__ = ()
+
+    @property
+    def node(self) -> Node:
+        raise NotImplementedError
+
+
+def origin(depth: int) -> Origin:
+    """The user's frame that asked for the present operation; under ``trace`` all of them."""
+    frame = sys._getframe(depth)
+    while is_internal(frame.f_code):
+        if frame.f_back is None:
+            return ()
+        frame = frame.f_back
+    if not context.whole_stack:
+        return (frame.f_code, frame.f_lasti)
+    found: list[Any] = []
+    back: Any = frame
+    while back is not None and back.f_code is not _boundary:
+        if not is_internal(back.f_code):
+            found += (back.f_code, back.f_lasti)
+        back = back.f_back
+    return tuple(found)
+
+
+def call_traced(function: Any, args: Any, kwargs: Any) -> Any:
+    """Call the user's function; the frames below this one are not part of any origin."""
+    return function(*args, **kwargs)
+
+
+_boundary = call_traced.__code__
+
+
+@contextmanager
+def noting(*, origin: Origin | None = None, scope: Scope | None = None) -> Iterator[None]:
+    """Give the nodes made inside the block the origin and scope of another node."""
+    before = context.origin, context.scope
+    context.origin, context.scope = origin, scope
+    try:
+        yield
+    finally:
+        context.origin, context.scope = before
+
+
+def lift(value: Any) -> Node:
+    """A constant node for a value that is not traced."""
+    known = _PYTHON.get(type(value))
+    if known is not None:
+        return Node(None, (), _NOTHING, value, known)
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind not in "fiubc":
+            raise TraceError(
+                message(
+                    f"an array of dtype {value.dtype} in a traced computation",
+                    "boxgrad computes with numbers",
+                    "an array of a numeric dtype",
+                )
+            )
+        # A small array is copied, for the caller may change it before the derivative is taken.
+        return Node(None, (), _NOTHING, value.copy("K") if value.nbytes <= _SMALL else value, None)
+    if isinstance(value, np.generic):
+        return Node(None, (), _NOTHING, value, None)
+    if isinstance(value, (list, tuple)):
+        return Node(None, (), _NOTHING, np.asarray(value), None)
+    raise TraceError(
+        message(
+            f"a {type(value).__name__} in a traced computation",
+            "only arrays and numbers can be arguments of a box",
+            "np.asarray of it, if it holds numbers",
+        )
+    )
+
+
+def apply(primitive: Primitive, inputs: Any, parameters: dict[str, Any] = _NOTHING) -> Node:
+    """The node of a primitive applied to boxes, arrays and numbers."""
+    nodes: list[Node] = []
+    values: list[Any] = []
+    known = True
+    for x in inputs:
+        node = x.node if isinstance(x, Holder) else x if type(x) is Node else lift(x)
+        value = node.value
+        if value is None:
+            known = False
+        nodes.append(node)
+        values.append(value)
+    kind: Any = None
+    value = None
+    try:
+        if known:
+            value = primitive.meaning(*values, **parameters)
+            if type(value) is tuple:
+                kind = tuple(ArrayType.of(part) for part in value)
+            elif type(value) in _PYTHON:
+                kind = _PYTHON[type(value)]
+        else:
+            kind = primitive.type_rule(*[node.type for node in nodes], **parameters)
+    except (ValueError, TypeError, IndexError) as error:
+        raise _refused(primitive, nodes, error) from error
+    place = context.origin
+    if place is None:
+        place = origin(2)
+    return Node(primitive, tuple(nodes), parameters, value, kind, place, context.scope)
+
+
+def _refused(primitive: Primitive, nodes: list[Node], error: Exception) -> Exception:
+    """NumPy's refusal, said with the box, the types and the user's line."""
+    if isinstance(error, BoxgradError):
+        return error
+    types = ", ".join(repr(node.type) for node in nodes)
+    kind = IndexingError if isinstance(error, IndexError) else ShapeError
+    if isinstance(error, TypeError):
+        kind = TraceError
+    return kind(
+        message(
+            f"{primitive.name}({types}) cannot be computed",
+            str(error),
+            "arguments whose shapes and dtypes fit; print(x.shape, x.dtype) works on traced values",
+        )
+    )

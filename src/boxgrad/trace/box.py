@@ -1,0 +1,476 @@
+"""The box: what a user's function sees in place of an array.
+
+It implements NumPy's two protocols, operators, methods, indexing and in-place writes. A box is a handle on
+a node: a write replaces the node. A *view* (a slice, a transpose, a reshape that NumPy would not copy) is a
+lens on its base: reading applies ``get`` to the base's node, writing ``put``, so that the base and all its
+other views see the write, as in NumPy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
+
+import numpy as np
+
+from boxgrad.errors import BranchError, ShapeError, TraceError, message
+from boxgrad.graph.node import Node
+from boxgrad.graph.primitive import Primitive
+from boxgrad.ops import contract, elementwise, shape
+from boxgrad.ops.contract import matmul_subscripts
+from boxgrad.trace import indexing
+from boxgrad.trace.apply import Holder, apply
+from boxgrad.trace.table import composites
+from boxgrad.trace.ufunc import call_function, call_ufunc
+from boxgrad.types import ArrayType
+
+_PYTHON = (float, int, complex)
+
+
+class Box(Holder):
+    """A traced array. Use it as an ndarray."""
+
+    __slots__ = ()
+    __array_priority__ = 1000
+
+    # ---- the node
+    def bind(
+        self, primitive: Primitive, inputs: tuple[Any, ...], parameters: dict[str, Any]
+    ) -> Any:
+        return wrap(apply(primitive, inputs, parameters))
+
+    def made(self, node: Node) -> Any:
+        """The box of a new node."""
+        return OwnBox(node)
+
+    def write(self, node: Node) -> None:
+        """Replace the value by one of the same shape and dtype."""
+        raise NotImplementedError
+
+    @property
+    def is_scalar(self) -> bool:
+        """Whether NumPy would have a scalar here, which is immutable, rather than an array."""
+        return False
+
+    # ---- attributes
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.node.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.node.dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.node.shape)
+
+    @property
+    def size(self) -> int:
+        return ArrayType(self.node.shape, self.node.dtype).size
+
+    @property
+    def itemsize(self) -> int:
+        return self.node.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.itemsize
+
+    @property
+    def T(self) -> Any:  # noqa: N802  NumPy's name
+        return self.transpose()
+
+    @property
+    def mT(self) -> Any:  # noqa: N802  NumPy's name
+        return self.swapaxes(-1, -2)
+
+    @property
+    def real(self) -> Any:
+        return np.real(self)  # type: ignore[call-overload]
+
+    @property
+    def imag(self) -> Any:
+        return np.imag(self)  # type: ignore[call-overload]
+
+    # ---- values
+    def _value(self, wanted: str) -> Any:
+        value = self.node.value
+        if value is None:
+            raise BranchError(
+                message(
+                    f"{wanted} of a traced value {self.node.type!r} whose number is not known",
+                    "a compiled function is traced once, on types alone: it cannot branch on values, "
+                    "print them or turn them into Python numbers",
+                    "np.where(condition, a, b) for a choice, bg.scan for a loop; or call the function "
+                    "without compile: under bg.grad values are known",
+                )
+            )
+        return value
+
+    def __bool__(self) -> bool:
+        return bool(self._value("bool()"))
+
+    def __float__(self) -> float:
+        return float(self._value("float()"))
+
+    def __int__(self) -> int:
+        return int(self._value("int()"))
+
+    def __complex__(self) -> complex:
+        return complex(self._value("complex()"))
+
+    def __index__(self) -> int:
+        return self._value("use as an index").__index__()
+
+    def __round__(self, digits: int = 0) -> Any:
+        return np.round(self, digits)  # type: ignore[call-overload]
+
+    def item(self, *args: Any) -> Any:
+        """The value as a Python number: a constant to every derivative."""
+        return np.asarray(self._value("item()")).item(*args)
+
+    def tolist(self) -> Any:
+        """The values as nested lists: constants to every derivative."""
+        return np.asarray(self._value("tolist()")).tolist()
+
+    def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise TraceError(
+            message(
+                "a traced value was to become a plain ndarray (np.array, np.asarray, an element of an "
+                "ndarray, or a function that NumPy does not dispatch)",
+                "the plain array would forget how the value was computed, and its gradient would be lost",
+                "np.stack([a, b]) for np.array([a, b]); np.zeros_like(x) or np.zeros(n, like=x) for an "
+                "array to write traced values into; x itself for np.asarray(x)",
+            )
+        )
+
+    def __repr__(self) -> str:
+        node = self.node
+        return f"Box({node.type!r})" if node.value is None else f"Box({node.value!r})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self._value("format()"), spec) if spec else repr(self)
+
+    def __len__(self) -> int:
+        if not self.node.shape:
+            raise TypeError("len() of unsized object")
+        return self.node.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.node.shape:
+            raise TypeError("iteration over a 0-d array")
+        return (self[i] for i in range(self.node.shape[0]))
+
+    def __contains__(self, value: Any) -> bool:
+        return bool(np.any(self == value))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    # ---- NumPy's protocols
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return call_ufunc(ufunc, method, inputs, kwargs)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return call_function(function, args, kwargs)
+
+    # ---- indexing
+    def __getitem__(self, key: Any) -> Any:
+        return indexing.get(self, key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        indexing.set(self, key, value)
+
+    # ---- views
+    def view_through(
+        self, get: Callable[[Node], Node], put: Callable[[Node, Node], Node], key: Any = None
+    ) -> Any:
+        """A lens on this box."""
+        return ViewBox(self, get, put, key)
+
+    def reshape(self, *sizes: Any, order: str = "C", copy: bool | None = None) -> Any:
+        wanted = (
+            sizes[0] if len(sizes) == 1 and not isinstance(sizes[0], (int, np.integer)) else sizes
+        )
+        if order not in ("C", "A"):
+            return self.T.reshape(tuple(wanted)[::-1]).T
+        old = self.node
+        new = known_shape(old, wanted)
+        if new == old.shape and copy is not True:
+            return self if not self.is_scalar else wrap(old)
+        made = apply(shape.reshape, (self,), {"shape": new})
+        if old.value is None or np.may_share_memory(made.value, old.value):
+            return self.view_through(
+                lambda node: made if node is old else apply(shape.reshape, (node,), {"shape": new}),
+                lambda node, value: apply(shape.reshape, (value,), {"shape": node.shape}),
+            )
+        return wrap(made)
+
+    def transpose(self, *axes: Any) -> Any:
+        if len(axes) == 1 and (axes[0] is None or not isinstance(axes[0], (int, np.integer))):
+            axes = axes[0] if axes[0] is not None else ()
+        order = tuple(axes) or tuple(range(self.ndim))[::-1]
+        order = tuple(int(a) + self.ndim if a < 0 else int(a) for a in order)
+        if sorted(order) != list(range(self.ndim)):
+            raise ShapeError(
+                message(
+                    f"transpose of {self.node.type!r} with axes {axes}",
+                    "axes name every axis once",
+                    f"a permutation of {tuple(range(self.ndim))}",
+                )
+            )
+        if order == tuple(range(self.ndim)):
+            return self
+        back = shape.inverse(order)
+        return self.view_through(
+            lambda node: apply(shape.transpose, (node,), {"axes": order}),
+            lambda node, value: apply(shape.transpose, (value,), {"axes": back}),
+        )
+
+    def swapaxes(self, first: int, second: int) -> Any:
+        order = list(range(self.ndim))
+        order[first], order[second] = order[second], order[first]
+        return self.transpose(order)
+
+    def ravel(self, order: str = "C") -> Any:
+        return self.reshape(-1, order=order)
+
+    def flatten(self, order: str = "C") -> Any:
+        return wrap(self.reshape(-1, order=order).node)
+
+    # ---- copies
+    def copy(self, order: str = "C") -> Any:
+        """A box of its own: writes to it do not reach this one."""
+        return wrap(self.node)
+
+    __copy__ = copy
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self.copy()
+
+    def astype(
+        self, dtype: Any, order: str = "K", casting: str = "unsafe", copy: bool = True, **_: Any
+    ) -> Any:
+        new = np.dtype(dtype)
+        node = self.node
+        if new == node.dtype and not node.weak:
+            return self.copy() if copy else self
+        return wrap(apply(elementwise.cast, (node,), {"dtype": new}))
+
+    # ---- in place
+    def fill(self, value: Any) -> None:
+        self[...] = value
+
+    def sort(self, axis: int = -1, kind: Any = None, **_: Any) -> None:
+        self[...] = np.sort(self, axis=axis)
+
+    def dot(self, other: Any, out: Any = None) -> Any:
+        return np.dot(self, other)
+
+    def squeeze(self, axis: Any = None) -> Any:
+        return np.squeeze(self, axis=axis)  # type: ignore[call-overload]
+
+    def nonzero(self) -> Any:
+        """The positions of the elements that are not 0: constants to every derivative."""
+        return np.nonzero(np.atleast_1d(self._value("nonzero()")))
+
+    def conj(self) -> Any:
+        return np.conjugate(self)
+
+    conjugate = conj
+
+
+class OwnBox(Box):
+    """A box with a node of its own."""
+
+    __slots__ = ("_node", "_scalar")
+
+    def __init__(self, node: Node, scalar: bool = True) -> None:
+        self._node = node
+        self._scalar = scalar
+
+    @property
+    def node(self) -> Node:
+        return self._node
+
+    @property
+    def is_scalar(self) -> bool:
+        return self._scalar and not self._node.shape
+
+    def write(self, node: Node) -> None:
+        self._node = node
+
+
+class ViewBox(Box):
+    """A lens on another box."""
+
+    __slots__ = ("_base", "_get", "_put", "_seen", "_shown", "key")
+
+    def __init__(
+        self, base: Box, get: Callable[[Node], Node], put: Callable[[Node, Node], Node], key: Any
+    ) -> None:
+        self._base, self._get, self._put, self.key = base, get, put, key
+        self._seen = base.node
+        self._shown = get(self._seen)
+
+    @property
+    def base(self) -> Box:
+        """The box that this one shows a part of."""
+        return self._base
+
+    @property
+    def node(self) -> Node:
+        node = self._base.node
+        if node is not self._seen:
+            self._seen, self._shown = node, self._get(node)
+        return self._shown
+
+    def write(self, node: Node) -> None:
+        self._base.write(self._put(self._base.node, node))
+        self._seen, self._shown = self._base.node, node
+
+
+def wrap(node: Node) -> Any:
+    """The box of a new node."""
+    return OwnBox(node)
+
+
+def known_shape(node: Node, wanted: Any) -> tuple[int, ...]:
+    """A requested shape with -1 filled in."""
+    sizes = (wanted,) if isinstance(wanted, (int, np.integer)) else tuple(int(n) for n in wanted)
+    total = ArrayType(node.shape, node.dtype).size
+    if -1 in sizes:
+        rest = ArrayType(tuple(n for n in sizes if n != -1), node.dtype).size
+        if sizes.count(-1) == 1 and rest and total % rest == 0:
+            return tuple(total // rest if n == -1 else n for n in sizes)
+    elif ArrayType(sizes, node.dtype).size == total:
+        return sizes
+    raise ShapeError(
+        message(
+            f"cannot reshape {node.type!r} ({total} elements) into {sizes}",
+            "the number of elements must stay the same, and at most one size may be -1",
+            f"x.reshape({(*node.shape[:-1], -1) if node.shape else (-1,)})",
+        )
+    )
+
+
+# ---- operators
+def _weak(x: Any) -> bool:
+    return type(x) in _PYTHON or (isinstance(x, Box) and x.node.weak)
+
+
+def _number(primitive: Primitive, left: Any, right: Any) -> Any:
+    """An operator on Python numbers gives a Python number, which stays weak in promotion."""
+    node = apply(primitive, (left, right))
+    kind = ArrayType((), node.dtype, weak=node.dtype.kind != "b")
+    value = None if node.value is None else np.asarray(node.value).item()
+    return wrap(Node(primitive, node.inputs, node.parameters, value, kind, node.origin, node.scope))
+
+
+def _operator(primitive: Primitive) -> tuple[Any, Any, Any]:
+    def forward(self: Box, other: Any) -> Any:
+        if _foreign(other):
+            return NotImplemented
+        if self.node.weak and _weak(other):
+            return _number(primitive, self, other)
+        return OwnBox(apply(primitive, (self, other)))
+
+    def reflected(self: Box, other: Any) -> Any:
+        if _foreign(other):
+            return NotImplemented
+        if self.node.weak and _weak(other):
+            return _number(primitive, other, self)
+        return OwnBox(apply(primitive, (other, self)))
+
+    def in_place(self: Box, other: Any) -> Any:
+        result = forward(self, other)
+        if result is NotImplemented or self.is_scalar or self.node.weak:
+            return result
+        assign(self, result.node)
+        return self
+
+    return forward, reflected, in_place
+
+
+def _foreign(other: Any) -> bool:
+    """Whether another library's object should have the first word."""
+    return not isinstance(other, Box) and getattr(type(other), "__array_ufunc__", ...) is None
+
+
+def assign(target: Box, node: Node) -> None:
+    """Write a node into a box as NumPy writes into an array: same shape, same-kind casts only."""
+    have = target.node
+    if node.shape != have.shape:
+        if np.broadcast_shapes(node.shape, have.shape) != have.shape:
+            raise ShapeError(
+                message(
+                    f"an in-place operation would turn {have.type!r} into {node.type!r}",
+                    "an array keeps its shape",
+                    "x = x + y, which makes a new array",
+                )
+            )
+        node = apply(shape.broadcast, (node,), {"shape": have.shape})
+    if node.dtype != have.dtype:
+        if not np.can_cast(node.dtype, have.dtype, "same_kind"):
+            raise TraceError(
+                message(
+                    f"an in-place operation would turn {have.type!r} into {node.dtype}",
+                    "an array keeps its dtype, and NumPy casts in place only within a kind",
+                    "x = x + y, or x.astype(...) before",
+                )
+            )
+        node = apply(elementwise.cast, (node,), {"dtype": have.dtype})
+    target.write(node)
+
+
+def _matmul(left: Any, right: Any) -> Any:
+    a, b = np.ndim(left), np.ndim(right)
+    if a == 0 or b == 0:
+        raise ShapeError(
+            message(
+                "matmul of a scalar",
+                "a product of matrices needs at least one axis on both sides",
+                "x * y for a product with a number",
+            )
+        )
+    return wrap(apply(contract.contract, (left, right), {"subscripts": matmul_subscripts(a, b)}))
+
+
+def _install() -> None:
+    """Give Box its operators and those methods that only pass themselves to a NumPy function."""
+    binary = {
+        "add": elementwise.add, "sub": elementwise.subtract, "mul": elementwise.multiply,
+        "truediv": elementwise.divide, "floordiv": elementwise.floor_divide,
+        "mod": elementwise.remainder, "pow": elementwise.power, "and": elementwise.bitwise_and,
+        "or": elementwise.bitwise_or, "xor": elementwise.bitwise_xor,
+        "lshift": elementwise.left_shift, "rshift": elementwise.right_shift,
+    }  # fmt: skip
+    for name, primitive in binary.items():
+        for prefix, method in zip(("", "r", "i"), _operator(primitive), strict=True):
+            setattr(Box, f"__{prefix}{name}__", method)
+    comparisons = {
+        "eq": elementwise.equal, "ne": elementwise.not_equal, "lt": elementwise.less,
+        "le": elementwise.less_equal, "gt": elementwise.greater, "ge": elementwise.greater_equal,
+    }  # fmt: skip
+    for name, primitive in comparisons.items():
+        setattr(Box, f"__{name}__", _operator(primitive)[0])
+    unary = {
+        "neg": elementwise.negative, "pos": elementwise.positive,
+        "abs": elementwise.absolute, "invert": elementwise.invert,
+    }  # fmt: skip
+    for name, primitive in unary.items():
+        setattr(Box, f"__{name}__", lambda self, p=primitive: wrap(apply(p, (self,))))
+    Box.__matmul__ = lambda self, other: _matmul(self, other)  # type: ignore[attr-defined]
+    Box.__rmatmul__ = lambda self, other: _matmul(other, self)  # type: ignore[attr-defined]
+    Box.__divmod__ = lambda self, other: (self // other, self % other)  # type: ignore[attr-defined]
+    for name in (
+        "all", "any", "argmax", "argmin", "argsort", "clip", "cumprod", "cumsum", "diagonal", "max",
+        "mean", "min", "prod", "repeat", "round", "std", "sum", "take", "trace", "var",
+    ):  # fmt: skip
+        function = getattr(np, name)
+        method = lambda self, *args, f=function, **kwargs: composites[f](self, *args, **kwargs)  # noqa: E731
+        method.__name__, method.__doc__ = name, f"As ``np.{name}``."
+        setattr(Box, name, method)
+
+
+_install()
