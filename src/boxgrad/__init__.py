@@ -1,1 +1,89 @@
-"""boxgrad: deep learning that you can see through."""
+"""boxgrad: deep learning that you can see through.
+
+A function written in plain NumPy is traced into one computational graph; from that graph come its
+derivative, and a training step.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from boxgrad import data, nn, optim, tree
+from boxgrad.autodiff import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from boxgrad.boxed import boxed
+from boxgrad.engines import compile
+from boxgrad.errors import (
+    BoxgradError,
+    BranchError,
+    DerivativeError,
+    GraphError,
+    IndexingError,
+    ShapeError,
+    TraceError,
+)
+from boxgrad.ops.functions import (
+    Random,
+    avg_pool,
+    conv,
+    conv_transpose,
+    erf,
+    logsumexp,
+    max_pool,
+    one_hot,
+    scan,
+    stop_gradient,
+)
+from boxgrad.trace import trace
+
+__version__ = "0.1.0"
+
+# Loaded on first use: training brings plots and progress bars, which take longer to load than NumPy.
+_ON_USE = {"Trainer": "boxgrad.train", "train": "boxgrad.train", "interop": "boxgrad.interop"}
+
+__all__ = [
+    "BoxgradError",
+    "BranchError",
+    "DerivativeError",
+    "GraphError",
+    "IndexingError",
+    "Random",
+    "ShapeError",
+    "TraceError",
+    "Trainer",
+    "avg_pool",
+    "boxed",
+    "compile",
+    "conv",
+    "conv_transpose",
+    "data",
+    "erf",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "logsumexp",
+    "max_pool",
+    "nn",
+    "one_hot",
+    "optim",
+    "scan",
+    "stop_gradient",
+    "trace",
+    "train",
+    "tree",
+    "value_and_grad",
+    "vjp",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ON_USE:
+        raise AttributeError(f"module 'boxgrad' has no attribute {name!r}")
+    module = importlib.import_module(_ON_USE[name])
+    return module if module.__name__.endswith(f".{name}") else getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ON_USE})

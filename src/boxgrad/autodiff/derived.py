@@ -86,8 +86,9 @@ class _Call:
 
     def write_back(self) -> None:
         """Repeat what the function wrote on the caller's objects."""
+        selected, leaves = self.arguments.originals, self.arguments.leaves
         for write, node in self.arguments.writes():
-            write(OwnBox(node) if self.as_graph else node.value)
+            write.repeat(selected, leaves, OwnBox(node) if self.as_graph else node.value)
 
 
 def _argument_number(number: int, count: int) -> int:

@@ -29,6 +29,7 @@ from boxgrad.nn.activations import (
     softplus,
     tanh,
 )
+from boxgrad.nn.attention import MultiheadAttention
 from boxgrad.nn.containers import ModuleList, Sequential
 from boxgrad.nn.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose2d
 from boxgrad.nn.embedding import Embedding
@@ -53,11 +54,16 @@ from boxgrad.nn.pooling import (
     MaxPool1d,
     MaxPool2d,
 )
+from boxgrad.nn.recurrent import GRU, LSTM, RNN
+from boxgrad.nn.recurrent_cells import GRUCell, LSTMCell, RNNCell
 from boxgrad.nn.regularisation import Dropout
 
 __all__ = [
     "ELU",
     "GELU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "AdaptiveAvgPool2d",
     "AvgPool1d",
     "AvgPool2d",
@@ -70,7 +76,9 @@ __all__ = [
     "Dropout",
     "Embedding",
     "Flatten",
+    "GRUCell",
     "GroupNorm",
+    "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
@@ -79,6 +87,8 @@ __all__ = [
     "MaxPool2d",
     "Module",
     "ModuleList",
+    "MultiheadAttention",
+    "RNNCell",
     "ReLU",
     "Sequential",
     "SiLU",

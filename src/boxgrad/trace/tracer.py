@@ -6,7 +6,6 @@ to its results, as in NumPy: it is written back into the caller's objects.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from boxgrad import tree
-from boxgrad.boxed import activate, current_tracer
+from boxgrad.boxed import activate
 from boxgrad.errors import ShapeError, TraceError, message
 from boxgrad.graph.node import Graph, Node, Scope, input_node, ordered
 from boxgrad.ops import control
@@ -69,11 +68,15 @@ class Arguments:
     """
 
     def __init__(
-        self, args: Any, boxed: Callable[[Any], bool], make: Callable[[Any, str], Node]
+        self,
+        args: Any,
+        boxed: Callable[[Any], bool],
+        make: Callable[[Any, str], Node],
+        named: bool = False,
     ) -> None:
         self.originals = args
         leaves, self._structure = tree.flatten(args)
-        names = [name for name, _ in tree.named_leaves(args)] if leaves else []
+        names = [name for name, _ in tree.named_leaves(args)] if named else [""] * len(leaves)
         self.boxes: list[OwnBox] = []
         self.leaves: list[Any] = []
         self.positions: list[int | None] = []
@@ -101,70 +104,98 @@ class Arguments:
             self._structure, [other if n is None else values[n] for n in self.positions]
         )
 
-    def writes(self) -> list[tuple[Callable[[Any], None], Node]]:
-        """What the function wrote: for each write, how to repeat it on the caller's objects, and its node."""
-        found = [
-            (functools.partial(_copy_into, leaf), box.node)
-            for leaf, box, node in zip(self.leaves, self.boxes, self.nodes, strict=True)
+    def writes(self) -> list[tuple[Write, Node]]:
+        """What the function wrote: where, and the node of the new value."""
+        found: list[tuple[Write, Node]] = [
+            (IntoArray(number), box.node)
+            for number, (box, node) in enumerate(zip(self.boxes, self.nodes, strict=True))
             if box.node is not node
         ]
         own = {id(box) for box in self.boxes}
-        for module, traced in _modules(self.originals, self.args):
+        for path, module, traced in _modules(self.originals, self.args, ()):
             for name, value in vars(traced).items():
                 if name not in vars(module) or value is not vars(module)[name]:
-                    found += _rebound(module, name, value, own)
+                    node = _assigned(module, name, value, own)
+                    if node is not None:
+                        found.append((IntoAttribute(path, name), node))
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class IntoArray:
+    """A write into the array of that number, in place."""
+
+    number: int
+
+    def repeat(self, args: Any, leaves: Sequence[Any], value: Any) -> None:
+        """Do to these arguments what the function did to its own."""
+        leaves[self.number][...] = value
+
+
+@dataclass(frozen=True, slots=True)
+class IntoAttribute:
+    """An assignment to an attribute of the object at the end of a path."""
+
+    path: tuple[Any, ...]
+    name: str
+
+    def repeat(self, args: Any, leaves: Sequence[Any], value: Any) -> None:
+        """Do to these arguments what the function did to its own."""
+        for step in self.path:
+            args = getattr(args, step.name) if isinstance(step, _Attribute) else args[step]
+        setattr(args, self.name, value)
+
+
+Write = IntoArray | IntoAttribute
+
+
+@dataclass(frozen=True, slots=True)
+class _Attribute:
+    name: str
 
 
 def _is_ndarray(leaf: Any) -> bool:
     return not leaf.is_scalar if isinstance(leaf, Box) else isinstance(leaf, np.ndarray)
 
 
-def _copy_into(target: Any, value: Any) -> None:
-    target[...] = value
-
-
-def _modules(original: Any, traced: Any) -> Iterator[tuple[Any, Any]]:
+def _modules(original: Any, traced: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, Any, Any]]:
     """Pairs of objects with attributes (modules, dataclasses) at the same places of two trees."""
     if original is traced:
         return
     if isinstance(original, (list, tuple)):
-        for a, b in zip(original, traced, strict=True):
-            yield from _modules(a, b)
+        for i, (a, b) in enumerate(zip(original, traced, strict=True)):
+            yield from _modules(a, b, (*path, i))
     elif isinstance(original, dict):
         for name in original:
-            yield from _modules(original[name], traced[name])
+            yield from _modules(original[name], traced[name], (*path, name))
     elif tree.is_registered(original):
-        yield original, traced
+        yield path, original, traced
         for name, value in list(vars(original).items()):
-            yield from _modules(value, vars(traced).get(name, value))
+            yield from _modules(value, vars(traced).get(name, value), (*path, _Attribute(name)))
 
 
-def _rebound(
-    module: Any, name: str, value: Any, own: set[int]
-) -> list[tuple[Callable[[Any], None], Node]]:
-    """The write of one attribute that the function assigned."""
+def _assigned(module: Any, name: str, value: Any, own: set[int]) -> Node | None:
+    """The node of an attribute that the function assigned; what is not an array is assigned at once."""
     if isinstance(value, Box):
-        if id(value) in own:
-            return []
-        return [(functools.partial(setattr, module, name), value.node)]
+        return None if id(value) in own else value.node
     if tree.is_array(value):
-        return [(functools.partial(setattr, module, name), lift(value))]
-    if any(isinstance(leaf, Box) for leaf in tree.leaves(value)):
-        fresh = any(isinstance(leaf, Box) and id(leaf) not in own for leaf in tree.leaves(value))
-        if fresh and type(value) is not type(getattr(module, name, None)):
+        return lift(value)
+    before = getattr(module, name, None)
+    leaves = tree.leaves(value)
+    if any(isinstance(leaf, Box) for leaf in leaves):
+        same = type(value) is type(before) and len(leaves) == len(tree.leaves(before))
+        if not same or any(isinstance(leaf, Box) and id(leaf) not in own for leaf in leaves):
             raise TraceError(
                 message(
-                    f"the attribute {name!r} of {type(module).__name__} was assigned a container of traced "
-                    "values",
-                    "only arrays assigned to attributes can be written back to the caller's object",
-                    "an attribute for each array",
+                    f"{type(module).__name__}.{name} was assigned a container of traced values",
+                    "only arrays can be written back to the attributes of the caller's object",
+                    "an attribute for each array, or a write into the arrays that are there",
                 )
             )
-        return []
-    if value != getattr(module, name, None):
+        return None
+    if value is not before and value != before:
         setattr(module, name, value)
-    return []
+    return None
 
 
 # ---- results
@@ -393,6 +424,3 @@ def _import(node: Node, inside: set[Node], outer: dict[Node, Node]) -> None:
     if node in inside or node in outer or (node.primitive is None and node.weak):
         return
     outer[node] = input_node(ArrayType(node.shape, node.dtype, node.weak), node.label)
-
-
-__all__ = ["Arguments", "Tracing", "closed", "current_tracer", "trace", "traced_scan"]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import boxgrad as bg
-from boxgrad.optim.parameters import named_arrays
+from boxgrad import tree
 from boxgrad.train.metrics import Metric
 
 Loss = Callable[[Any, Any], Any]
@@ -26,7 +26,7 @@ def _without(gradients: Any, frozen: Sequence[Callable[[str], bool]]) -> Any:
         return gradients
     return {
         name: gradient
-        for name, gradient in named_arrays(gradients)
+        for name, gradient in tree.named_leaves(gradients)
         if not any(matches(name) for matches in frozen)
     }
 

@@ -1,0 +1,167 @@
+"""``compile``: a function traced once for each combination of argument types, then run by an engine.
+
+Arrays and floats in the arguments are traced; Python integers, texts and other objects are part of the
+key, and a new one traces anew. Modules and optimisers are in-out arguments: what the function writes into
+them is written back after each call.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any, overload
+
+import numpy as np
+
+from boxgrad import tree
+from boxgrad.boxed import activate, current_tracer
+from boxgrad.engines.engine import Engine, Report, Run, engine_named
+from boxgrad.graph.node import Graph, input_node
+from boxgrad.trace.apply import call_traced, noting
+from boxgrad.trace.box import Box
+from boxgrad.trace.tracer import (
+    Arguments,
+    IntoArray,
+    Tracing,
+    Write,
+    argument_names,
+    is_traceable,
+    result_nodes,
+    type_of,
+)
+
+DEFAULT = "numpy"
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """What is kept for one combination of types."""
+
+    graph: Graph
+    run: Run
+    structure: tree.Structure
+    writes: tuple[Write, ...]
+    results: int
+
+
+class Compiled:
+    """A compiled function. Call it as the function; ``report()`` tells what was made of it."""
+
+    def __init__(self, function: Callable[..., Any], engine: str) -> None:
+        self.__wrapped__ = function
+        functools.update_wrapper(self, function)
+        self._engine: Engine = engine_named(engine)
+        self._entries: dict[Hashable, _Entry] = {}
+        self._last: _Entry | None = None
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        """As a method: the instance is the first argument."""
+        return self if instance is None else functools.partial(self, instance)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run; trace first where this combination of types is new."""
+        leaves, structure = tree.flatten((args, kwargs))
+        if current_tracer() is not None or any(isinstance(leaf, Box) for leaf in leaves):
+            return self.__wrapped__(*args, **kwargs)
+        values: list[Any] = []
+        signature: list[Hashable] = []
+        seen: dict[int, int] = {}
+        for leaf in leaves:
+            if not is_traceable(leaf):
+                signature.append((type(leaf), leaf))
+                continue
+            first = seen.setdefault(id(leaf), len(values)) if isinstance(leaf, np.ndarray) else len(values)
+            if first == len(values):
+                values.append(leaf)
+            signature.append((first, _leaf_type(leaf)))
+        key = (structure, tuple(signature))
+        entry = self._entries.get(key)
+        if entry is None:
+            entry = self._entries[key] = self._trace((args, kwargs))
+        self._last = entry
+        results = entry.run(values)
+        if entry.writes:
+            written = [values[w.number] for w in entry.writes if isinstance(w, IntoArray)]
+            results = [_apart(result, written) for result in results]
+            for write, value in zip(entry.writes, results[entry.results :], strict=True):
+                write.repeat((args, kwargs), values, value)
+        return tree.unflatten(entry.structure, results[: entry.results])
+
+    def _trace(self, arguments: tuple[Any, Any]) -> _Entry:
+        names = argument_names(self.__wrapped__, len(arguments[0]))
+
+        def label(path: str) -> str:
+            group, _, rest = path.partition(".")
+            if group == "1":
+                return rest
+            number, _, rest = rest.partition(".")
+            return f"{names[int(number)]}.{rest}" if rest else names[int(number)]
+
+        boxed = Arguments(
+            arguments, is_traceable, lambda leaf, path: input_node(type_of(leaf), label(path)), named=True
+        )
+        args, kwargs = boxed.args
+        with activate(Tracing()), noting():
+            result = call_traced(self.__wrapped__, args, kwargs)
+        nodes, structure, _ = result_nodes(result)
+        writes = boxed.writes()
+        graph = Graph(boxed.nodes, (*nodes, *(node for _, node in writes)))
+        run = self._engine.build(graph)
+        return _Entry(graph, run, structure, tuple(write for write, _ in writes), len(nodes))
+
+    @property
+    def graph(self) -> Graph:
+        """The graph of the last call: results first, then what is written back."""
+        return self._known().graph
+
+    def report(self) -> Report:
+        """What the engine made of the last call."""
+        return self._engine.report(self._known().graph)
+
+    def _known(self) -> _Entry:
+        if self._last is None:
+            raise RuntimeError("call the compiled function once; then there is something to report")
+        return self._last
+
+
+def _leaf_type(leaf: Any) -> Hashable:
+    if isinstance(leaf, (float, complex)) and not isinstance(leaf, np.generic):
+        return type(leaf)
+    return (leaf.shape, leaf.dtype, isinstance(leaf, np.ndarray))
+
+
+def _apart(value: Any, written: list[Any]) -> Any:
+    """A result that does not share memory with an array that is about to be written."""
+    if isinstance(value, np.ndarray) and any(np.may_share_memory(value, array) for array in written):
+        return value.copy()
+    return value
+
+
+@overload
+def compile(function: Callable[..., Any], *, engine: str = ...) -> Compiled: ...
+@overload
+def compile(function: None = None, *, engine: str = ...) -> Callable[[Callable[..., Any]], Compiled]: ...
+def compile(function: Callable[..., Any] | None = None, *, engine: str = DEFAULT) -> Any:  # noqa: A001
+    """Trace a function once for each combination of argument types, and run it by an engine.
+
+    Args:
+        function: plain NumPy; Python control flow may depend on shapes, dtypes and Python integers, not on
+            the values of arrays.
+        engine: the name of an engine.
+
+    Returns:
+        A callable with the function's arguments and results; ``.report()`` and ``.graph`` show what it made.
+
+    Raises:
+        BranchError: control flow on a value, with the line and the repair.
+
+    >>> @compile
+    ... def double(x):
+    ...     return 2 * x
+    >>> double(np.arange(3.0))
+    array([0., 2., 4.])
+    """
+    if function is None:
+        return lambda function: Compiled(function, engine)
+    return Compiled(function, engine)

@@ -1,0 +1,63 @@
+"""What an engine is, and how one is found: by name, imported on first use."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from boxgrad.errors import BoxgradError
+from boxgrad.graph.node import Graph
+
+Run = Callable[[Sequence[Any]], list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One kind of box in a report: how often it runs in a call, and the bytes of its results."""
+
+    box: str
+    count: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an engine made of a graph."""
+
+    engine: str
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        lines = [f"engine {self.engine}: {sum(row.count for row in self.rows)} boxes a call"]
+        lines += [f"  {row.box:<24}{row.count:>6} ×{row.bytes:>14,} bytes" for row in self.rows]
+        return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
+
+
+class Engine(Protocol):
+    """Makes a graph runnable."""
+
+    name: str
+
+    def build(self, graph: Graph) -> Run:
+        """A callable from the values of the graph's inputs to those of its outputs."""
+        ...
+
+    def report(self, graph: Graph) -> Report:
+        """What ``build`` makes of a graph."""
+        ...
+
+
+_ENGINES = {"numpy": "boxgrad.engines.numpy"}
+
+
+def engine_named(name: str) -> Engine:
+    """The engine of that name."""
+    if name not in _ENGINES:
+        raise BoxgradError(
+            f"there is no engine {name!r}\n  why:     the engines are {', '.join(_ENGINES)}\n"
+            f"  instead: engine='numpy'"
+        )
+    return importlib.import_module(_ENGINES[name]).ENGINE
