@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import linecache
 import sys
+from functools import lru_cache
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import NamedTuple
@@ -49,6 +50,11 @@ class GraphError(BoxgradError, ValueError):
     """A graph that is not well formed."""
 
 
+@lru_cache(maxsize=512)
+def _positions(code: CodeType) -> list[tuple[int | None, int | None, int | None, int | None]]:
+    return list(code.co_positions())
+
+
 class Place(NamedTuple):
     """A position in a source file: what a message quotes and what a value's name is read from."""
 
@@ -61,18 +67,11 @@ class Place(NamedTuple):
 
     @property
     def span(self) -> tuple[int, int, int, int]:
-        """First line, last line, first column, last column (columns -1 where unknown)."""
-        for index, found in enumerate(self.code.co_positions()):
-            if index == self.instruction // 2:
-                line, end_line, column, end_column = found
-                line = self.code.co_firstlineno if line is None else line
-                return (
-                    line,
-                    line if end_line is None else end_line,
-                    -1 if column is None else column,
-                    -1 if end_column is None else end_column,
-                )
-        return (self.code.co_firstlineno, self.code.co_firstlineno, -1, -1)
+        """First line, last line, first column, last column (-1 where unknown)."""
+        found = _positions(self.code)[self.instruction // 2]
+        line = found[0] or self.code.co_firstlineno
+        column, end_column = (-1 if c is None else c for c in found[2:])
+        return (line, found[1] or line, column, end_column)
 
     @property
     def line(self) -> int:

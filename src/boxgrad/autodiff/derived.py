@@ -33,7 +33,9 @@ _DERIVATIVE = Tracing(prepare=saving)
 def _fresh(leaf: Any, name: str) -> Node:
     """A node of its own for an argument, so that only uses of the argument count."""
     if isinstance(leaf, Box):
-        return apply(identity, (leaf,))
+        node = apply(identity, (leaf,))
+        node.label = leaf.node.label
+        return node
     return input_node(type_of(leaf), None, leaf)
 
 
@@ -60,9 +62,8 @@ class _Call:
 
     def gradients(self, outputs: Sequence[Node], cotangents: Sequence[Any]) -> list[Any]:
         """The gradient of each boxed argument; zeros where none arrives."""
-        as_graph = self.as_graph or current_tracer() is not None or any(
-            isinstance(g, Box) for g in cotangents
-        )
+        traced = current_tracer() is not None or any(isinstance(g, Box) for g in cotangents)
+        as_graph = self.as_graph or traced
         nodes = self.arguments.nodes
         with activate(_DERIVATIVE if as_graph and current_tracer() is None else current_tracer()):
             found = Walk(as_graph, scan_backward).run(outputs, cotangents, nodes)
@@ -175,7 +176,8 @@ def value_and_grad(
                 )
             result, others = result
         node = _scalar_node(result)
-        gradients = call.gradients([node], [np.ones((), node.dtype)[()]])
+        one: Any = np.ones((), node.dtype)[()]
+        gradients = call.gradients([node], [OwnBox(lift(one)) if call.as_graph else one])
         call.write_back()
         value = call.plain(result)
         return ((value, call.plain(others)) if has_aux else value), call.shaped(gradients)

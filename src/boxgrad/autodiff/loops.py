@@ -113,7 +113,8 @@ def scan_backward(walk: Walk, node: Node, g: dict[int, Any], wanted: tuple[bool,
     used = set(needed)
     read = [x for x in saved if x in used]
     stands = {x: _twin(x) for x in read}
-    gradients = [None if x is None else substitute([x], stands)[0] for x in gradients]
+    moved = iter(substitute([x for x in gradients if x is not None], stands))
+    gradients = [None if x is None else next(moved) for x in gradients]
 
     # The sequences of the backward loop, outside, beside the inputs that stand for them, inside.
     inside = [*(x for x in streams if x in used), *stands.values(), *output_in]

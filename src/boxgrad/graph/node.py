@@ -37,6 +37,7 @@ class Node:
     """One box of the graph, or a leaf (``primitive is None``)."""
 
     __slots__ = (
+        "derived",
         "dtype",
         "gradient_of",
         "inputs",
@@ -75,6 +76,8 @@ class Node:
         self.number = next(_numbers)
         self.items: tuple[ArrayType, ...] | None = None
         self.weak = False
+        self.derived = False
+        """Whether a derivative rule or a pass made the node, on behalf of the user's line."""
         if type is None:
             self.shape: tuple[int, ...] = value.shape
             self.dtype: np.dtype[Any] = value.dtype
@@ -115,10 +118,12 @@ def constant_node(value: Any, label: str | None = None) -> Node:
 
 def rebuilt(node: Node, inputs: tuple[Node, ...], parameters: dict[str, Any]) -> Node:
     """The same box on other inputs; where it came from is kept, its value is not."""
-    return Node(
+    made = Node(
         node.primitive, inputs, parameters, None, node.type,
         node.origin, node.scope, node.label, node.gradient_of,
     )  # fmt: skip
+    made.derived = node.derived
+    return made
 
 
 def ordered(outputs: Iterable[Node], stop: Iterable[Node] = ()) -> list[Node]:
@@ -161,6 +166,3 @@ class Graph:
         rest = set(self.inputs)
         inner = [node for node in ordered(self.outputs, self.inputs) if node not in rest]
         return [*self.inputs, *inner]
-
-    def __str__(self) -> str:
-        return "\n".join(f"{node!r}" for node in self.nodes)

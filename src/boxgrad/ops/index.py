@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from boxgrad.graph.primitive import AllInputs, Index, NoDerivative, Primitive
+from boxgrad.graph.text import literal_form
 from boxgrad.ops.typing import by_example
 from boxgrad.types import ArrayType
 
@@ -21,6 +22,7 @@ Shape = tuple[int, ...]
 Key = tuple[Any, ...]
 
 
+@literal_form
 @dataclass(frozen=True, slots=True)
 class Slot:
     """Stands in a key for the index array that is the input of that number."""

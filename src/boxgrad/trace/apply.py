@@ -52,7 +52,7 @@ def origin(depth: int) -> Origin:
     """The user's frame that asked for the present operation; under ``trace`` all of them."""
     frame = sys._getframe(depth)
     while is_internal(frame.f_code):
-        if frame.f_back is None:
+        if frame.f_back is None or frame.f_code is _boundary:
             return ()
         frame = frame.f_back
     if not context.whole_stack:
@@ -141,8 +141,10 @@ def apply(primitive: Primitive, inputs: Any, parameters: dict[str, Any] = _NOTHI
         raise _refused(primitive, nodes, error) from error
     place = context.origin
     if place is None:
-        place = origin(2)
-    return Node(primitive, tuple(nodes), parameters, value, kind, place, context.scope)
+        return Node(primitive, tuple(nodes), parameters, value, kind, origin(2), context.scope)
+    made = Node(primitive, tuple(nodes), parameters, value, kind, place, context.scope)
+    made.derived = True
+    return made
 
 
 def _refused(primitive: Primitive, nodes: list[Node], error: Exception) -> Exception:

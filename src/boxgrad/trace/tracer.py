@@ -16,7 +16,7 @@ import numpy as np
 from boxgrad import tree
 from boxgrad.boxed import activate
 from boxgrad.errors import ShapeError, TraceError, message
-from boxgrad.graph.node import Graph, Node, Scope, input_node, ordered
+from boxgrad.graph.node import Graph, Node, Scope, input_node, ordered, rebuilt
 from boxgrad.ops import control
 from boxgrad.trace.apply import apply, call_traced, context, lift, noting, origin
 from boxgrad.trace.box import Box, OwnBox, wrap
@@ -408,14 +408,7 @@ def closed(inputs: Sequence[Node], outputs: Sequence[Node]) -> tuple[Graph, tupl
             continue
         moved = tuple(new.get(x, outer.get(x, x)) for x in node.inputs)
         same = all(a is b for a, b in zip(moved, node.inputs, strict=True))
-        new[node] = (
-            node
-            if same
-            else Node(
-                node.primitive, moved, node.parameters, None, node.type,
-                node.origin, node.scope, node.label, node.gradient_of,
-            )
-        )  # fmt: skip
+        new[node] = node if same else rebuilt(node, moved, node.parameters)
     graph = Graph((*outer.values(), *inputs), tuple(new.get(node, node) for node in outputs))
     return graph, tuple(outer)
 
