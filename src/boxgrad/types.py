@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ _KINDS = {"f": "f", "i": "i", "u": "u", "c": "c", "b": "bool"}
 _PATTERN = re.compile(r"^(bool|[fiuc]\d+)\[([\d,]*)\](~?)$")
 
 
-@lru_cache(maxsize=None)
+@cache
 def dtype_name(dtype: np.dtype[Any]) -> str:
     """The short name of a dtype: ``f32``, ``i64``, ``bool``."""
     kind = _KINDS.get(dtype.kind)
@@ -27,7 +27,7 @@ def dtype_name(dtype: np.dtype[Any]) -> str:
     return kind if kind == "bool" else f"{kind}{8 * dtype.itemsize}"
 
 
-@lru_cache(maxsize=None)
+@cache
 def dtype_of_name(name: str) -> np.dtype[Any]:
     """The dtype that :func:`dtype_name` calls ``name``."""
     return np.dtype(bool) if name == "bool" else np.dtype(f"{name[0]}{int(name[1:]) // 8}")

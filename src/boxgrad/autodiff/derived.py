@@ -235,7 +235,11 @@ def _matching(given: Any, structure: tree.Structure, nodes: Sequence[Node], what
     leaves, other = tree.flatten(given)
     if other != structure:
         raise ShapeError(
-            message(f"{what} has the structure {other}", f"the result has {structure}", "the same containers")
+            message(
+                f"{what} has the structure {other}",
+                f"the result has {structure}",
+                "the same containers",
+            )
         )
     parts: list[Any] = []
     for leaf, node in zip(leaves, nodes, strict=True):
@@ -275,7 +279,9 @@ def jvp(function: Callable[..., Any], args: Sequence[Any], tangents: Sequence[An
     ]
     chosen = [n for n in call.arguments.positions if n is not None]
     directions = [
-        part for part, n in zip(_tangents(tangents, args), call.arguments.positions, strict=True) if n is not None
+        part
+        for part, n in zip(_tangents(tangents, args), call.arguments.positions, strict=True)
+        if n is not None
     ]
     with activate(outer or _DERIVATIVE):
         pulled = Walk(True, scan_backward).run(
@@ -287,7 +293,9 @@ def jvp(function: Callable[..., Any], args: Sequence[Any], tangents: Sequence[An
     as_graph = outer is not None or any(isinstance(v, Box) for v in directions)
     wrt = [p for p in probes if p is not None]
     with activate(_DERIVATIVE if as_graph and outer is None else outer):
-        pushed = iter(Walk(as_graph, scan_backward).run([n for n, _ in reached], [v for _, v in reached], wrt))
+        pushed = iter(
+            Walk(as_graph, scan_backward).run([n for n, _ in reached], [v for _, v in reached], wrt)
+        )
     changes: list[Any] = []
     for node, probe in zip(outputs, probes, strict=True):
         g = None if probe is None else next(pushed)

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from boxgrad.autodiff.reverse import Walk
 from boxgrad.graph.node import Graph, Node, input_node, ordered
 from boxgrad.graph.walk import substitute
 from boxgrad.ops import control, elementwise
 from boxgrad.ops.contract import contract, split
 from boxgrad.trace.apply import apply, noting
 from boxgrad.trace.box import OwnBox
-from boxgrad.autodiff.reverse import Walk
 from boxgrad.types import ArrayType
 
 
@@ -140,15 +140,11 @@ def scan_backward(walk: Walk, node: Node, g: dict[int, Any], wanted: tuple[bool,
                 rests[number].append(term)
     adding = [i for i, terms in enumerate(rests) if terms]
     totals_in = [_twin(constants[wrt_constants[i]]) for i in adding]
-    totals_out = [
-        _sum_of([total, *rests[i]]) for i, total in zip(adding, totals_in, strict=True)
-    ]
+    totals_out = [_sum_of([total, *rests[i]]) for i, total in zip(adding, totals_in, strict=True)]
     factors = list(
         dict.fromkeys(x for terms in products for a, b, _ in terms for x in (a, b) if x not in inside)
     )
-    zeros = [
-        apply_zero(carried[i]) if x is None else x for i, x in zip(moving, carry_out, strict=True)
-    ]
+    zeros = [apply_zero(carried[i]) if x is None else x for i, x in zip(moving, carry_out, strict=True)]
     steps_out = [x for x in stream_out if x is not None]
     used_constants = [i for i, x in enumerate(constants) if x in used]
     backward = Graph(
@@ -198,7 +194,13 @@ def _part(walk: Walk, node: Node, index: int) -> Any:
 
 
 def _run(
-    walk: Walk, inputs: tuple[Any, ...], body: Graph, first: int, count: int, length: int, reverse: bool
+    walk: Walk,
+    inputs: tuple[Any, ...],
+    body: Graph,
+    first: int,
+    count: int,
+    length: int,
+    reverse: bool,
 ) -> list[Any]:
     parameters = {
         "body": body,

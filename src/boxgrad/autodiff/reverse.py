@@ -37,7 +37,9 @@ class Walk:
 
     def operand(self, node: Node) -> Any:
         """A forward value as the rules see it: an array, or a box; constants are arrays in both."""
-        if not self.as_graph or (node.primitive is None and node.value is not None and node not in self._active):
+        if not self.as_graph or (
+            node.primitive is None and node.value is not None and node not in self._active
+        ):
             return node.value
         return OwnBox(node)
 
@@ -133,8 +135,10 @@ def broken(outputs: Sequence[Node], wrt: Sequence[Node]) -> None:
         cut = node.primitive is not None and node.items is None and node.dtype.kind not in "fc"
         if cut and any(x.dtype.kind in "fc" for x in node.inputs):
             assert node.primitive is not None
-            reason = node.primitive.vjp.reason if isinstance(node.primitive.vjp, NoDerivative) else (
-                f"its result is {node.type!r}, and integers and truth values carry no gradient"
+            reason = (
+                node.primitive.vjp.reason
+                if isinstance(node.primitive.vjp, NoDerivative)
+                else (f"its result is {node.type!r}, and integers and truth values carry no gradient")
             )
             raise DerivativeError(
                 message(

@@ -99,7 +99,10 @@ class Compiled:
             return f"{names[int(number)]}.{rest}" if rest else names[int(number)]
 
         boxed = Arguments(
-            arguments, is_traceable, lambda leaf, path: input_node(type_of(leaf), label(path)), named=True
+            arguments,
+            is_traceable,
+            lambda leaf, path: input_node(type_of(leaf), label(path)),
+            named=True,
         )
         args, kwargs = boxed.args
         with activate(Tracing()), noting():
@@ -142,7 +145,7 @@ def _apart(value: Any, written: list[Any]) -> Any:
 def compile(function: Callable[..., Any], *, engine: str = ...) -> Compiled: ...
 @overload
 def compile(function: None = None, *, engine: str = ...) -> Callable[[Callable[..., Any]], Compiled]: ...
-def compile(function: Callable[..., Any] | None = None, *, engine: str = DEFAULT) -> Any:  # noqa: A001
+def compile(function: Callable[..., Any] | None = None, *, engine: str = DEFAULT) -> Any:
     """Trace a function once for each combination of argument types, and run it by an engine.
 
     Args:

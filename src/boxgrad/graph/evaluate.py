@@ -32,9 +32,7 @@ class Program:
         self._inputs = len(graph.inputs)
         self._count = len(nodes)
         self._constants = [
-            (register[node], node.value)
-            for node in nodes
-            if node.primitive is None and node not in inputs
+            (register[node], node.value) for node in nodes if node.primitive is None and node not in inputs
         ]
         constant = {number for number, _ in self._constants}
         self._steps = [

@@ -113,9 +113,7 @@ class Same:
     """Written as its argument: only the arrangement or the dtype changes."""
 
 
-Notation = (
-    Call | Infix | Prefix | Fraction | Superscript | Delimited | Sum | Contraction | Index | Same
-)
+Notation = Call | Infix | Prefix | Fraction | Superscript | Delimited | Sum | Contraction | Index | Same
 Type = ArrayType | tuple[ArrayType, ...]
 _by_name: dict[str, Primitive] = {}
 _by_callable: dict[Callable[..., Any], Primitive] = {}
@@ -126,9 +124,7 @@ class Traced:
 
     __slots__ = ()
 
-    def bind(
-        self, primitive: Primitive, inputs: tuple[Any, ...], parameters: dict[str, Any]
-    ) -> Any:
+    def bind(self, primitive: Primitive, inputs: tuple[Any, ...], parameters: dict[str, Any]) -> Any:
         """Apply a primitive to inputs of which this is one."""
         raise NotImplementedError
 

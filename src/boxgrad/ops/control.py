@@ -117,9 +117,7 @@ def scan(
     values, structure = tree.flatten(xs)
     order = range(steps)
     for t in reversed(order) if reverse else order:
-        carry, outputs[t] = cell(
-            carry, tree.unflatten(structure, [np.asarray(x)[t] for x in values])
-        )
+        carry, outputs[t] = cell(carry, tree.unflatten(structure, [np.asarray(x)[t] for x in values]))
     if not outputs:
         raise ShapeError(
             message(

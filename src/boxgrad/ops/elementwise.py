@@ -49,9 +49,7 @@ def step(ufunc: np.ufunc, notation: Notation) -> Primitive:
 
 def discrete(ufunc: np.ufunc, notation: Notation) -> Primitive:
     """A function into integers or truth values."""
-    return elementwise(
-        ufunc, vjp=NoDerivative("its values are not real numbers"), notation=notation
-    )
+    return elementwise(ufunc, vjp=NoDerivative("its values are not real numbers"), notation=notation)
 
 
 def lowered(z: Any) -> Any:
@@ -71,9 +69,7 @@ LN2, LN10 = math.log(2), math.log(10)
 
 # ---- arithmetic
 add = elementwise(np.add, vjp=(lambda g, y, x, z: g, lambda g, y, x, z: g), notation=Infix("+", 1))
-subtract = elementwise(
-    np.subtract, vjp=(lambda g, y, x, z: g, lambda g, y, x, z: -g), notation=Infix("-", 1)
-)
+subtract = elementwise(np.subtract, vjp=(lambda g, y, x, z: g, lambda g, y, x, z: -g), notation=Infix("-", 1))
 multiply = elementwise(
     np.multiply, vjp=(lambda g, y, x, z: g * z, lambda g, y, x, z: g * x), notation=Infix("⊙", 2)
 )
@@ -93,9 +89,7 @@ power = elementwise(
     notation=Superscript(None),
 )
 float_power = elementwise(np.float_power, vjp=power.vjp, notation=Superscript(None))
-reciprocal = elementwise(
-    np.reciprocal, vjp=(lambda g, y, x: -g * y * y,), notation=Superscript("-1")
-)
+reciprocal = elementwise(np.reciprocal, vjp=(lambda g, y, x: -g * y * y,), notation=Superscript("-1"))
 square = elementwise(np.square, vjp=(lambda g, y, x: g * 2 * x,), notation=Superscript("2"))
 floor_divide = elementwise(
     np.floor_divide,
@@ -145,12 +139,8 @@ logaddexp2 = elementwise(
 sin = elementwise(np.sin, vjp=(lambda g, y, x: g * np.cos(x),), notation=Call("sin"))
 cos = elementwise(np.cos, vjp=(lambda g, y, x: -g * np.sin(x),), notation=Call("cos"))
 tan = elementwise(np.tan, vjp=(lambda g, y, x: g * (1 + y * y),), notation=Call("tan"))
-arcsin = elementwise(
-    np.arcsin, vjp=(lambda g, y, x: g / np.sqrt(1 - x * x),), notation=Call("arcsin")
-)
-arccos = elementwise(
-    np.arccos, vjp=(lambda g, y, x: -g / np.sqrt(1 - x * x),), notation=Call("arccos")
-)
+arcsin = elementwise(np.arcsin, vjp=(lambda g, y, x: g / np.sqrt(1 - x * x),), notation=Call("arcsin"))
+arccos = elementwise(np.arccos, vjp=(lambda g, y, x: -g / np.sqrt(1 - x * x),), notation=Call("arccos"))
 arctan = elementwise(np.arctan, vjp=(lambda g, y, x: g / (1 + x * x),), notation=Call("arctan"))
 arctan2 = elementwise(
     np.arctan2,
@@ -160,12 +150,8 @@ arctan2 = elementwise(
 sinh = elementwise(np.sinh, vjp=(lambda g, y, x: g * np.cosh(x),), notation=Call("sinh"))
 cosh = elementwise(np.cosh, vjp=(lambda g, y, x: g * np.sinh(x),), notation=Call("cosh"))
 tanh = elementwise(np.tanh, vjp=(lambda g, y, x: g * (1 - y * y),), notation=Call("tanh"))
-arcsinh = elementwise(
-    np.arcsinh, vjp=(lambda g, y, x: g / np.sqrt(1 + x * x),), notation=Call("arcsinh")
-)
-arccosh = elementwise(
-    np.arccosh, vjp=(lambda g, y, x: g / np.sqrt(x * x - 1),), notation=Call("arccosh")
-)
+arcsinh = elementwise(np.arcsinh, vjp=(lambda g, y, x: g / np.sqrt(1 + x * x),), notation=Call("arcsinh"))
+arccosh = elementwise(np.arccosh, vjp=(lambda g, y, x: g / np.sqrt(x * x - 1),), notation=Call("arccosh"))
 arctanh = elementwise(np.arctanh, vjp=(lambda g, y, x: g / (1 - x * x),), notation=Call("arctanh"))
 hypot = elementwise(
     np.hypot,
@@ -199,9 +185,7 @@ def _sinc_slope(x: Any) -> Any:
 
 
 # ---- kinks
-absolute = elementwise(
-    np.absolute, vjp=(lambda g, y, x: g * np.sign(x),), notation=Delimited("|", "|")
-)
+absolute = elementwise(np.absolute, vjp=(lambda g, y, x: g * np.sign(x),), notation=Delimited("|", "|"))
 fabs = elementwise(np.fabs, vjp=absolute.vjp, notation=Delimited("|", "|"))
 sign = step(np.sign, Call("sign"))
 floor = step(np.floor, Delimited("⌊", "⌋"))

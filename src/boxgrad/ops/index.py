@@ -129,9 +129,7 @@ def _scatter_add(x: Any, *indices: Any, key: Key, shape: Shape) -> Any:
     return y
 
 
-def _scatter_add_rule(
-    g: Any, y: Any, wanted: Any, x: Any, *indices: Any, key: Key, shape: Shape
-) -> Any:
+def _scatter_add_rule(g: Any, y: Any, wanted: Any, x: Any, *indices: Any, key: Key, shape: Shape) -> Any:
     return (gather(g, *indices, key=key), *(None for _ in indices))
 
 

@@ -101,9 +101,7 @@ def _concatenate_type(*xs: ArrayType, axis: int) -> ArrayType:
                 + ", ".join(str(x.shape) for x in xs)
             )
     size = sum(x.shape[axis] for x in xs)
-    return ArrayType(
-        (*first[:axis], size, *first[axis + 1 :]), np.result_type(*(x.dtype for x in xs))
-    )
+    return ArrayType((*first[:axis], size, *first[axis + 1 :]), np.result_type(*(x.dtype for x in xs)))
 
 
 def _concatenate_rule(g: Any, y: Any, index: int, *xs: Any, axis: int) -> Any:

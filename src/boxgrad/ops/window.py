@@ -34,9 +34,7 @@ def _input_type(g: ArrayType, w: ArrayType, *, shape: Sizes, groups: int, **rest
     return ArrayType((g.shape[0], w.shape[1] * groups, *shape), np.result_type(g.dtype, w.dtype))
 
 
-def _filter_type(
-    x: ArrayType, g: ArrayType, *, kernel: Sizes, groups: int, **rest: Any
-) -> ArrayType:
+def _filter_type(x: ArrayType, g: ArrayType, *, kernel: Sizes, groups: int, **rest: Any) -> ArrayType:
     return ArrayType((g.shape[1], x.shape[1] // groups, *kernel), np.result_type(x.dtype, g.dtype))
 
 
@@ -110,11 +108,7 @@ _avg_pool = Primitive(
     "avg_pool",
     pools.avg_pool,
     _pooled_type,
-    (
-        lambda g, y, x, size, **p: _avg_input(
-            g, shape=x.shape[x.ndim - len(size) :], size=size, **p
-        ),
-    ),
+    (lambda g, y, x, size, **p: _avg_input(g, shape=x.shape[x.ndim - len(size) :], size=size, **p),),
     Call("avgpool"),
     (),
 )
@@ -165,9 +159,7 @@ def _check(x: Any, w: Any, channels: int, groups: int, divided: int) -> None:
         )
 
 
-def conv(
-    x: Any, w: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
-) -> Any:
+def conv(x: Any, w: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1) -> Any:
     """Convolution (cross-correlation, as in all deep learning) over any number of spatial axes.
 
     ``y[n, o, s] = Σ_c Σ_k x[n, c, stride·s + dilation·k - padding] w[o, c, k]``
@@ -230,9 +222,7 @@ def conv_transpose(
     pairs, extra = _pairs(padding, axes), _each_axis(output_padding, axes, "output_padding")
     sizes = tuple(
         (n - 1) * s - sum(p) + d * (k - 1) + e + 1
-        for n, k, s, d, p, e in zip(
-            x.shape[2:], w.shape[2:], steps, gaps, pairs, extra, strict=True
-        )
+        for n, k, s, d, p, e in zip(x.shape[2:], w.shape[2:], steps, gaps, pairs, extra, strict=True)
     )
     if any(e >= max(s, d) for e, s, d in zip(extra, steps, gaps, strict=True)) or min(sizes) < 1:
         raise ShapeError(
@@ -243,9 +233,7 @@ def conv_transpose(
                 "a smaller padding or output_padding",
             )
         )
-    return _conv_input(
-        x, w, shape=sizes, stride=steps, padding=pairs, dilation=gaps, groups=int(groups)
-    )
+    return _conv_input(x, w, shape=sizes, stride=steps, padding=pairs, dilation=gaps, groups=int(groups))
 
 
 def _pooling(primitive: Primitive, x: Any, size: Any, stride: Any, padding: Any) -> Any:

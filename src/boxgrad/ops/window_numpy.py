@@ -35,9 +35,7 @@ BLOCK_BYTES = 2 << 20
 # Where windows lie ---------------------------------------------------------------------------
 
 
-def windows_shape(
-    sizes: Sizes, kernel: Sizes, stride: Sizes, padding: Padding, dilation: Sizes
-) -> Sizes:
+def windows_shape(sizes: Sizes, kernel: Sizes, stride: Sizes, padding: Padding, dilation: Sizes) -> Sizes:
     """How many windows fit along each spatial axis.
 
     windows = ⌊(size + before + after − (dilation · (kernel − 1) + 1)) / stride⌋ + 1
@@ -103,9 +101,7 @@ class Tap(NamedTuple):
     inputs: tuple[slice, ...]
 
 
-def find_taps(
-    sizes: Sizes, kernel: Sizes, stride: Sizes, padding: Padding, dilation: Sizes
-) -> list[Tap]:
+def find_taps(sizes: Sizes, kernel: Sizes, stride: Sizes, padding: Padding, dilation: Sizes) -> list[Tap]:
     """Every tap that meets the input at all; one that only ever meets padding is left out."""
     counts = windows_shape(sizes, kernel, stride, padding, dilation)
     per_axis = [
@@ -143,9 +139,7 @@ def blocks(count: int, bytes_each: int) -> Iterator[slice]:
 #     y = filters · columns        (outputs, inputs · taps) · (inputs · taps, images · windows)
 
 
-def conv(
-    x: Array, w: Array, *, stride: Sizes, padding: Padding, dilation: Sizes, groups: int
-) -> Array:
+def conv(x: Array, w: Array, *, stride: Sizes, padding: Padding, dilation: Sizes, groups: int) -> Array:
     """Cross-correlate images with filters.
 
     y[n, o, i] = Σ_c Σ_k x[n, c, i · stride + k · dilation − before] · w[o, c, k]

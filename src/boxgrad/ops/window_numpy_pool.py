@@ -143,9 +143,7 @@ def avg_pool(x: Array, *, size: Sizes, stride: Sizes, padding: Padding) -> Array
     return y
 
 
-def avg_pool_input_gradient(
-    g: Array, *, shape: Sizes, size: Sizes, stride: Sizes, padding: Padding
-) -> Array:
+def avg_pool_input_gradient(g: Array, *, shape: Sizes, size: Sizes, stride: Sizes, padding: Padding) -> Array:
     """The adjoint of :func:`avg_pool`: every window hands out its g in equal parts.
 
     dx[…, p] = Σ_i g[…, i] / Π size   over the windows i that see p

@@ -44,9 +44,7 @@ def _smaller(node: Node, read: set[int], smaller: dict[Node, dict[int, int]]) ->
     kept = [*range(carries), *(i for i in range(carries, len(body.outputs)) if i in read)]
     outputs = tuple(body.outputs[i] for i in kept)
     used = set(ordered(outputs, body.inputs))
-    places = [
-        i for i, x in enumerate(body.inputs) if x in used or fixed <= i < fixed + carries
-    ]
+    places = [i for i, x in enumerate(body.inputs) if x in used or fixed <= i < fixed + carries]
     parameters = {
         **node.parameters,
         "body": Graph(tuple(body.inputs[i] for i in places), outputs),

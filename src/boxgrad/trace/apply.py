@@ -21,10 +21,7 @@ from boxgrad.types import ArrayType
 
 _NOTHING: dict[str, Any] = {}
 _SMALL = 1 << 16
-_PYTHON = {
-    kind: ArrayType((), np.dtype(kind), weak=kind is not bool)
-    for kind in (bool, int, float, complex)
-}
+_PYTHON = {kind: ArrayType((), np.dtype(kind), weak=kind is not bool) for kind in (bool, int, float, complex)}
 
 
 class _Context(threading.local):

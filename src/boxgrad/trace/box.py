@@ -34,9 +34,7 @@ class Box(Holder):
     __array_priority__ = 1000
 
     # ---- the node
-    def bind(
-        self, primitive: Primitive, inputs: tuple[Any, ...], parameters: dict[str, Any]
-    ) -> Any:
+    def bind(self, primitive: Primitive, inputs: tuple[Any, ...], parameters: dict[str, Any]) -> Any:
         return wrap(apply(primitive, inputs, parameters))
 
     def made(self, node: Node) -> Any:
@@ -189,9 +187,7 @@ class Box(Holder):
         return ViewBox(self, get, put, key)
 
     def reshape(self, *sizes: Any, order: str = "C", copy: bool | None = None) -> Any:
-        wanted = (
-            sizes[0] if len(sizes) == 1 and not isinstance(sizes[0], (int, np.integer)) else sizes
-        )
+        wanted = sizes[0] if len(sizes) == 1 and not isinstance(sizes[0], (int, np.integer)) else sizes
         if order not in ("C", "A"):
             return self.T.reshape(tuple(wanted)[::-1]).T
         old = self.node
@@ -468,7 +464,7 @@ def _install() -> None:
         "mean", "min", "prod", "repeat", "round", "std", "sum", "take", "trace", "var",
     ):  # fmt: skip
         function = getattr(np, name)
-        method = lambda self, *args, f=function, **kwargs: composites[f](self, *args, **kwargs)  # noqa: E731
+        method = lambda self, *args, f=function, **kwargs: composites[f](self, *args, **kwargs)
         method.__name__, method.__doc__ = name, f"As ``np.{name}``."
         setattr(Box, name, method)
 

@@ -58,9 +58,7 @@ def _reduce(
                 )
             )
         a = np.where(where, a, fill)
-    y = primitive(
-        a, axis=axes_of(a, axis), keepdims=bool(keepdims) if keepdims is not _NO_VALUE else False
-    )
+    y = primitive(a, axis=axes_of(a, axis), keepdims=bool(keepdims) if keepdims is not _NO_VALUE else False)
     return y
 
 
@@ -71,7 +69,7 @@ def _small_integers(a: Any, dtype: Any) -> Any:
 
 @implements(np.sum)
 @writes_out
-def sum(a: Any, axis: Any = None, dtype: Any = None, keepdims: Any = False, initial: Any = _NO_VALUE, where: Any = True) -> Any:  # fmt: skip  # noqa: A001
+def sum(a: Any, axis: Any = None, dtype: Any = None, keepdims: Any = False, initial: Any = _NO_VALUE, where: Any = True) -> Any:  # fmt: skip
     y = _reduce(reduce.sum, _small_integers(a, dtype), axis, keepdims, initial, where, 0)
     return y if initial is _NO_VALUE else y + initial
 
@@ -85,27 +83,27 @@ def prod(a: Any, axis: Any = None, dtype: Any = None, keepdims: Any = False, ini
 
 @implements(np.max)
 @writes_out
-def max(a: Any, axis: Any = None, keepdims: Any = False, initial: Any = _NO_VALUE, where: Any = True) -> Any:  # fmt: skip  # noqa: A001
+def max(a: Any, axis: Any = None, keepdims: Any = False, initial: Any = _NO_VALUE, where: Any = True) -> Any:  # fmt: skip
     y = _reduce(reduce.max, a, axis, keepdims, initial, where, None)
     return y if initial is _NO_VALUE else np.maximum(y, initial)
 
 
 @implements(np.min)
 @writes_out
-def min(a: Any, axis: Any = None, keepdims: Any = False, initial: Any = _NO_VALUE, where: Any = True) -> Any:  # fmt: skip  # noqa: A001
+def min(a: Any, axis: Any = None, keepdims: Any = False, initial: Any = _NO_VALUE, where: Any = True) -> Any:  # fmt: skip
     y = _reduce(reduce.min, a, axis, keepdims, initial, where, None)
     return y if initial is _NO_VALUE else np.minimum(y, initial)
 
 
 @implements(np.any)
 @writes_out
-def any(a: Any, axis: Any = None, keepdims: Any = False, *, where: Any = True) -> Any:  # noqa: A001
+def any(a: Any, axis: Any = None, keepdims: Any = False, *, where: Any = True) -> Any:
     return _reduce(reduce.any, a, axis, keepdims, _NO_VALUE, where, False)
 
 
 @implements(np.all)
 @writes_out
-def all(a: Any, axis: Any = None, keepdims: Any = False, *, where: Any = True) -> Any:  # noqa: A001
+def all(a: Any, axis: Any = None, keepdims: Any = False, *, where: Any = True) -> Any:
     return _reduce(reduce.all, a, axis, keepdims, _NO_VALUE, where, True)
 
 
@@ -121,9 +119,7 @@ def _real_sum_dtype(a: Any, dtype: Any) -> Any:
 
 @implements(np.mean)
 @writes_out
-def mean(
-    a: Any, axis: Any = None, dtype: Any = None, keepdims: Any = False, *, where: Any = True
-) -> Any:
+def mean(a: Any, axis: Any = None, dtype: Any = None, keepdims: Any = False, *, where: Any = True) -> Any:
     number = _count(a, axis, keepdims, where)
     total = np.sum(a, axis=axis, dtype=_real_sum_dtype(a, dtype), keepdims=keepdims, where=where)
     return _divided(total, number)
@@ -139,11 +135,7 @@ def _divided(total: Any, number: Any) -> Any:
 def var(a: Any, axis: Any = None, dtype: Any = None, ddof: float = 0, keepdims: Any = False, *, where: Any = True, mean: Any = _NO_VALUE, correction: Any = _NO_VALUE) -> Any:  # fmt: skip
     ddof = ddof if correction is _NO_VALUE else correction
     number = _count(a, axis, keepdims, where)
-    middle = (
-        np.mean(a, axis=axis, dtype=dtype, keepdims=True, where=where)
-        if mean is _NO_VALUE
-        else mean
-    )
+    middle = np.mean(a, axis=axis, dtype=dtype, keepdims=True, where=where) if mean is _NO_VALUE else mean
     d = a - middle
     squares = d * d if d.dtype.kind != "c" else (d * np.conjugate(d)).real
     total = np.sum(squares, axis=axis, dtype=dtype, keepdims=keepdims, where=where)
@@ -224,9 +216,7 @@ def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable:
 
 
 @implements(np.argsort)
-def argsort(
-    a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None
-) -> Any:
+def argsort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
     return _along(reduce.argsort, a, axis)
 
 
@@ -297,18 +287,14 @@ def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
     ]
     arrays = iter(others)
     key = [
-        indices
-        if i == axis
-        else (np.zeros((1,) * np.ndim(arr), np.intp) if n == 1 else next(arrays))
+        indices if i == axis else (np.zeros((1,) * np.ndim(arr), np.intp) if n == 1 else next(arrays))
         for i, n in enumerate(np.shape(arr))
     ]
     return gather(arr, *key, key=tuple(Slot(i) for i in range(len(key))))
 
 
 @implements(np.nan_to_num)
-def nan_to_num(
-    x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None
-) -> Any:
+def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
     limits = np.finfo(x.dtype)
     y = np.where(np.isnan(x), nan, x)
     y = np.where(y == np.inf, limits.max if posinf is None else posinf, y)
@@ -319,17 +305,13 @@ def nan_to_num(
 
 
 @implements(np.isclose)
-def isclose(
-    a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
-) -> Any:
+def isclose(a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Any:
     close = (np.abs(a - b) <= atol + rtol * np.abs(b)) & np.isfinite(b) | (a == b)
     return close | (np.isnan(a) & np.isnan(b)) if equal_nan else close
 
 
 @implements(np.allclose)
-def allclose(
-    a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
-) -> Any:
+def allclose(a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Any:
     return np.all(np.isclose(a, b, rtol, atol, equal_nan))
 
 

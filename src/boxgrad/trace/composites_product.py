@@ -82,9 +82,7 @@ def kron(a: Any, b: Any) -> Any:
 @writes_out
 def einsum(*operands: Any, optimize: Any = False, **options: Any) -> Any:
     if options:
-        raise TraceError(
-            message(f"np.einsum with {', '.join(options)}=", "it is not traced", "astype")
-        )
+        raise TraceError(message(f"np.einsum with {', '.join(options)}=", "it is not traced", "astype"))
     if not isinstance(operands[0], str):
         raise TraceError(
             message(
@@ -130,15 +128,11 @@ def _explicit(subscripts: str, ndims: list[int]) -> tuple[list[str], str]:
             )
         )
     free = [c for c in string.ascii_letters[::-1] if c not in subscripts]
-    most = max(
-        [n - len(s) + 3 for s, n in zip(inputs, ndims, strict=True) if "..." in s], default=0
-    )
+    most = max([n - len(s) + 3 for s, n in zip(inputs, ndims, strict=True) if "..." in s], default=0)
     spare = "".join(free[:most][::-1])
     if not arrow:
         counted = left.replace(",", "").replace("...", "")
-        result = "..." * ("..." in left) + "".join(
-            c for c in sorted(set(counted)) if counted.count(c) == 1
-        )
+        result = "..." * ("..." in left) + "".join(c for c in sorted(set(counted)) if counted.count(c) == 1)
     written = [
         s.replace("...", spare[most - (n - len(s) + 3) :]) if "..." in s else s
         for s, n in zip(inputs, ndims, strict=True)
@@ -177,15 +171,13 @@ def _pair(a: str, x: Any, b: str, z: Any, needed: set[str]) -> tuple[str, Any]:
             z = np.broadcast_to(
                 z, tuple(n if c == letter else s for c, s in zip(b, np.shape(z), strict=True))
             )
-    result = "".join(c for c in a if c in needed) + "".join(
-        c for c in b if c in needed and c not in a
-    )
+    result = "".join(c for c in a if c in needed) + "".join(c for c in b if c in needed and c not in a)
     return result, contract(x, z, subscripts=f"{a},{b}->{result}")
 
 
 # ---- norms
 @implements(np.linalg.norm)
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:  # noqa: A002
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     """Vector norms of any order and the Frobenius norm; the derivative at 0 is 0."""
     x = x.astype(np.float64) if x.dtype.kind in "iub" else x
     axes = axes_of(x, axis)

@@ -113,9 +113,7 @@ for _function in (np.zeros, np.ones, np.full, np.empty, np.eye, np.identity, np.
 
 # ---- views
 @implements(np.reshape)
-def reshape(
-    a: Any, /, shape: Any = None, order: str = "C", *, newshape: Any = None, copy: Any = None
-) -> Any:
+def reshape(a: Any, /, shape: Any = None, order: str = "C", *, newshape: Any = None, copy: Any = None) -> Any:
     if order not in ("C", "A", "F"):
         raise ValueError(f"order must be one of 'C', 'F' or 'A', not {order!r}")
     return a.reshape(shape if newshape is None else newshape, order=order, copy=copy)
@@ -144,9 +142,7 @@ def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
 @implements(np.moveaxis)
 def moveaxis(a: Any, source: Any, destination: Any) -> Any:
     sources = axes_of(a, tuple(source) if isinstance(source, (list, tuple)) else source)
-    targets = axes_of(
-        a, tuple(destination) if isinstance(destination, (list, tuple)) else destination
-    )
+    targets = axes_of(a, tuple(destination) if isinstance(destination, (list, tuple)) else destination)
     order = [i for i in range(a.ndim) if i not in sources]
     for target, origin in sorted(zip(targets, sources, strict=True)):
         order.insert(target, origin)
@@ -248,9 +244,7 @@ def triu(m: Any, k: int = 0) -> Any:
 # ---- joining and splitting
 @implements(np.concatenate)
 @writes_out
-def concatenate(
-    arrays: Any, /, axis: Any = 0, dtype: Any = None, casting: str = "same_kind"
-) -> Any:
+def concatenate(arrays: Any, /, axis: Any = 0, dtype: Any = None, casting: str = "same_kind") -> Any:
     parts = [x if hasattr(x, "ndim") else np.asarray(x) for x in arrays]
     if axis is None:
         parts, axis = [np.ravel(x) for x in parts], 0
@@ -296,9 +290,7 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
 
 
 @implements(np.pad)
-def pad(
-    array: Any, pad_width: Any, mode: Any = "constant", *, constant_values: Any = 0, **_: Any
-) -> Any:
+def pad(array: Any, pad_width: Any, mode: Any = "constant", *, constant_values: Any = 0, **_: Any) -> Any:
     if mode != "constant":
         raise TraceError(message(f"np.pad with mode={mode!r}", "only constant padding is traced", "np.concatenate of the parts"))  # fmt: skip
     widths = np.broadcast_to(np.asarray(pad_width), (array.ndim, 2)).tolist()

@@ -31,9 +31,7 @@ def _integer(value: Any) -> Any:
 
 def _plain_slice(part: slice) -> slice:
     """A slice with its bounds as Python integers, which traced and NumPy integers become."""
-    return slice(
-        *(None if x is None else x.__index__() for x in (part.start, part.stop, part.step))
-    )
+    return slice(*(None if x is None else x.__index__() for x in (part.start, part.stop, part.step)))
 
 
 def basic_key(key: Any) -> tuple[Any, ...] | None:
@@ -42,9 +40,7 @@ def basic_key(key: Any) -> tuple[Any, ...] | None:
     for part in parts:
         if type(part) is bool or not isinstance(part, _BASIC):
             return None
-    return tuple(
-        _plain_slice(part) if isinstance(part, slice) else _integer(part) for part in parts
-    )
+    return tuple(_plain_slice(part) if isinstance(part, slice) else _integer(part) for part in parts)
 
 
 def advanced_key(key: Any) -> tuple[tuple[Any, ...], list[Any]]:
@@ -126,9 +122,7 @@ def get(box: Any, key: Any) -> Any:
 def set(box: Any, key: Any, value: Any) -> None:
     """``box[key] = value``"""
     if box.is_scalar:
-        raise TypeError(
-            f"'{np.dtype(box.dtype).type.__name__}' object does not support item assignment"
-        )
+        raise TypeError(f"'{np.dtype(box.dtype).type.__name__}' object does not support item assignment")
     basic = basic_key(key)
     if basic is not None:
         if getattr(value, "base", None) is box and value.key == basic:

@@ -100,9 +100,7 @@ class Arguments:
 
     def fill(self, values: Sequence[Any], other: Any = None) -> Any:
         """The arguments' structure with a value for each box; other leaves become ``other``."""
-        return tree.unflatten(
-            self._structure, [other if n is None else values[n] for n in self.positions]
-        )
+        return tree.unflatten(self._structure, [other if n is None else values[n] for n in self.positions])
 
     def writes(self) -> list[tuple[Write, Node]]:
         """What the function wrote: where, and the node of the new value."""
@@ -203,11 +201,7 @@ def result_nodes(results: Any) -> tuple[list[Node], tree.Structure, list[Any]]:
     """The nodes of a result's leaves; leaves that are not arrays stay as they are (None in the list)."""
     leaves, structure = tree.flatten(results)
     nodes = [
-        leaf.node
-        if isinstance(leaf, Box)
-        else lift(leaf)
-        if is_traceable(leaf)
-        else lift_other(leaf)
+        leaf.node if isinstance(leaf, Box) else lift(leaf) if is_traceable(leaf) else lift_other(leaf)
         for leaf in leaves
     ]
     return nodes, structure, leaves
@@ -359,9 +353,7 @@ def _settled(
                 )
             )
         wrong = [
-            (a, b)
-            for a, b in zip(starts, after, strict=True)
-            if (a.shape, a.dtype) != (b.shape, b.dtype)
+            (a, b) for a, b in zip(starts, after, strict=True) if (a.shape, a.dtype) != (b.shape, b.dtype)
         ]
         if not wrong:
             return starts, (after, made, steps), structure, carried

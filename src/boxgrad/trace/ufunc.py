@@ -20,9 +20,7 @@ _ACCUMULATE = {np.add: np.cumsum, np.multiply: np.cumprod}
 _SCIPY = {"erf": "erf"}
 
 
-def call_ufunc(
-    ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
+def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """``__array_ufunc__`` of a box."""
     if method == "__call__" and not kwargs:
         return _plain(ufunc, inputs)
@@ -82,9 +80,7 @@ def _with_options(
     if others:
         raise _refusal(f"np.{ufunc.__name__} with {', '.join(others)}=")
     if dtype is not None:
-        inputs = tuple(
-            x.astype(dtype) if isinstance(x, Holder) else np.asarray(x, dtype) for x in inputs
-        )
+        inputs = tuple(x.astype(dtype) if isinstance(x, Holder) else np.asarray(x, dtype) for x in inputs)
     holder = next((x for x in inputs if isinstance(x, Holder)), None)
     result = ufunc(*inputs) if holder is None else _plain(ufunc, inputs)
     if out is None:
