@@ -74,7 +74,7 @@ class Embedding(Module):
     def __call__(self, indices: Any) -> Any:
         indices = expect.array(indices)
         expect.indices(describe(self), indices, self.num_embeddings)
-        rows = self.weight[indices]
+        rows = np.take(self.weight, indices, axis=0)
         if self.padding_idx is None:
             return rows
         padded = np.expand_dims(indices == self.padding_idx, -1)

@@ -134,7 +134,9 @@ def _picked(what: str, scores: Any, target: Any, axis: int, ignore_index: int) -
 def _weights(index: Any, target: Any, weight: Any, ignore_index: int, dtype: Any) -> Any:
     """How much each target counts: its class's weight, 0 where it is ignored."""
     kept = target != ignore_index
-    return (kept if weight is None else np.where(kept, array(weight)[index], 0)).astype(dtype)
+    if weight is None:
+        return kept.astype(dtype)
+    return np.where(kept, np.take(array(weight), index, axis=0), 0).astype(dtype)
 
 
 def _reduce_weighted(losses: Any, weights: Any, reduction: str) -> Any:

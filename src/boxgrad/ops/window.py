@@ -2,7 +2,7 @@
 
 The three passes of convolution are adjoint to each other, so the derivative of each is made of the other
 two, to any order. Pooling likewise: ``max_pool_scatter`` and ``max_pool_select`` are adjoint, and both
-are constant in the values they compare. The arithmetic stands in ``window_numpy``.
+are constant in the values they compare. The arithmetic stands in ``windows``.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import numpy as np
 
 from boxgrad.errors import ShapeError, message
 from boxgrad.graph.primitive import Call, Infix, Primitive
-from boxgrad.ops import window_numpy as windows
-from boxgrad.ops import window_numpy_pool as pools
 from boxgrad.ops.elementwise import zero
 from boxgrad.types import ArrayType
+from boxgrad.windows import convolution as windows
+from boxgrad.windows import pooling as pools
 
 Sizes = tuple[int, ...]
 Pairs = tuple[tuple[int, int], ...]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from boxgrad.errors import ShapeError, message
-from boxgrad.ops.window_numpy import Array, Padding, Sizes, Tap, blocks, find_taps, windows_shape
+from boxgrad.windows.convolution import Array, Padding, Sizes, Tap, blocks, find_taps, windows_shape
 
 
 def max_pool(x: Array, *, size: Sizes, stride: Sizes, padding: Padding) -> Array:

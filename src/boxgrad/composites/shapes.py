@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from boxgrad.composites.reductions import axes_of, one_axis
 from boxgrad.errors import TraceError, message
 from boxgrad.graph.primitive import Traced
 from boxgrad.ops import shape as shapes
 from boxgrad.ops.index import embed
 from boxgrad.trace.apply import lift
 from boxgrad.trace.box import OwnBox
-from boxgrad.trace.composites import axes_of, one_axis
 from boxgrad.trace.table import implements, writes_out
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from boxgrad.composites.reductions import axes_of
 from boxgrad.errors import ShapeError, TraceError, message
 from boxgrad.ops.contract import contract, matmul_subscripts
-from boxgrad.trace.composites import axes_of
 from boxgrad.trace.table import implements, writes_out
 
 

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from boxgrad.errors import ShapeError
 from boxgrad.ops import window_numpy
-from boxgrad.ops.window_numpy import (
+from boxgrad.windows.convolution import (
     conv,
     conv_filter_gradient,
     conv_input_gradient,
     windows_shape,
 )
-from boxgrad.ops.window_numpy_pool import (
+from boxgrad.windows.pooling import (
     avg_pool,
     avg_pool_input_gradient,
     max_pool,

@@ -1,0 +1,1 @@
+"""Convolution and pooling on plain arrays: the arithmetic, in NumPy. Knows nothing of graphs."""
