@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boxgrad.errors import ShapeError
-from boxgrad.ops import window_numpy
+from boxgrad.windows import convolution
 from boxgrad.windows.convolution import (
     conv,
     conv_filter_gradient,
@@ -153,7 +153,7 @@ def assert_adjoint(*products):
 
 @pytest.fixture(params=[1, 2 << 20], ids=["image by image", "all at once"])
 def block_bytes(request, monkeypatch):
-    monkeypatch.setattr(window_numpy, "BLOCK_BYTES", request.param)
+    monkeypatch.setattr(convolution, "BLOCK_BYTES", request.param)
 
 
 # Convolution ------------------------------------------------------------------------------------

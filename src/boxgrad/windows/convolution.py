@@ -7,7 +7,7 @@ element ``k`` (its *tap*) the input position
 
     i · stride + k · dilation − before
 
-Everything here and in ``window_numpy_pool`` is one loop over the taps: for a fixed ``k`` that
+Everything here and in ``pooling`` is one loop over the taps: for a fixed ``k`` that
 formula is a strided slice, so a tap costs one NumPy call however many windows there are. Positions
 in the padding belong to no slice; padding is therefore never stored.
 """

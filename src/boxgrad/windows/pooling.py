@@ -1,6 +1,6 @@
 """What maximum and average pooling mean, in plain NumPy, and their gradients.
 
-Knows arrays, and from ``window_numpy`` where windows lie; knows nothing of boxes, derivative rules
+Knows arrays, and from ``convolution`` where windows lie; knows nothing of boxes, derivative rules
 or default arguments. The last ``len(size)`` axes are pooled, whatever comes before them.
 """
 
