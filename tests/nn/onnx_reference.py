@@ -20,9 +20,7 @@ def onnx_run(
         [helper.make_node(operator, given, results, **attributes)],
         "one",
         [
-            helper.make_tensor_value_info(
-                name, helper.np_dtype_to_tensor_dtype(value.dtype), value.shape
-            )
+            helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(value.dtype), value.shape)
             for name, value in zip(names, inputs, strict=True)
             if value is not None
         ],

@@ -45,9 +45,7 @@ def _filled(layer):
     "options", [{}, {"bias": False}, {"kdim": 5}, {"kdim": 5, "vdim": 3, "bias": False}], ids=str
 )
 def test_against_the_formula(batch, batch_first, options):
-    layer = _filled(
-        nn.MultiheadAttention(8, 2, batch_first=batch_first, dtype=np.float64, **options)
-    )
+    layer = _filled(nn.MultiheadAttention(8, 2, batch_first=batch_first, dtype=np.float64, **options))
     query = rng.normal(size=(batch, 4, 8))
     key = rng.normal(size=(batch, 7, options.get("kdim", 8)))
     value = rng.normal(size=(batch, 7, options.get("vdim", 8)))

@@ -103,9 +103,7 @@ def test_layouts_and_beginnings():
 
 def test_shape_errors():
     layer = nn.Conv2d(1, 4, 3)
-    with pytest.raises(
-        ShapeError, match=r"expected x of shape \(N, 1, H, W\), found \(2, 8, 8\)"
-    ) as e:
+    with pytest.raises(ShapeError, match=r"expected x of shape \(N, 1, H, W\), found \(2, 8, 8\)") as e:
         layer(np.zeros((2, 8, 8)))
     assert "add the axis of channels: x[:, None]" in str(e.value)
     with pytest.raises(ShapeError, match=r"add the batch axis: x\[None\]"):

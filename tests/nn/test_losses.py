@@ -26,9 +26,7 @@ ELEMENTWISE = {
     "l1": (nn.l1, lambda x, y: np.abs(x - y)),
     "huber": (
         lambda *args: nn.huber(*args, delta=0.7),
-        lambda x, y: np.where(
-            np.abs(x - y) < 0.7, 0.5 * (x - y) ** 2, 0.7 * (np.abs(x - y) - 0.35)
-        ),
+        lambda x, y: np.where(np.abs(x - y) < 0.7, 0.5 * (x - y) ** 2, 0.7 * (np.abs(x - y) - 0.35)),
     ),
 }
 
@@ -154,9 +152,7 @@ def test_binary_cross_entropies_agree_with_their_formula(reduction):
     y, weight, pos_weight = rng.uniform(size=(3, 4)), rng.uniform(size=4), rng.uniform(size=4)
     p = 1 / (1 + np.exp(-x))
     formula = -(y * np.log(p) + (1 - y) * np.log(1 - p))
-    np.testing.assert_allclose(
-        nn.binary_cross_entropy(p, y, reduction), _reduced(formula, reduction)
-    )
+    np.testing.assert_allclose(nn.binary_cross_entropy(p, y, reduction), _reduced(formula, reduction))
     np.testing.assert_allclose(
         nn.binary_cross_entropy_with_logits(x, y, reduction), _reduced(formula, reduction)
     )
@@ -173,9 +169,7 @@ def test_binary_cross_entropy_at_certainty():
     p, y = np.array([0, 1, 0, 1], np.float32), np.array([0, 1, 1, 0], np.float32)
     np.testing.assert_array_equal(nn.binary_cross_entropy(p, y, "none"), [0, 0, 100, 100])
     x = np.array([-1e4, 1e4, -1e4, 1e4], np.float32)
-    np.testing.assert_array_equal(
-        nn.binary_cross_entropy_with_logits(x, y, "none"), [0, 0, 1e4, 1e4]
-    )
+    np.testing.assert_array_equal(nn.binary_cross_entropy_with_logits(x, y, "none"), [0, 0, 1e4, 1e4])
 
 
 def test_kl_div():
@@ -184,8 +178,6 @@ def test_kl_div():
     for reduction in REDUCTIONS:
         expected = _reduced(formula, reduction)
         np.testing.assert_allclose(nn.kl_div(np.log(p), q, reduction), expected)
-        np.testing.assert_allclose(
-            nn.kl_div(np.log(p), np.log(q), reduction, log_target=True), expected
-        )
+        np.testing.assert_allclose(nn.kl_div(np.log(p), np.log(q), reduction, log_target=True), expected)
     np.testing.assert_allclose(nn.kl_div(np.log(p), q, "batchmean"), formula.sum() / 3)
     assert nn.kl_div(np.log([[0.5, 0.5]]), np.array([[1.0, 0.0]]), "sum") == np.log(2)

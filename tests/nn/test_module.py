@@ -120,9 +120,7 @@ def test_state_goes_there_and_back_in_place():
     assert second.load_state_dict(state) == ([], [])
     assert second.inner.weight is kept
     state["inner.weight"][...] = 7  # copies: the models do not see this
-    for (_, left), (_, right) in zip(
-        first.named_parameters(), second.named_parameters(), strict=True
-    ):
+    for (_, left), (_, right) in zip(first.named_parameters(), second.named_parameters(), strict=True):
         np.testing.assert_array_equal(left, right)
 
 

@@ -111,9 +111,7 @@ def test_layer_norm_against_onnx(shape, batch):
     layer = _filled(nn.LayerNorm(shape, EPS, dtype=np.float64))
     x = rng.normal(3, 2, (batch, 4, 5))
     axis = -len(layer.normalized_shape)
-    expected = onnx_run("LayerNormalization", x, layer.weight, layer.bias, axis=axis, epsilon=EPS)[
-        0
-    ]
+    expected = onnx_run("LayerNormalization", x, layer.weight, layer.bias, axis=axis, epsilon=EPS)[0]
     np.testing.assert_allclose(layer(x), expected, rtol=1e-6)
     centred = x - x.mean(axis=tuple(range(axis, 0)), keepdims=True)
     variance = x.var(axis=tuple(range(axis, 0)), keepdims=True)

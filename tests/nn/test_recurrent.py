@@ -25,8 +25,7 @@ def _onnx(name, layer, x, state, suffix):
     """One layer in one direction, time first; returns outputs and final states."""
     flip = slice(None, None, -1 if suffix.endswith("_reverse") else 1)
     parts = [
-        getattr(layer, f"{kind}{suffix}", None)
-        for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        getattr(layer, f"{kind}{suffix}", None) for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     ]
     w, r, *biases = (None if part is None else _reordered(name, part) for part in parts)
     b = None if biases[0] is None else np.concatenate(biases)[None]
@@ -79,9 +78,7 @@ def _tuple(final):
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("bias", [True, False])
 def test_against_onnx(name, layers, bidirectional, batch, bias):
-    layer = CLASSES[name](
-        3, 5, layers, bias=bias, bidirectional=bidirectional, seed=0, dtype=np.float64
-    )
+    layer = CLASSES[name](3, 5, layers, bias=bias, bidirectional=bidirectional, seed=0, dtype=np.float64)
     x = rng.normal(size=(6, batch, 3))
     state = _state(name, layers * (1 + bidirectional), batch, 5)
     expected, final = _expected(name, layer, x, state)

@@ -82,9 +82,7 @@ class _Convolution(Module):
         if self.padding == "same":
             reach = (
                 d * (k - 1)
-                for d, k in zip(
-                    _each(self.dilation, self._axes), self.weight.shape[2:], strict=True
-                )
+                for d, k in zip(_each(self.dilation, self._axes), self.weight.shape[2:], strict=True)
             )
             return tuple((total // 2, total - total // 2) for total in reach)
         return 0 if self.padding == "valid" else self.padding

@@ -232,8 +232,7 @@ def cross_entropy(
     if targets.dtype.kind not in "iu":
         raise ShapeError(
             message(
-                f"cross_entropy cannot use targets of dtype {targets.dtype} "
-                f"and shape {tuple(targets.shape)}",
+                f"cross_entropy cannot use targets of dtype {targets.dtype} and shape {tuple(targets.shape)}",
                 "targets are class indices (integers) or probabilities "
                 f"(floats of shape {tuple(logits.shape)})",
                 "targets.astype(np.int64) for class indices",
@@ -268,9 +267,7 @@ def _log(p: Any) -> Any:
 
 
 @boxed
-def binary_cross_entropy(
-    input: Any, target: Any, reduction: str = "mean", *, weight: Any = None
-) -> Any:
+def binary_cross_entropy(input: Any, target: Any, reduction: str = "mean", *, weight: Any = None) -> Any:
     """The cross-entropy of yes and no, from probabilities, in nats.
 
     ``L = -1/n Σ w (y log p + (1 - y) log(1 - p))``, p = input, y = target and w = weight of one

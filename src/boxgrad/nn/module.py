@@ -151,9 +151,7 @@ class Module:
         def walk(prefix: str, module: Module) -> None:
             parts = list(_parts(module))
             for wanted in (_is_parameter, _is_buffer):
-                found.update(
-                    (_join(prefix, part.name), part) for part in parts if wanted(module, part)
-                )
+                found.update((_join(prefix, part.name), part) for part in parts if wanted(module, part))
             for part in parts:
                 if isinstance(part.value, Module):
                     walk(_join(prefix, part.name), part.value)
@@ -289,9 +287,7 @@ def _parts(module: Module) -> Iterator[_Part]:
 
 def _is_parameter(module: Module, part: _Part) -> bool:
     return (
-        tree.is_array(part.value)
-        and part.value.dtype.kind in "fc"
-        and part.name not in module._buffer_names
+        tree.is_array(part.value) and part.value.dtype.kind in "fc" and part.name not in module._buffer_names
     )
 
 

@@ -31,9 +31,7 @@ class _Pool(Module):
     def _pool(self, function: Any, x: Any) -> Any:
         expect.image(self, x, self._axes)
         stride = self.kernel_size if self.stride is None else self.stride
-        return function(
-            x, self._each(self.kernel_size), self._each(stride), self._each(self.padding)
-        )
+        return function(x, self._each(self.kernel_size), self._each(stride), self._each(self.padding))
 
 
 class _MaxPool(_Pool):

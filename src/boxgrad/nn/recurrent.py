@@ -106,9 +106,7 @@ class _Recurrent(Module):
             projected = projected + bias
         return projected.reshape((steps, batch, -1))
 
-    def _scan(
-        self, step: Any, start: State, projected: Any, suffix: str, reverse: bool
-    ) -> tuple[State, Any]:
+    def _scan(self, step: Any, start: State, projected: Any, suffix: str, reverse: bool) -> tuple[State, Any]:
         weight = getattr(self, "weight_hh" + suffix).T
         late = getattr(self, "bias_hh" + suffix) if self.bias and self._late_bias else None
 

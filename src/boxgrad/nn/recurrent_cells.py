@@ -86,9 +86,7 @@ class _Cell(Module):
     _gates: int
     _late_bias = False
 
-    def _hold(
-        self, input_size: int, hidden_size: int, bias: bool, seed: init.Seed, dtype: DTypeLike
-    ) -> None:
+    def _hold(self, input_size: int, hidden_size: int, bias: bool, seed: init.Seed, dtype: DTypeLike) -> None:
         rows = self._gates * hidden_size
         self.input_size = input_size
         self.hidden_size = hidden_size
@@ -120,9 +118,7 @@ def reset_uniform(layer: Module, hidden_size: int, random: Random) -> None:
     """Draw all parameters as PyTorch does: ``U[-b, b)``, ``b = 1 / √H``."""
     bound = 1 / math.sqrt(hidden_size)
     for array in layer.parameters():
-        array[...] = init.uniform(
-            array.shape, low=-bound, high=bound, seed=random, dtype=array.dtype
-        )
+        array[...] = init.uniform(array.shape, low=-bound, high=bound, seed=random, dtype=array.dtype)
 
 
 class RNNCell(_Cell):

@@ -86,9 +86,7 @@ def _holds_arrays(value: Any) -> bool:
 
 def _arrays(module: Any) -> str:
     own = {
-        name: f"{name} {ArrayType.of(value)}"
-        for name, value in vars(module).items()
-        if tree.is_array(value)
+        name: f"{name} {ArrayType.of(value)}" for name, value in vars(module).items() if tree.is_array(value)
     }
     buffers = [own.pop(name) for name in module._buffer_names if name in own]
     return "; ".join(filter(None, [", ".join(own.values()), ", ".join(buffers)]))
