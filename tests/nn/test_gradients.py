@@ -400,3 +400,21 @@ def test_both_modes_of_a_compiled_model() -> None:
         np.testing.assert_allclose(forward(model.train(training), x), twin.train(training)(x))
     np.testing.assert_allclose(model[1].running_var, twin[1].running_var)
     assert model[1].num_batches_tracked == 2
+
+
+def test_a_compiled_step_of_nested_modules_on_plain_inputs() -> None:
+    model = nn.Sequential(nn.Linear(4, 3, **F64), nn.BatchNorm1d(3, **F64), nn.Sequential(nn.Dropout(seed=0)))
+    twin = copy.deepcopy(model)
+    x, y = np.random.default_rng(0).normal(size=(6, 4)), np.arange(6) % 3
+
+    def step(model: nn.Module, x: Any, y: Any) -> Any:
+        value, gradients = bg.value_and_grad(lambda m: nn.cross_entropy(m(x), y))(model)
+        for parameter, gradient in zip(model.parameters(), gradients.parameters(), strict=True):
+            parameter -= 0.1 * gradient
+        return value
+
+    compiled = bg.compile(step)
+    for _ in range(3):
+        np.testing.assert_allclose(compiled(model, x, y), step(twin, x, y), rtol=1e-12)
+    for left, right in zip(tree.leaves(model), tree.leaves(twin), strict=True):
+        np.testing.assert_allclose(left, right, rtol=1e-12)

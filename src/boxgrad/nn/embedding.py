@@ -12,6 +12,7 @@ from numpy.typing import DTypeLike
 
 from boxgrad.errors import ShapeError, message
 from boxgrad.nn import expect, init
+from boxgrad.nn.lookup import rows
 from boxgrad.nn.module import Module
 from boxgrad.nn.summary import describe
 from boxgrad.ops.functions import Random, stop_gradient
@@ -74,8 +75,8 @@ class Embedding(Module):
     def __call__(self, indices: Any) -> Any:
         indices = expect.array(indices)
         expect.indices(describe(self), indices, self.num_embeddings)
-        rows = np.take(self.weight, indices, axis=0)
+        found = rows(self.weight, indices)
         if self.padding_idx is None:
-            return rows
+            return found
         padded = np.expand_dims(indices == self.padding_idx, -1)
-        return np.where(padded, stop_gradient(rows), rows)
+        return np.where(padded, stop_gradient(found), found)

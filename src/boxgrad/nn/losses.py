@@ -15,6 +15,7 @@ from boxgrad.boxed import boxed
 from boxgrad.errors import BoxgradError, ShapeError, message
 from boxgrad.nn import expect
 from boxgrad.nn.expect import array
+from boxgrad.nn.lookup import rows
 from boxgrad.ops.functions import stop_gradient
 
 
@@ -136,7 +137,7 @@ def _weights(index: Any, target: Any, weight: Any, ignore_index: int, dtype: Any
     kept = target != ignore_index
     if weight is None:
         return kept.astype(dtype)
-    return np.where(kept, np.take(array(weight), index, axis=0), 0).astype(dtype)
+    return np.where(kept, rows(array(weight), index), 0).astype(dtype)
 
 
 def _reduce_weighted(losses: Any, weights: Any, reduction: str) -> Any:
