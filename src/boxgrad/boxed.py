@@ -19,6 +19,11 @@ R = TypeVar("R")
 class Tracer(Protocol):
     """What a tracer offers to the functions it meets."""
 
+    @property
+    def compiling(self) -> bool:
+        """Whether the function runs once only, to be replayed: what it draws or counts now is frozen."""
+        ...
+
     def enter_box(self, name: str) -> AbstractContextManager[None]:
         """Put what is traced inside the block under a box of that name."""
         ...

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ class _Call:
         for n, boxed in zip(numbers, self.arguments.args, strict=True):
             full[n] = boxed
         outer = current_tracer()
-        tracing = _DERIVATIVE if not isinstance(outer, Tracing) else Tracing(saving, outer.scopes)
+        tracing = replace(outer, prepare=saving) if isinstance(outer, Tracing) else _DERIVATIVE
         with activate(tracing):
             self.result = call_traced(function, tuple(full), kwargs)
         self.as_graph = self.nested or any(node.value is None for node in self.arguments.nodes)

@@ -105,7 +105,7 @@ class Compiled:
             named=True,
         )
         args, kwargs = boxed.args
-        with activate(Tracing()), noting():
+        with activate(Tracing(compiling=True)), noting():
             result = call_traced(self.__wrapped__, args, kwargs)
         nodes, structure, _ = result_nodes(result)
         writes = boxed.writes()

@@ -11,7 +11,13 @@ from typing import Any
 
 from boxgrad.types import ArrayType
 
-Rule = Callable[..., Any]
+Rule = (
+    Callable[[Any, Any, Any], Any]
+    | Callable[[Any, Any, Any, Any], Any]
+    | Callable[[Any, Any, Any, Any, Any], Any]
+    | Callable[[Any, Any, Any, Any, Any, Any], Any]
+    | Callable[..., Any]
+)
 """``rule(g, y, *inputs, **parameters)``: the gradient of an input from that of the output."""
 
 

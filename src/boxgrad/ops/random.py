@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from boxgrad import tree
-from boxgrad.graph.primitive import Call, NoDerivative, Primitive
+from boxgrad.boxed import current_tracer
+from boxgrad.errors import TraceError, message
+from boxgrad.graph.primitive import Call, NoDerivative, Primitive, Traced
 from boxgrad.types import ArrayType
 
 Shape = tuple[int, ...]
@@ -84,6 +86,15 @@ class Random:
     def bits(self, shape: Shape | int) -> Any:
         """Uniform 32-bit words, uint32 of the given shape."""
         shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        tracer = current_tracer()
+        if tracer is not None and tracer.compiling and not isinstance(self.counter, Traced):
+            raise TraceError(
+                message(
+                    "random numbers drawn in a compiled function from a stream that is not its argument",
+                    "the function is traced once: every call would get the same numbers",
+                    "the module (or the Random) as an argument of the compiled function",
+                )
+            )
         result = random_bits(self.key, self.counter + np.uint64(0), shape=shape)
         self.counter += np.uint64((math.prod(shape) + 1) // 2)
         return result

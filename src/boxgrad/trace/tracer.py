@@ -35,6 +35,7 @@ class Tracing:
 
     prepare: Prepare | None = None
     scopes: bool = False
+    compiling: bool = False
 
     @contextmanager
     def enter_box(self, name: str) -> Iterator[None]:
