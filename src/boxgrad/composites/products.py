@@ -14,12 +14,13 @@ import numpy as np
 from boxgrad.composites.reductions import axes_of
 from boxgrad.errors import ShapeError, TraceError, message
 from boxgrad.ops.contract import contract, matmul_subscripts
+from boxgrad.trace.box import product
 from boxgrad.trace.table import implements, writes_out
 
 
 @implements(np.matmul)
 def matmul(x1: Any, x2: Any) -> Any:
-    return x1 @ x2
+    return product(x1, x2)
 
 
 @implements(np.dot)

@@ -88,6 +88,4 @@ def clip_by_value(gradients: Any, bound: float) -> Any:
 
 def _require_positive(name: str, value: float) -> None:
     if isinstance(value, (int, float)) and not value > 0:
-        raise ValueError(
-            message(f"{name} is {value!r}", "no gradient would be left", f"pass {name}=1.0")
-        )
+        raise ValueError(message(f"{name} is {value!r}", "no gradient would be left", f"pass {name}=1.0"))

@@ -172,8 +172,7 @@ class Optimizer(ABC):
         if gradient.shape != parameter.shape:
             raise ShapeError(
                 message(
-                    f"the gradient of {name!r} has shape {gradient.shape}, "
-                    f"the parameter {parameter.shape}",
+                    f"the gradient of {name!r} has shape {gradient.shape}, the parameter {parameter.shape}",
                     "∂L/∂X has the shape of X; NumPy would broadcast it without a word",
                     "pass what bg.grad(loss)(model) returns, or sum over the axis too many",
                 )
@@ -199,9 +198,7 @@ class Optimizer(ABC):
         (0.9, 0.999)
         """
         constants = {
-            name: value
-            for name, value in vars(self).items()
-            if isinstance(value, (bool, int, float, tuple))
+            name: value for name, value in vars(self).items() if isinstance(value, (bool, int, float, tuple))
         }
         return {"lr": self.lr, **constants}
 

@@ -224,9 +224,7 @@ class OneCycle:
     def __post_init__(self) -> None:
         _positive("steps", self.steps)
         if not 0.0 <= self.rise <= 1.0:
-            raise ValueError(
-                message(f"rise is {self.rise}", "it is a share of the cycle", "rise=0.3")
-            )
+            raise ValueError(message(f"rise is {self.rise}", "it is a share of the cycle", "rise=0.3"))
         if self.anneal not in ("cosine", "linear"):
             raise ValueError(
                 message(
@@ -243,9 +241,7 @@ class OneCycle:
         step = min(step, last)
         if step <= peak:
             return self._between(initial, self.maximum, step / peak if peak > 0 else 1.0)
-        return self._between(
-            self.maximum, initial / self.final_divisor, (step - peak) / (last - peak)
-        )
+        return self._between(self.maximum, initial / self.final_divisor, (step - peak) / (last - peak))
 
     def _between(self, first: float, second: float, share: float) -> float:
         if self.anneal == "linear":

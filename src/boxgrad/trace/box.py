@@ -419,7 +419,8 @@ def assign(target: Box, node: Node) -> None:
     target.write(node)
 
 
-def _matmul(left: Any, right: Any) -> Any:
+def product(left: Any, right: Any) -> Any:
+    """``np.matmul``"""
     a, b = np.ndim(left), np.ndim(right)
     if a == 0 or b == 0:
         raise ShapeError(
@@ -456,8 +457,8 @@ def _install() -> None:
     }  # fmt: skip
     for name, primitive in unary.items():
         setattr(Box, f"__{name}__", lambda self, p=primitive: wrap(apply(p, (self,))))
-    Box.__matmul__ = lambda self, other: _matmul(self, other)  # type: ignore[attr-defined]
-    Box.__rmatmul__ = lambda self, other: _matmul(other, self)  # type: ignore[attr-defined]
+    Box.__matmul__ = lambda self, other: product(self, other)  # type: ignore[attr-defined]
+    Box.__rmatmul__ = lambda self, other: product(other, self)  # type: ignore[attr-defined]
     Box.__divmod__ = lambda self, other: (self // other, self % other)  # type: ignore[attr-defined]
     for name in (
         "all", "any", "argmax", "argmin", "argsort", "clip", "cumprod", "cumsum", "diagonal", "max",

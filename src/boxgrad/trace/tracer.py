@@ -180,6 +180,8 @@ def _assigned(module: Any, name: str, value: Any, own: set[int]) -> Node | None:
     if tree.is_array(value):
         return lift(value)
     before = getattr(module, name, None)
+    if type(value) is type(before) and _holds_modules(value):
+        return None  # its attributes are compared on their own
     leaves = tree.leaves(value)
     if any(isinstance(leaf, Box) for leaf in leaves):
         same = type(value) is type(before) and len(leaves) == len(tree.leaves(before))
@@ -195,6 +197,12 @@ def _assigned(module: Any, name: str, value: Any, own: set[int]) -> Node | None:
     if value is not before and value != before:
         setattr(module, name, value)
     return None
+
+
+def _holds_modules(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_holds_modules, value.values()))
+    return any(map(_holds_modules, value)) if isinstance(value, (list, tuple)) else tree.is_registered(value)
 
 
 # ---- results
