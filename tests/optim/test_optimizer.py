@@ -205,8 +205,7 @@ def test_state_makes_the_round_trip_bit_for_bit(make):
     random = np.random.default_rng(1)
     model = {"w": random.normal(size=(3, 2)).astype(np.float32), "b": np.zeros(2)}
     gradients = [
-        {"w": random.normal(size=(3, 2)).astype(np.float32), "b": random.normal(size=2)}
-        for _ in range(6)
+        {"w": random.normal(size=(3, 2)).astype(np.float32), "b": random.normal(size=2)} for _ in range(6)
     ]
     optimizer = make(model)
     for gradient in gradients[:3]:
@@ -228,17 +227,13 @@ def test_state_makes_the_round_trip_bit_for_bit(make):
 def test_states_that_do_not_fit_change_nothing():
     optimizer = Adam({"w": np.ones(2)})
     state = optimizer.state_dict()
-    with pytest.raises(
-        ShapeError, match=r"missing \['second_moment.w'\], unknown \['velocity.w'\]"
-    ):
+    with pytest.raises(ShapeError, match=r"missing \['second_moment.w'\], unknown \['velocity.w'\]"):
         optimizer.load_state_dict(
             {"velocity.w": state["second_moment.w"]}
             | {name: array for name, array in state.items() if name != "second_moment.w"}
         )
     with pytest.raises(ShapeError, match=r"float32\[2\], here it is float64\[2\]"):
-        optimizer.load_state_dict(
-            state | {"step": np.array(9), "second_moment.w": np.ones(2, np.float32)}
-        )
+        optimizer.load_state_dict(state | {"step": np.array(9), "second_moment.w": np.ones(2, np.float32)})
     assert optimizer.step == 0
 
 
