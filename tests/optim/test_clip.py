@@ -40,6 +40,7 @@ def test_buffers_of_a_module_do_not_count():
     class Normalise(nn.Module):
         def __init__(self):
             self.weight = np.array([3.0, 4.0])
+            self.temperature = np.float64(7.0)  # a constant
             self.register_buffer("running_mean", np.full(2, 100.0))
 
         def __call__(self, x):

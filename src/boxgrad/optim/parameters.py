@@ -35,9 +35,9 @@ def named_arrays(gradients: Any) -> list[tuple[str, Any]]:
     >>> named_arrays({"a": first, "b": [first, None]})
     [('a', array([1., 1.])), ('b.0', array([1., 1.]))]
     """
-    buffers = set(_buffer_names("", gradients))
+    untrained = set(_untrained("", gradients))
     leaves = named_leaves(gradients).items()
-    return [(name, leaf) for name, leaf in leaves if is_floating(leaf) and name not in buffers]
+    return [(name, leaf) for name, leaf in leaves if is_floating(leaf) and name not in untrained]
 
 
 def is_floating(value: Any) -> bool:
@@ -93,12 +93,15 @@ def _walk(prefix: str, node: Any, open_modules: bool) -> Iterator[tuple[str, Any
                 yield from _walk(_join(prefix, str(key)), child, open_modules)
 
 
-def _buffer_names(prefix: str, node: Any) -> Iterator[str]:
+def _untrained(prefix: str, node: Any) -> Iterator[str]:
+    """The names of what modules hold that is no parameter: buffers, and NumPy scalars, constants."""
     if hasattr(node, "named_buffers"):
         yield from (_join(prefix, name) for name, _ in node.named_buffers())
+        leaves = _walk(prefix, node, open_modules=True)
+        yield from (name for name, leaf in leaves if isinstance(leaf, np.generic))
     elif not tree.is_array(node):
         for key, child in _children(node) or ():
-            yield from _buffer_names(_join(prefix, str(key)), child)
+            yield from _untrained(_join(prefix, str(key)), child)
 
 
 def _children(node: Any) -> list[tuple[Any, Any]] | None:
