@@ -18,7 +18,7 @@ Structure = optree.PyTreeSpec
 
 
 def is_array(value: Any) -> bool:
-    """Whether a value takes part in NumPy's protocols: an ndarray, a NumPy scalar or a traced box."""
+    """Whether a value is an array, plain or traced; a NumPy scalar is a number, not an array."""
     return hasattr(type(value), "__array_ufunc__")
 
 

@@ -77,7 +77,11 @@ class _Call:
 
     def shaped(self, gradients: Sequence[Any]) -> Any:
         """The gradients in the structure of the chosen arguments."""
-        filled = self.arguments.fill(gradients)
+        arrays = [  # of an array an array, also of one without axes
+            np.asarray(g) if isinstance(leaf, np.ndarray) and isinstance(g, np.generic) else g
+            for g, leaf in zip(gradients, self.arguments.leaves, strict=True)
+        ]
+        filled = self.arguments.fill(arrays)
         return filled[0] if self._single else filled
 
     def plain(self, value: Any) -> Any:
@@ -115,7 +119,7 @@ def _nothing_real(selected: Any) -> str:
 
 
 def _kind(leaf: Any) -> str:
-    return repr(type_of(leaf)) if tree.is_array(leaf) else type(leaf).__name__
+    return repr(type_of(leaf)) if hasattr(leaf, "dtype") else type(leaf).__name__
 
 
 def _scalar_node(result: Any) -> Node:
@@ -135,7 +139,7 @@ def _scalar_node(result: Any) -> Node:
 
 
 def _is_number(result: Any) -> bool:
-    return isinstance(result, (int, float, complex)) or tree.is_array(result)
+    return isinstance(result, (int, float, complex, np.generic)) or tree.is_array(result)
 
 
 def value_and_grad(
@@ -252,7 +256,7 @@ def _matching(given: Any, structure: tree.Structure, nodes: Sequence[Node], what
                     f"an array of shape {node.shape}",
                 )
             )
-        part = leaf if tree.is_array(leaf) else np.asarray(leaf, node.dtype)
+        part = leaf if hasattr(leaf, "dtype") else np.asarray(leaf, node.dtype)
         parts.append(part if part.dtype == node.dtype else part.astype(node.dtype))
     return parts
 
@@ -325,7 +329,7 @@ def _tangents(tangents: Any, args: Any) -> list[Any]:
                 )
             )
     return [
-        part if tree.is_array(part) or not is_real(leaf) else np.asarray(part, type_of(leaf).dtype)
+        part if hasattr(part, "dtype") or not is_real(leaf) else np.asarray(part, type_of(leaf).dtype)
         for part, leaf in zip(parts, leaves, strict=True)
     ]
 

@@ -54,12 +54,14 @@ def is_real(leaf: Any) -> bool:
     """Whether a leaf is a real or complex number or array of them, which can be differentiated."""
     if isinstance(leaf, (float, complex)):
         return True
-    return tree.is_array(leaf) and leaf.dtype.kind in "fc"
+    return (tree.is_array(leaf) or isinstance(leaf, np.generic)) and leaf.dtype.kind in "fc"
 
 
 def is_traceable(leaf: Any) -> bool:
     """Whether a leaf becomes a box; Python integers, texts and other objects stay as they are."""
-    return is_real(leaf) or (tree.is_array(leaf) and leaf.dtype.kind in "biu")
+    if isinstance(leaf, (float, complex)):
+        return True
+    return (tree.is_array(leaf) or isinstance(leaf, np.generic)) and leaf.dtype.kind in "fcbiu"
 
 
 class Arguments:
@@ -177,7 +179,7 @@ def _assigned(module: Any, name: str, value: Any, own: set[int]) -> Node | None:
     """The node of an attribute that the function assigned; what is not an array is assigned at once."""
     if isinstance(value, Box):
         return None if id(value) in own else value.node
-    if tree.is_array(value):
+    if tree.is_array(value) or isinstance(value, np.generic):
         return lift(value)
     before = getattr(module, name, None)
     if type(value) is type(before) and _holds_modules(value):
