@@ -6,17 +6,13 @@ Traces the function with values, groups the graph into boxes, derives each box; 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from typing import Any
 
-import numpy as np
-
-from boxgrad import tree
 from boxgrad.errors import DerivativeError, message
 from boxgrad.explain.boxes import Model, group
 from boxgrad.explain.gradients import derive
 from boxgrad.graph.node import Graph, Node
-from boxgrad.trace.tracer import inspect_unwrap, trace
+from boxgrad.trace.tracer import trace
 
 LANGUAGES = ("en", "zh")
 
