@@ -116,17 +116,14 @@ class EarlyStopping:
                 )
             )
         value, sign = trainer.row[self.monitor], -1 if self.monitor.endswith("accuracy") else 1
-        if value is not None and (
-            self.best is None or sign * value < sign * self.best - self.minimum_change
-        ):
+        if value is not None and (self.best is None or sign * value < sign * self.best - self.minimum_change):
             self.best, self.best_epoch = value, trainer.row["epoch"]
             if self.restore_best:
                 state = trainer.model.state_dict()
                 self._weights = {name: np.array(array) for name, array in state.items()}
         elif trainer.row["epoch"] - self.best_epoch >= self.patience:
             trainer.stop(
-                f"{self.monitor} has not improved since epoch {self.best_epoch} "
-                f"({self.patience} epochs)"
+                f"{self.monitor} has not improved since epoch {self.best_epoch} ({self.patience} epochs)"
             )
 
     def on_fit_end(self, trainer: Trainer) -> None:
@@ -198,8 +195,7 @@ class Freeze:
         """Whether a parameter is among those named."""
         patterns = [self.names] if isinstance(self.names, str) else self.names
         return any(
-            fnmatch.fnmatchcase(name, pattern) or name.startswith(pattern + ".")
-            for pattern in patterns
+            fnmatch.fnmatchcase(name, pattern) or name.startswith(pattern + ".") for pattern in patterns
         )
 
     def freezes(self) -> Callable[[str], bool] | None:

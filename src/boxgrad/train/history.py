@@ -108,6 +108,5 @@ def table(rows: list[Mapping[str, Any]] | list[Row], columns: list[str]) -> str:
     widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
     lines = [columns, *cells]
     return "\n".join(
-        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
-        for line in lines
+        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines
     )

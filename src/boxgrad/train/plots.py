@@ -32,9 +32,7 @@ def _save(figure: Any, path: Path) -> None:
 def curves(rows: Sequence[Row], path: Path, title: str = "") -> None:
     """Draw every quantity of the history against the epochs, training and validation together."""
     names = [name for row in rows for name in row if name not in ("epoch", "seconds")]
-    quantities = list(
-        dict.fromkeys(name.removeprefix("train_").removeprefix("val_") for name in names)
-    )
+    quantities = list(dict.fromkeys(name.removeprefix("train_").removeprefix("val_") for name in names))
     figure = _figure(5.2 * max(len(quantities), 1), 3.9)
     if title:
         figure.suptitle(title)

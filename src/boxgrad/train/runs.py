@@ -148,8 +148,7 @@ def build(config: dict[str, Any], part: str) -> Any:
         raise RunError(
             message(
                 f"the {part} of this run cannot be built from config.json",
-                "it is not boxgrad's own but "
-                + (described or {}).get("custom", "not described there"),
+                "it is not boxgrad's own but " + (described or {}).get("custom", "not described there"),
                 "make the same objects in Python and continue with "
                 "Trainer(model, loss, optimizer, out=folder).fit(data, resume=True)",
             )

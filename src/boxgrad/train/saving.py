@@ -64,8 +64,7 @@ def reinstate(trainer: Trainer, saved: Saved) -> Any:
     if len(state["callbacks"]) != len(trainer.callbacks):
         raise RunError(
             message(
-                f"the run had {len(state['callbacks'])} callbacks, now there are "
-                f"{len(trainer.callbacks)}",
+                f"the run had {len(state['callbacks'])} callbacks, now there are {len(trainer.callbacks)}",
                 "each takes its state back from the checkpoint, in order",
                 "give the callbacks that the run began with",
             )

@@ -12,7 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from boxgrad import data
+from boxgrad.data.epochs import random_order
 from boxgrad.errors import ShapeError, message
+
+_SPLIT = 2**64 - 1  # the order of an epoch that is never reached divides the examples
 
 
 class Sources(NamedTuple):
@@ -38,9 +41,7 @@ def is_pair(value: Any) -> bool:
     return isinstance(value, tuple | list) and len(value) == 2 and hasattr(value[0], "shape")
 
 
-def sources(
-    train: Any, validation: Any, test: Any, batch_size: int, seed: int, shuffling: int
-) -> Sources:
+def sources(train: Any, validation: Any, test: Any, batch_size: int, seed: int, shuffling: int) -> Sources:
     """Make training batches and the other parts from what the user gave to ``fit``.
 
     ``seed`` divides training from validation data; ``shuffling`` orders the batches.
@@ -93,7 +94,7 @@ def split(train: Any, fraction: float, seed: int) -> tuple[Any, Any]:
             )
         )
     x, y = train
-    order = np.random.default_rng((seed, 1)).permutation(len(x))
+    order = random_order(seed, _SPLIT, len(x))
     kept = max(1, round(len(x) * fraction))
     chosen, rest = np.sort(order[:kept]), np.sort(order[kept:])
     return (x[rest], y[rest]), (x[chosen], y[chosen])

@@ -42,9 +42,7 @@ def training_step(
         if hasattr(callback, "freezes") and (matches := callback.freezes()) is not None
     ]
     transforms = [
-        callback.transform_gradients
-        for callback in callbacks
-        if hasattr(callback, "transform_gradients")
+        callback.transform_gradients for callback in callbacks if hasattr(callback, "transform_gradients")
     ]
 
     def step(model: Any, optimizer: Any, x: Any, y: Any) -> Any:
@@ -62,9 +60,7 @@ def training_step(
     return compiled(step, engine)
 
 
-def evaluation_step(
-    loss: Loss, metrics: Sequence[Metric], engine: str | None
-) -> Callable[..., Any]:
+def evaluation_step(loss: Loss, metrics: Sequence[Metric], engine: str | None) -> Callable[..., Any]:
     """Compile ``evaluate(model, x, y) -> (loss, metrics)``."""
     measures = _measures(metrics)
 

@@ -43,9 +43,7 @@ def _public_name(value: Any) -> str:
     for place, module in _PLACES.items():
         if not name.startswith("_") and getattr(module, name, None) is value:
             return f"{place}.{name}"
-    raise UnknownError(
-        f"{getattr(value, '__module__', '?')}.{getattr(value, '__qualname__', name)}"
-    )
+    raise UnknownError(f"{getattr(value, '__module__', '?')}.{getattr(value, '__qualname__', name)}")
 
 
 def _look_up(name: Any, kind: type) -> Any:
@@ -182,8 +180,7 @@ def restore(target: Any, arrays: dict[str, np.ndarray], what: str) -> None:
     _compare(named, arrays, what)
     _, structure = tree.flatten(target)
     values = [
-        arrays[name] if tree.is_array(leaf) else type(leaf)(arrays[name].item())
-        for name, leaf in named
+        arrays[name] if tree.is_array(leaf) else type(leaf)(arrays[name].item()) for name, leaf in named
     ]
     _graft(target, tree.unflatten(structure, values))
 
