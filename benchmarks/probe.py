@@ -1,0 +1,169 @@
+"""How fast the machine is right now, so that a slow moment is not mistaken for slow code.
+
+Knows two rates, the floating-point rate of a float32 matrix product that stays in the cache and the speed
+of a plain Python loop, and how to tell good samples from bad ones; knows nothing of what is being measured.
+
+A virtual machine has phases: its processors may share a core with each other or with somebody else's work.
+``Bracketed`` probes the machine before and after each block of samples. A block is *slow* where one of
+its probes falls short of the best seen in the whole run by more than a fifth; medians are taken over the
+other blocks where there are any.
+
+    python benchmarks/probe.py            # print both rates twice a second
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+SLACK = 0.2
+"""How far a probe may fall short of the best before its block counts as slow."""
+
+_SIDE = 256  # three float32 matrices of this side: 0.75 MiB
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One probe: billions of floating-point operations, and millions of loop steps, per second."""
+
+    gflops: float
+    loops: float
+
+    def relative_to(self, best: Reading) -> float:
+        """The lower of both rates as a share of the best."""
+        return min(self.gflops / best.gflops, self.loops / best.loops)
+
+
+_a = np.full((_SIDE, _SIDE), 0.01, np.float32)
+_b = np.full((_SIDE, _SIDE), 0.01, np.float32)
+_c = np.empty((_SIDE, _SIDE), np.float32)
+
+
+def _product() -> None:
+    np.matmul(_a, _b, out=_c)
+
+
+def _loop() -> None:
+    total = 0
+    for i in range(20_000):
+        total += i & 3
+
+
+def _rate(work: Callable[[], None], amount: float, seconds: float) -> float:
+    """The median rate of some work that is repeated for a while; the first repetition warms up."""
+    work()
+    rates: list[float] = []
+    end = time.perf_counter() + seconds
+    while (start := time.perf_counter()) < end:
+        work()
+        rates.append(amount / (time.perf_counter() - start))
+    return statistics.median(rates)
+
+
+def probe(seconds: float = 0.05) -> Reading:
+    """Measure both rates now, ``seconds`` of each; the product uses the process's BLAS threads."""
+    gflops = _rate(_product, 2 * _SIDE**3 / 1e9, seconds)
+    return Reading(gflops, _rate(_loop, 20_000 / 1e6, seconds / 2))
+
+
+@dataclass(slots=True)
+class Block:
+    """Samples of one subject, in seconds, with the probes around them."""
+
+    subject: str
+    samples: list[float]
+    before: Reading
+    after: Reading
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a subject took, in seconds."""
+
+    median: float
+    low: float
+    high: float
+    samples: int
+    slow: int
+    """How many further samples were left out because the machine was slow."""
+
+
+@dataclass(slots=True)
+class Bracketed:
+    """Blocks of samples of several subjects, each between two probes.
+
+    Args:
+        gap: seconds of rest before a probe. Thread pools of two libraries fight while the one that has
+            just worked still spins for more; after a fifth of a second all of them are asleep.
+    """
+
+    gap: float = 0.2
+    blocks: list[Block] = field(default_factory=list)
+
+    def measure(self, subject: str, work: Callable[[], None], repeat: int, warm: int = 1) -> None:
+        """Add a block: ``warm`` calls that are not timed, then ``repeat`` that are."""
+        time.sleep(self.gap)
+        before = probe()
+        time.sleep(self.gap)
+        for _ in range(warm):
+            work()
+        samples: list[float] = []
+        for _ in range(repeat):
+            start = time.perf_counter()
+            work()
+            samples.append(time.perf_counter() - start)
+        time.sleep(self.gap)
+        self.blocks.append(Block(subject, samples, before, probe()))
+
+    @property
+    def best(self) -> Reading:
+        """The best of each rate in the whole run."""
+        readings = [reading for block in self.blocks for reading in (block.before, block.after)]
+        return Reading(max(r.gflops for r in readings), max(r.loops for r in readings))
+
+    def is_slow(self, block: Block) -> bool:
+        """Whether the machine was slow before or after a block."""
+        best = self.best
+        return min(block.before.relative_to(best), block.after.relative_to(best)) < 1 - SLACK
+
+    def summary(self, subject: str) -> Summary:
+        """Median and quartiles over the good blocks of a subject, or over all if none is good."""
+        mine = [block for block in self.blocks if block.subject == subject]
+        good = [block for block in mine if not self.is_slow(block)]
+        samples = [sample for block in good or mine for sample in block.samples]
+        dropped = sum(len(block.samples) for block in mine) - len(samples) if good else len(samples)
+        low, median, high = quartiles(samples)
+        return Summary(median, low, high, len(samples), dropped)
+
+    def ratio(self, subject: str, other: str) -> float:
+        """The median of the ratios of neighbouring blocks: what both lived through cancels out."""
+        mine = [statistics.median(b.samples) for b in self.blocks if b.subject == subject]
+        others = [statistics.median(b.samples) for b in self.blocks if b.subject == other]
+        return statistics.median(a / b for a, b in zip(mine, others, strict=True))
+
+
+def quartiles(samples: Sequence[float]) -> tuple[float, float, float]:
+    """Lower quartile, median, upper quartile."""
+    if len(samples) < 2:
+        return (samples[0],) * 3
+    low, median, high = statistics.quantiles(samples, n=4, method="inclusive")
+    return low, median, high
+
+
+def main() -> None:
+    """Print the two rates until interrupted."""
+    try:
+        while True:
+            reading = probe()
+            print(f"{reading.gflops:7.1f} GFLOP/s   {reading.loops:6.1f} M loop steps/s", flush=True)
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        pass
+
+
+if __name__ == "__main__":
+    main()
