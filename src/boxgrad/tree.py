@@ -45,12 +45,28 @@ def _attributes(instance: Any) -> dict[str, Any]:
     return {field.name: getattr(instance, field.name) for field in dataclasses.fields(instance)}
 
 
+_PLAIN = frozenset({bool, int, float, complex, str, bytes, type(None)})
+
+
+def _holds_arrays(value: Any) -> bool:
+    """Whether an attribute is part of the tree: an array, a registered object, or a container of such."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return False
+    if kind in _registered or is_array(value):
+        return True
+    if isinstance(value, dict):
+        return any(_holds_arrays(part) for part in value.values())
+    if isinstance(value, (list, tuple)):
+        return any(_holds_arrays(part) for part in value)
+    return dataclasses.is_dataclass(value) and any(is_array(leaf) for leaf in leaves(value))
+
+
 def _flatten_object(instance: Any) -> tuple[tuple[Any, ...], Any, tuple[str, ...]]:
     moving: dict[str, Any] = {}
     static = _Static()
     for name, value in _attributes(instance).items():
-        holds = is_array(value) or type(value) in _registered or any(map(is_array, leaves(value)))
-        (moving if holds else static)[name] = value
+        (moving if _holds_arrays(value) else static)[name] = value
     names = tuple(moving)
     return tuple(moving.values()), (names, static), names
 
@@ -77,11 +93,8 @@ def register(cls: type) -> type:
 
 def _register_dataclasses(values: Iterable[Any]) -> bool:
     """Register the classes of dataclass instances among the leaves; whether there were any."""
-    found = {
-        type(value)
-        for value in values
-        if dataclasses.is_dataclass(value) and not isinstance(value, type) and not is_array(value)
-    }
+    kinds = {type(value) for value in values}
+    found = [kind for kind in kinds if kind not in _PLAIN and hasattr(kind, "__dataclass_fields__")]
     for cls in found:
         register(cls)
     return bool(found)

@@ -37,9 +37,7 @@ def _print_version(wanted: bool) -> None:
 def options(
     show_version: Annotated[
         bool,
-        typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
-        ),
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
     """Deep learning that you can see through: train a model, then use it."""

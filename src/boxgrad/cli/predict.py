@@ -29,9 +29,7 @@ def predict(
     ],
     invert: Annotated[
         bool | None,
-        typer.Option(
-            help="Swap dark and light; by default done where the picture's border is light."
-        ),
+        typer.Option(help="Swap dark and light; by default done where the picture's border is light."),
     ] = None,
 ) -> None:
     """Show how probable each class is for an image; or continue a text.
@@ -107,9 +105,7 @@ def _images(path: Path, shape: tuple[int, ...], invert: bool | None) -> Any:
     border = np.concatenate([image[:, 0], image[:, -1], image[:, :, 0], image[:, :, -1]], axis=1)
     swap = border.mean() > 0.5 if invert is None else invert
     if swap and invert is None:
-        typer.echo(
-            "(dark on light: swapped, as the model has learnt light on dark; or --no-invert)"
-        )
+        typer.echo("(dark on light: swapped, as the model has learnt light on dark; or --no-invert)")
     return (1 - image if swap else image)[None]
 
 

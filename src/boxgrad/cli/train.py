@@ -51,12 +51,8 @@ def train(
     lr: Annotated[
         float | None, typer.Option(help="The largest learning rate of the one-cycle schedule.")
     ] = None,
-    seed: Annotated[
-        int | None, typer.Option(help="The same seed gives the same run, bit for bit.")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="The run's folder; runs/DATASET if not given.")
-    ] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed gives the same run, bit for bit.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The run's folder; runs/DATASET if not given.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     engine: Annotated[str | None, typer.Option(help="What compiles the training step.")] = None,
     data: Annotated[
@@ -149,8 +145,7 @@ def _summarise(task: tasks.Task, history: History, folder: Path, seconds: float)
     lines = [
         "",
         f"{settings.dataset}, {settings.model}: {results}",
-        f"epochs  {len(history)} in {duration(sum(history['seconds']))}; "
-        f"{duration(seconds)} in all here",
+        f"epochs  {len(history)} in {duration(sum(history['seconds']))}; {duration(seconds)} in all here",
         f"files   {folder}: {', '.join(files)}",
     ]
     if task.text is None:

@@ -136,7 +136,11 @@ def _leaf_type(leaf: Any) -> Hashable:
 
 def _apart(value: Any, written: list[Any]) -> Any:
     """A result that does not share memory with an array that is about to be written."""
-    if isinstance(value, np.ndarray) and any(np.may_share_memory(value, array) for array in written):
+    if not isinstance(value, np.ndarray):
+        return value
+    owner = value if value.base is None else value.base
+    shared = owner is not value or any(owner is array for array in written)
+    if shared and any(np.may_share_memory(value, array) for array in written):
         return value.copy()
     return value
 

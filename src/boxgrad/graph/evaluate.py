@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
+
 from boxgrad.graph.node import Graph, Node
 
 _programs: WeakKeyDictionary[Graph, Program] = WeakKeyDictionary()
@@ -35,9 +37,11 @@ class Program:
             (register[node], node.value) for node in nodes if node.primitive is None and node not in inputs
         ]
         constant = {number for number, _ in self._constants}
+        reusable = _reusable(nodes, inputs, set(graph.outputs))
         self._steps = [
             (
                 node.primitive.meaning,
+                _target(node, position, last, reusable, register),
                 tuple(register[x] for x in node.inputs),
                 node.parameters,
                 register[node],
@@ -59,11 +63,40 @@ class Program:
         registers: list[Any] = [*values, *[None] * (self._count - self._inputs)]
         for number, value in self._constants:
             registers[number] = value
-        for meaning, sources, parameters, target, done in self._steps:
-            registers[target] = meaning(*[registers[i] for i in sources], **parameters)
+        for meaning, reuse, sources, parameters, target, done in self._steps:
+            if reuse is None:
+                registers[target] = meaning(*[registers[i] for i in sources], **parameters)
+            else:
+                registers[target] = meaning(*[registers[i] for i in sources], out=registers[reuse])
             for number in done:
                 registers[number] = None
         return [registers[number] for number in self._outputs]
+
+
+def _computes_anew(node: Node) -> bool:
+    """Whether a box writes a new array of its own, as a ufunc with axes does."""
+    return node.primitive is not None and isinstance(node.primitive.meaning, np.ufunc) and node.shape != ()
+
+
+def _reusable(nodes: Sequence[Node], inputs: set[Node], outputs: set[Node]) -> set[Node]:
+    """Values whose memory nothing but their users can see: made by a ufunc, read by ufuncs only.
+
+    Other boxes may answer with a view of their argument, which would see the memory written again.
+    """
+    seen = {x for node in nodes if not _computes_anew(node) for x in node.inputs}
+    return {x for x in nodes if _computes_anew(x) and x not in seen and x not in inputs and x not in outputs}
+
+
+def _target(
+    node: Node, position: int, last: dict[Node, int], reusable: set[Node], register: dict[Node, int]
+) -> int | None:
+    """The register whose array the box can write into: that of an input of its type which dies here."""
+    if not _computes_anew(node):
+        return None
+    for x in node.inputs:
+        if x in reusable and last[x] == position and x.shape == node.shape and x.dtype == node.dtype:
+            return register[x]
+    return None
 
 
 def program(graph: Graph) -> Program:
