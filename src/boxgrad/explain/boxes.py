@@ -176,6 +176,8 @@ class _Grouping:
         members: dict[Any, list[Node]] = {}
         for node in nodes:
             members.setdefault(owner[node], []).append(node)
+        if scope is not None and len(members) == 1 and all(map(is_elementwise, nodes)):
+            members = {node: [node] for node in nodes}  # an opened box shows the steps inside
         ordered = sorted(members.items(), key=lambda item: max(node.number for node in item[1]))
         return [self._box(key, inside) for key, inside in ordered]
 
@@ -217,7 +219,7 @@ class _Grouping:
         box = Box(
             kind=_kind(key, inside),
             title=_title(key, inside),
-            inputs=[self.name(x) for x in sources if not is_plain_constant(x)],
+            inputs=[self.name(x) for x in sources if x in self._values or not is_plain_constant(x)],
             outputs=[self.name(node) for node in outputs],
             nodes=inside,
         )
