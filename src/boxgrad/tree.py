@@ -39,7 +39,8 @@ class _Static(dict[str, Any]):
         return not self == other
 
 
-def _attributes(instance: Any) -> dict[str, Any]:
+def attributes(instance: Any) -> dict[str, Any]:
+    """The attributes of an object, with slots or without."""
     if hasattr(instance, "__dict__"):
         return vars(instance)
     return {field.name: getattr(instance, field.name) for field in dataclasses.fields(instance)}
@@ -65,7 +66,7 @@ def _holds_arrays(value: Any) -> bool:
 def _flatten_object(instance: Any) -> tuple[tuple[Any, ...], Any, tuple[str, ...]]:
     moving: dict[str, Any] = {}
     static = _Static()
-    for name, value in _attributes(instance).items():
+    for name, value in attributes(instance).items():
         (moving if _holds_arrays(value) else static)[name] = value
     names = tuple(moving)
     return tuple(moving.values()), (names, static), names

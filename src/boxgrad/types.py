@@ -10,7 +10,7 @@ import math
 import re
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -76,3 +76,34 @@ class ArrayType:
         if isinstance(value, (int, float, complex)) and not isinstance(value, np.generic):
             return ArrayType((), np.dtype(type(value)), weak=True)
         return ArrayType(value.shape, value.dtype)
+
+
+# ---- kinds of values, for code that takes anything
+def is_ndarray(value: Any) -> TypeGuard[np.ndarray[Any, np.dtype[Any]]]:
+    """Whether a value is a plain array."""
+    return isinstance(value, np.ndarray)
+
+
+def is_scalar(value: Any) -> TypeGuard[np.generic[Any]]:
+    """Whether a value is a NumPy scalar."""
+    return isinstance(value, np.generic)
+
+
+def is_integer(value: Any) -> TypeGuard[int | np.integer[Any]]:
+    """Whether a value is a Python or NumPy integer."""
+    return isinstance(value, (int, np.integer))
+
+
+def is_tuple(value: Any) -> TypeGuard[tuple[Any, ...]]:
+    """Whether a value is a tuple."""
+    return isinstance(value, tuple)
+
+
+def is_dtype(value: Any) -> TypeGuard[np.dtype[Any]]:
+    """Whether a value is a dtype."""
+    return isinstance(value, np.dtype)
+
+
+def is_slice(value: Any) -> TypeGuard[slice[Any, Any, Any]]:
+    """Whether a value is a slice."""
+    return isinstance(value, slice)

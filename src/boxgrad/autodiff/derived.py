@@ -25,8 +25,9 @@ from boxgrad.graph.node import Node, input_node
 from boxgrad.ops.control import scan
 from boxgrad.ops.elementwise import identity
 from boxgrad.trace.apply import apply, call_traced, lift
+from boxgrad.trace.arguments import Arguments, is_real, type_of
 from boxgrad.trace.box import Box, OwnBox
-from boxgrad.trace.tracer import Arguments, Tracing, is_real, type_of
+from boxgrad.trace.tracer import Tracing
 
 _DERIVATIVE = Tracing(prepare=saving)
 

@@ -14,7 +14,7 @@ import numpy as np
 from boxgrad.composites.reductions import axes_of
 from boxgrad.errors import ShapeError, TraceError, message
 from boxgrad.ops.contract import contract, matmul_subscripts
-from boxgrad.trace.box import product
+from boxgrad.trace.operators import product
 from boxgrad.trace.table import implements, writes_out
 
 

@@ -19,17 +19,9 @@ from boxgrad.boxed import activate, current_tracer
 from boxgrad.engines.engine import Engine, Report, Run, engine_named
 from boxgrad.graph.node import Graph, input_node
 from boxgrad.trace.apply import call_traced, noting
+from boxgrad.trace.arguments import Arguments, IntoArray, Write, is_traceable, result_nodes, type_of
 from boxgrad.trace.box import Box
-from boxgrad.trace.tracer import (
-    Arguments,
-    IntoArray,
-    Tracing,
-    Write,
-    argument_names,
-    is_traceable,
-    result_nodes,
-    type_of,
-)
+from boxgrad.trace.tracer import Tracing, argument_names
 
 DEFAULT = "numpy"
 

@@ -17,7 +17,7 @@ from boxgrad.errors import GraphError
 from boxgrad.graph.names import names
 from boxgrad.graph.node import Graph, Node, constant_node, input_node
 from boxgrad.graph.primitive import primitive_named
-from boxgrad.types import ArrayType, dtype_name, dtype_of_name
+from boxgrad.types import ArrayType, dtype_name, dtype_of_name, is_dtype, is_slice, is_tuple
 
 _LINE = re.compile(r"^(\w+): (\([^=]*\)|\S+) = (.*)$")
 _HEAD = re.compile(r"^graph(?: (\w+))?\((.*)\):$")
@@ -64,11 +64,11 @@ def _constant(value: Any) -> str:
 
 
 def _literal(value: Any) -> str:
-    if isinstance(value, np.dtype):
+    if is_dtype(value):
         return dtype_name(value)
-    if isinstance(value, slice):
+    if is_slice(value):
         return f"slice({value.start!r}, {value.stop!r}, {value.step!r})"
-    if isinstance(value, tuple):
+    if is_tuple(value):
         return f"({', '.join(map(_literal, value))}{',' if len(value) == 1 else ''})"
     if value is ...:
         return "..."
@@ -212,4 +212,4 @@ def literal_form(cls: type) -> type:
     return cls
 
 
-Graph.__str__ = text  # here, because the listing reads nodes and not the other way round
+setattr(Graph, "__str__", text)  # noqa: B010  here, because the listing reads nodes, not they it

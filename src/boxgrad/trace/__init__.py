@@ -1,6 +1,7 @@
 """Tracing: NumPy's protocols turn a plain function into a graph."""
 
+from boxgrad.trace import operators
 from boxgrad.trace.box import Box, OwnBox
 from boxgrad.trace.tracer import trace
 
-__all__ = ["Box", "OwnBox", "trace"]
+__all__ = ["Box", "OwnBox", "operators", "trace"]

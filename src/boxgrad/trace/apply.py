@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from boxgrad.errors import BoxgradError, IndexingError, ShapeError, TraceError, is_internal, message
 from boxgrad.graph.node import Node, Origin, Scope
 from boxgrad.graph.primitive import Primitive, Traced
-from boxgrad.types import ArrayType
+from boxgrad.types import ArrayType, is_ndarray, is_tuple
 
 _NOTHING: dict[str, Any] = {}
 _SMALL = 1 << 16
-_PYTHON = {kind: ArrayType((), np.dtype(kind), weak=kind is not bool) for kind in (bool, int, float, complex)}
+_PYTHON: dict[Any, ArrayType] = {kind: ArrayType((), np.dtype(kind), weak=kind is not bool) for kind in (bool, int, float, complex)}
 
 
 class _Context(threading.local):
@@ -47,7 +47,7 @@ class Holder(Traced):
 
 def origin(depth: int) -> Origin:
     """The user's frame that asked for the present operation; under ``trace`` all of them."""
-    frame = sys._getframe(depth)
+    frame = sys._getframe(depth)  # pyright: ignore[reportPrivateUsage]  the fast way to a caller
     while is_internal(frame.f_code):
         if frame.f_back is None or frame.f_code is _boundary:
             return ()
@@ -72,7 +72,7 @@ _boundary = call_traced.__code__
 
 
 @contextmanager
-def noting(*, origin: Origin | None = None, scope: Scope | None = None) -> Iterator[None]:
+def noting(*, origin: Origin | None = None, scope: Scope | None = None) -> Generator[None]:
     """Give the nodes made inside the block the origin and scope of another node."""
     before = context.origin, context.scope
     context.origin, context.scope = origin, scope
@@ -87,7 +87,7 @@ def lift(value: Any) -> Node:
     known = _PYTHON.get(type(value))
     if known is not None:
         return Node(None, (), _NOTHING, value, known)
-    if isinstance(value, np.ndarray):
+    if is_ndarray(value):
         if value.dtype.kind not in "fiubc":
             raise TraceError(
                 message(
@@ -101,7 +101,7 @@ def lift(value: Any) -> Node:
     if isinstance(value, np.generic):
         return Node(None, (), _NOTHING, value, None)
     if isinstance(value, (list, tuple)):
-        return Node(None, (), _NOTHING, np.asarray(value), None)
+        return Node(None, (), _NOTHING, np.asarray(cast("Any", value)), None)
     raise TraceError(
         message(
             f"a {type(value).__name__} in a traced computation",
@@ -128,7 +128,7 @@ def apply(primitive: Primitive, inputs: Any, parameters: dict[str, Any] = _NOTHI
     try:
         if known:
             value = primitive.meaning(*values, **parameters)
-            if type(value) is tuple:
+            if is_tuple(value):
                 kind = tuple(ArrayType.of(part) for part in value)
             elif type(value) in _PYTHON:
                 kind = _PYTHON[type(value)]

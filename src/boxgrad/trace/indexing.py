@@ -16,20 +16,20 @@ from boxgrad.ops import index as primitives
 from boxgrad.ops import shape as shapes
 from boxgrad.ops.index import Slot
 from boxgrad.trace.apply import Holder, apply, lift
-from boxgrad.types import ArrayType
+from boxgrad.types import ArrayType, is_integer, is_slice, is_tuple
 
 _BASIC = (int, np.integer, slice, type(None), type(...))
 
 
 def _parts(key: Any) -> tuple[Any, ...]:
-    return key if isinstance(key, tuple) else (key,)
+    return key if is_tuple(key) else (key,)
 
 
 def _integer(value: Any) -> Any:
-    return int(value) if isinstance(value, np.integer) else value
+    return int(value) if is_integer(value) else value
 
 
-def _plain_slice(part: slice) -> slice:
+def _plain_slice(part: slice[Any, Any, Any]) -> slice[Any, Any, Any]:
     """A slice with its bounds as Python integers, which traced and NumPy integers become."""
     return slice(*(None if x is None else x.__index__() for x in (part.start, part.stop, part.step)))
 
@@ -40,7 +40,7 @@ def basic_key(key: Any) -> tuple[Any, ...] | None:
     for part in parts:
         if type(part) is bool or not isinstance(part, _BASIC):
             return None
-    return tuple(_plain_slice(part) if isinstance(part, slice) else _integer(part) for part in parts)
+    return tuple(_plain_slice(part) if is_slice(part) else _integer(part) for part in parts)
 
 
 def advanced_key(key: Any) -> tuple[tuple[Any, ...], list[Any]]:
@@ -49,7 +49,7 @@ def advanced_key(key: Any) -> tuple[tuple[Any, ...], list[Any]]:
     arrays: list[Any] = []
     for part in _parts(key):
         if type(part) is not bool and isinstance(part, _BASIC):
-            template.append(_plain_slice(part) if isinstance(part, slice) else _integer(part))
+            template.append(_plain_slice(part) if is_slice(part) else _integer(part))
             continue
         if isinstance(part, Holder):
             array: Any = part

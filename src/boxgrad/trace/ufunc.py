@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 import numpy as np
 
@@ -12,22 +13,22 @@ from boxgrad.trace import indexing
 from boxgrad.trace.apply import Holder
 from boxgrad.trace.table import composites, refused
 
-_REDUCE = {
+_REDUCE: dict[np.ufunc, Any] = {
     np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min,
     np.logical_and: np.all, np.logical_or: np.any,
 }  # fmt: skip
-_ACCUMULATE = {np.add: np.cumsum, np.multiply: np.cumprod}
+_ACCUMULATE: dict[np.ufunc, Any] = {np.add: np.cumsum, np.multiply: np.cumprod}
 _SCIPY = {"erf": "erf"}
 
 
-def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def call_ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """``__array_ufunc__`` of a box."""
     if method == "__call__" and not kwargs:
         return _plain(ufunc, inputs)
-    out = kwargs.pop("out", None)
+    out: Any = kwargs.pop("out", None)
     if out is not None:
         out = out[0]
-        if not isinstance(out, Holder):
+        if not _is_traced(out):
             raise TraceError(
                 message(
                     f"np.{ufunc.__name__} was to write a traced value into a plain ndarray (+=, out=)",
@@ -55,11 +56,15 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: di
     return out
 
 
-def _plain(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Any:
+def _is_traced(x: Any) -> bool:
+    return isinstance(x, Holder)
+
+
+def _plain(ufunc: np.ufunc, inputs: Sequence[Any]) -> Any:
     primitive = primitive_of(ufunc)
     if primitive is not None:
         holder = next(x for x in inputs if isinstance(x, Holder))
-        return holder.bind(primitive, inputs, {})
+        return holder.bind(primitive, tuple(inputs), {})
     composite = composites.get(ufunc)
     if composite is not None:
         return composite(*inputs)
@@ -70,7 +75,7 @@ def _plain(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Any:
 
 def _with_options(
     ufunc: np.ufunc,
-    inputs: tuple[Any, ...],
+    inputs: Sequence[Any],
     out: Any,
     where: Any = True,
     dtype: Any = None,
@@ -80,7 +85,7 @@ def _with_options(
     if others:
         raise _refusal(f"np.{ufunc.__name__} with {', '.join(others)}=")
     if dtype is not None:
-        inputs = tuple(x.astype(dtype) if isinstance(x, Holder) else np.asarray(x, dtype) for x in inputs)
+        inputs = tuple(_cast(x, dtype) for x in inputs)
     holder = next((x for x in inputs if isinstance(x, Holder)), None)
     result = ufunc(*inputs) if holder is None else _plain(ufunc, inputs)
     if out is None:
@@ -93,7 +98,7 @@ def _with_options(
                 )
             )
         return result
-    kept = result if where is True else np.where(where, result, out)
+    kept = result if where is True else _where(where, result, out)
     if np.shape(kept) != out.shape or not np.can_cast(kept.dtype, out.dtype, casting):  # type: ignore[arg-type]
         raise TraceError(
             message(
@@ -105,6 +110,14 @@ def _with_options(
         )
     out[...] = kept
     return out
+
+
+def _where(condition: Any, x: Any, z: Any) -> Any:
+    return composites[np.where](condition, x, z)
+
+
+def _cast(x: Any, dtype: Any) -> Any:
+    return cast("Any", x).astype(dtype) if isinstance(x, Holder) else np.asarray(x, dtype)
 
 
 def _outer(ufunc: np.ufunc, a: Any, b: Any) -> Any:

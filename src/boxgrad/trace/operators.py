@@ -1,0 +1,159 @@
+"""The operators of a box, those in place included, and the methods that are NumPy functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+
+from boxgrad.errors import ShapeError, TraceError, message
+from boxgrad.graph.node import Node
+from boxgrad.graph.primitive import Primitive
+from boxgrad.ops import contract, elementwise, shape
+from boxgrad.ops.contract import matmul_subscripts
+from boxgrad.trace.apply import apply
+from boxgrad.trace.box import Box, OwnBox, wrap
+from boxgrad.trace.table import composites
+from boxgrad.types import ArrayType
+
+_PYTHON = (float, int, complex)
+
+
+def _weak(x: Any) -> bool:
+    return type(x) in _PYTHON or (isinstance(x, Box) and x.node.weak)
+
+
+def _number(primitive: Primitive, left: Any, right: Any) -> Any:
+    """An operator on Python numbers gives a Python number, which stays weak in promotion."""
+    node = apply(primitive, (left, right))
+    kind = ArrayType((), node.dtype, weak=node.dtype.kind != "b")
+    value = None if node.value is None else np.asarray(node.value).item()
+    return wrap(Node(primitive, node.inputs, node.parameters, value, kind, node.origin, node.scope))
+
+
+def _operator(primitive: Primitive) -> tuple[Any, Any, Any]:
+    def forward(self: Box, other: Any) -> Any:
+        if _foreign(other):
+            return NotImplemented
+        if self.node.weak and _weak(other):
+            return _number(primitive, self, other)
+        return OwnBox(apply(primitive, (self, other)))
+
+    def reflected(self: Box, other: Any) -> Any:
+        if _foreign(other):
+            return NotImplemented
+        if self.node.weak and _weak(other):
+            return _number(primitive, other, self)
+        return OwnBox(apply(primitive, (other, self)))
+
+    def in_place(self: Box, other: Any) -> Any:
+        result = forward(self, other)
+        if result is NotImplemented or self.is_scalar or self.node.weak:
+            return result
+        assign(self, result.node)
+        return self
+
+    return forward, reflected, in_place
+
+
+def _foreign(other: Any) -> bool:
+    """Whether another library's object should have the first word."""
+    return not isinstance(other, Box) and getattr(cast("Any", type(other)), "__array_ufunc__", ...) is None
+
+
+def assign(target: Box, node: Node) -> None:
+    """Write a node into a box as NumPy writes into an array: same shape, same-kind casts only."""
+    have = target.node
+    if node.shape != have.shape:
+        if np.broadcast_shapes(node.shape, have.shape) != have.shape:
+            raise ShapeError(
+                message(
+                    f"an in-place operation would turn {have.type!r} into {node.type!r}",
+                    "an array keeps its shape",
+                    "x = x + y, which makes a new array",
+                )
+            )
+        node = apply(shape.broadcast, (node,), {"shape": have.shape})
+    if node.dtype != have.dtype:
+        if not np.can_cast(node.dtype, have.dtype, "same_kind"):
+            raise TraceError(
+                message(
+                    f"an in-place operation would turn {have.type!r} into {node.dtype}",
+                    "an array keeps its dtype, and NumPy casts in place only within a kind",
+                    "x = x + y, or x.astype(...) before",
+                )
+            )
+        node = apply(elementwise.cast, (node,), {"dtype": have.dtype})
+    target.write(node)
+
+
+def product(left: Any, right: Any) -> Any:
+    """``np.matmul``"""
+    a, b = np.ndim(left), np.ndim(right)
+    if a == 0 or b == 0:
+        raise ShapeError(
+            message(
+                "matmul of a scalar",
+                "a product of matrices needs at least one axis on both sides",
+                "x * y for a product with a number",
+            )
+        )
+    return wrap(apply(contract.contract, (left, right), {"subscripts": matmul_subscripts(a, b)}))
+
+
+def _reflected_product(right: Any, left: Any) -> Any:
+    return product(left, right)
+
+
+def _unary(primitive: Primitive) -> Callable[[Box], Any]:
+    def operator(self: Box) -> Any:
+        return wrap(apply(primitive, (self,)))
+
+    return operator
+
+
+def _method(name: str) -> Callable[..., Any]:
+    function = getattr(np, name)
+
+    def method(self: Box, *args: Any, **kwargs: Any) -> Any:
+        return composites[function](self, *args, **kwargs)
+
+    method.__name__, method.__doc__ = name, f"As ``np.{name}``."
+    return method
+
+
+def _install() -> None:
+    """Give Box its operators and those methods that only pass themselves to a NumPy function."""
+    binary = {
+        "add": elementwise.add, "sub": elementwise.subtract, "mul": elementwise.multiply,
+        "truediv": elementwise.divide, "floordiv": elementwise.floor_divide,
+        "mod": elementwise.remainder, "pow": elementwise.power, "and": elementwise.bitwise_and,
+        "or": elementwise.bitwise_or, "xor": elementwise.bitwise_xor,
+        "lshift": elementwise.left_shift, "rshift": elementwise.right_shift,
+    }  # fmt: skip
+    for name, primitive in binary.items():
+        for prefix, method in zip(("", "r", "i"), _operator(primitive), strict=True):
+            setattr(Box, f"__{prefix}{name}__", method)
+    comparisons = {
+        "eq": elementwise.equal, "ne": elementwise.not_equal, "lt": elementwise.less,
+        "le": elementwise.less_equal, "gt": elementwise.greater, "ge": elementwise.greater_equal,
+    }  # fmt: skip
+    for name, primitive in comparisons.items():
+        setattr(Box, f"__{name}__", _operator(primitive)[0])
+    unary = {
+        "neg": elementwise.negative, "pos": elementwise.positive,
+        "abs": elementwise.absolute, "invert": elementwise.invert,
+    }  # fmt: skip
+    for name, primitive in unary.items():
+        setattr(Box, f"__{name}__", _unary(primitive))
+    setattr(Box, "__matmul__", product)  # noqa: B010
+    setattr(Box, "__rmatmul__", _reflected_product)  # noqa: B010
+    for name in (
+        "all", "any", "argmax", "argmin", "argsort", "clip", "cumprod", "cumsum", "diagonal", "max",
+        "mean", "min", "prod", "repeat", "round", "std", "sum", "take", "trace", "var",
+    ):  # fmt: skip
+        setattr(Box, name, _method(name))
+
+
+_install()
