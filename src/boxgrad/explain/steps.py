@@ -9,7 +9,7 @@ Every view puts the same marks on what it draws or writes, as attributes of SVG,
 * ``data-c="X,0,1"``, ``data-c="∂X,0,1"`` on what shows one element of it;
 * ``data-s="N"``, ``data-s="∂N"`` on what appears with the step that finds that value or gradient (an arrow, a
   rule at a box, a row of formulas, a line of code);
-* ``data-box="3"``, ``data-box="3.1"`` on a box: its number, and its place among the boxes inside (see ``paths``).
+* ``data-box="3"``, ``data-box="3.1"`` on a box: its number, and its place among the boxes inside (``paths``).
 
 Knows boxes and values; knows nothing of any view.
 """

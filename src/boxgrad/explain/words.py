@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 LANGUAGES = ("en", "zh")
+Words = dict[str, dict[str, str]]
 
-WORDS: dict[str, dict[str, str]] = {
+WORDS: Words = {
     # ---- common
     "forward": {"en": "forward", "zh": "前向"},
     "backward": {"en": "backward", "zh": "反向"},
@@ -27,16 +28,43 @@ WORDS: dict[str, dict[str, str]] = {
     "diagram": {"en": "Diagram", "zh": "框图"},
     "mathematics": {"en": "Mathematics", "zh": "公式"},
     "code": {"en": "Code", "zh": "代码"},
+    "page_language": {"en": "Language", "zh": "语言"},
+    "page_dark": {"en": "Dark", "zh": "深色"},
+    "page_light": {"en": "Light", "zh": "浅色"},
+    "page_walk": {"en": "Walk through the steps", "zh": "逐步演示"},
+    "page_previous": {"en": "Previous step", "zh": "上一步"},
+    "page_next": {"en": "Next step", "zh": "下一步"},
+    "page_play": {"en": "Play", "zh": "播放"},
+    "page_pause": {"en": "Pause", "zh": "暂停"},
+    "page_scrub": {"en": "Step", "zh": "步骤"},
+    "page_forward": {"en": "Forward", "zh": "前向"},
+    "page_backward": {"en": "Backward", "zh": "反向"},
+    "page_step": {"en": "step {number} of {count}", "zh": "第 {number} 步，共 {count} 步"},
+    "page_legend_forward": {"en": "forward: values", "zh": "前向：值"},
+    "page_legend_backward": {"en": "backward: gradients", "zh": "反向：梯度"},
+    "page_legend_box": {"en": "closed box, opens", "zh": "合上的盒子，可打开"},
+    "page_legend_scale": {"en": "each array on its own scale", "zh": "每个数组各用一把色标"},
+    "page_inside": {"en": "inside {title}", "zh": "{title} 的内部"},
+    "page_close": {"en": "Close", "zh": "合上"},
+    "page_open_all": {"en": "Open all", "zh": "全部打开"},
+    "page_close_all": {"en": "Close all", "zh": "全部合上"},
+    "page_copy": {"en": "Copy", "zh": "复制"},
+    "page_copied": {"en": "Copied", "zh": "已复制"},
+    "page_keys": {
+        "en": "Keys: ← → steps, space plays, Home and End, Enter opens a box.",
+        "zh": "按键：← → 逐步，空格播放，Home 与 End 到两端，Enter 打开盒子。",
+    },
+    "page_error": {"en": "It stops here", "zh": "在这里停下"},
 }
 
 
-def word(key: str, lang: str, **values: Any) -> str:
-    """A word or sentence of the table.
+def word(key: str, lang: str, table: Words = WORDS, **values: Any) -> str:
+    """A word or sentence of a table.
 
     >>> word("mathematics", "zh")
     '公式'
     >>> word("page_title", "en", name="loss(X, W)")
     'loss(X, W): its gradient, three ways'
     """
-    text = WORDS[key][lang]
+    text = table[key][lang]
     return text.format(**values) if values else text
