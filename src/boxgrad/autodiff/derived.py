@@ -28,6 +28,7 @@ from boxgrad.trace.apply import apply, call_traced, lift
 from boxgrad.trace.arguments import Arguments, is_real, type_of
 from boxgrad.trace.box import Box, OwnBox
 from boxgrad.trace.tracer import Tracing
+from boxgrad.types import is_ndarray, is_scalar, is_tuple
 
 _DERIVATIVE = Tracing(prepare=saving)
 
@@ -78,8 +79,8 @@ class _Call:
 
     def shaped(self, gradients: Sequence[Any]) -> Any:
         """The gradients in the structure of the chosen arguments."""
-        arrays = [  # of an array an array, also of one without axes
-            np.asarray(g) if isinstance(leaf, np.ndarray) and isinstance(g, np.generic) else g
+        arrays: list[Any] = [  # of an array an array, also of one without axes
+            np.asarray(g) if is_ndarray(leaf) and is_scalar(g) else g
             for g, leaf in zip(gradients, self.arguments.leaves, strict=True)
         ]
         filled = self.arguments.fill(arrays)
@@ -89,13 +90,17 @@ class _Call:
         """A result without boxes, unless an outer derivative or compilation goes on with it."""
         if self.as_graph:
             return value
-        return tree.map(lambda leaf: leaf.node.value if isinstance(leaf, Box) else leaf, value)
+        return tree.map(_without_box, value)
 
     def write_back(self) -> None:
         """Repeat what the function wrote on the caller's objects."""
         selected, leaves = self.arguments.originals, self.arguments.leaves
         for write, node in self.arguments.writes():
             write.repeat(selected, leaves, OwnBox(node) if self.as_graph else node.value)
+
+
+def _without_box(leaf: Any) -> Any:
+    return leaf.node.value if isinstance(leaf, Box) else leaf
 
 
 def _argument_number(number: int, count: int) -> int:
@@ -172,10 +177,10 @@ def value_and_grad(
         call = _Call(function, args, kwargs, argnums)
         result, others = call.result, None
         if has_aux:
-            if not isinstance(result, tuple) or len(result) != 2:
+            if not is_tuple(result) or len(result) != 2:
                 raise DerivativeError(
                     message(
-                        f"has_aux=True and the function returned a {type(result).__name__}",
+                        f"has_aux=True and the function returned a {type(call.result).__name__}",
                         "with has_aux it returns a pair",
                         "return value, others",
                     )
@@ -319,7 +324,7 @@ def _zeros(node: Node) -> Any:
 def _tangents(tangents: Any, args: Any) -> list[Any]:
     """The directions, one for each leaf of the arguments."""
     leaves, structure = tree.flatten(args)
-    parts = structure.flatten_up_to(tangents)
+    parts: list[Any] = structure.flatten_up_to(tangents)
     for part, leaf in zip(parts, leaves, strict=True):
         if is_real(leaf) and np.shape(part) != np.shape(leaf):
             raise ShapeError(

@@ -80,6 +80,7 @@ def scan_backward(walk: Walk, node: Node, g: dict[int, Any], wanted: tuple[bool,
     constants = body.inputs[:fixed]
     carried = body.inputs[fixed : fixed + carries]
     streams = body.inputs[fixed + carries :]
+    sequences = node.inputs[fixed + carries :]
 
     # What is seeded in each step: the running gradient of the carry, and that of the step's outputs.
     moving = [i for i in range(carries) if _is_real(carried[i])]
@@ -119,7 +120,7 @@ def scan_backward(walk: Walk, node: Node, g: dict[int, Any], wanted: tuple[bool,
     # The sequences of the backward loop, outside, beside the inputs that stand for them, inside.
     inside = [*(x for x in streams if x in used), *stands.values(), *output_in]
     outside = [
-        *(walk.operand(node.inputs[fixed + carries + i]) for i, x in enumerate(streams) if x in used),
+        *(walk.operand(x) for x, inner in zip(sequences, streams, strict=True) if inner in used),
         *(_part(walk, node, saved[x]) for x in read),
         *(g[i] for i in stacked),
     ]

@@ -11,7 +11,7 @@ in the rules. Integer and boolean values carry no gradient.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -86,19 +86,19 @@ class Walk:
             y = self.operand(node)
             if isinstance(rules, tuple):
                 results = [
-                    rule(g, y, *operands, **node.parameters)
+                    cast("Any", rule)(g, y, *operands, **node.parameters)
                     if want and not isinstance(rule, NoDerivative)
                     else None
                     for want, rule in zip(wanted, rules, strict=True)
                 ]
             elif isinstance(rules, EachInput):
                 results = [
-                    rules.rule(g, y, index, *operands, **node.parameters) if want else None
+                    cast("Any", rules.rule)(g, y, index, *operands, **node.parameters) if want else None
                     for index, want in enumerate(wanted)
                 ]
             else:
                 assert isinstance(rules, AllInputs)
-                results = rules.rule(g, y, wanted, *operands, **node.parameters)
+                results = cast("Any", rules.rule)(g, y, wanted, *operands, **node.parameters)
         for x, want, result in zip(node.inputs, wanted, results, strict=True):
             if want and result is not None:
                 _accumulate(found, x, self._fitted(result, x))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -40,7 +40,7 @@ class Program:
         reusable = _reusable(nodes, inputs, set(graph.outputs))
         self._steps = [
             (
-                node.primitive.meaning,
+                cast("Any", node.primitive.meaning),
                 _target(node, position, last, reusable, register),
                 tuple(register[x] for x in node.inputs),
                 node.parameters,

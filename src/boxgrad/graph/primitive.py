@@ -11,13 +11,16 @@ from typing import Any
 
 from boxgrad.types import ArrayType
 
-Rule = (
-    Callable[[Any, Any, Any], Any]
+Function = (
+    Callable[[Any], Any]
+    | Callable[[Any, Any], Any]
+    | Callable[[Any, Any, Any], Any]
     | Callable[[Any, Any, Any, Any], Any]
     | Callable[[Any, Any, Any, Any, Any], Any]
     | Callable[[Any, Any, Any, Any, Any, Any], Any]
     | Callable[..., Any]
 )
+Rule = Function
 """``rule(g, y, *inputs, **parameters)``: the gradient of an input from that of the output."""
 
 
@@ -143,8 +146,8 @@ class Primitive:
     """
 
     name: str
-    meaning: Callable[..., Any]
-    type_rule: Callable[..., Type]
+    meaning: Function
+    type_rule: Function
     vjp: Derivative
     notation: Notation
     callables: tuple[Callable[..., Any], ...]

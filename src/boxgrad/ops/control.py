@@ -54,8 +54,8 @@ def _item_rule(g: Any, y: Any, x: Any, index: int) -> Any:
 
 item = Primitive(
     "item",
-    lambda x, *, index: x[index],
-    lambda x, *, index: x[index],
+    lambda x, index: x[index],
+    lambda x, index: x[index],
     (_item_rule,),
     Same(),
     (),

@@ -9,31 +9,30 @@ Kinks (the same in every engine): ties of maximum and minimum are split evenly, 
 
 from __future__ import annotations
 
+import importlib
 import math
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
 from boxgrad.graph.primitive import (
     Call,
     Delimited,
+    Derivative,
     Fraction,
     Infix,
     NoDerivative,
     Notation,
     Prefix,
     Primitive,
-    Rule,
     Same,
     Superscript,
 )
-from boxgrad.ops.typing import promoted, ufunc_type
-from boxgrad.types import ArrayType
-
-Rules = tuple[Rule | NoDerivative, ...] | NoDerivative
+from boxgrad.ops.typing import like_first, promoted, ufunc_type
+from boxgrad.types import ArrayType, is_ndarray
 
 
-def elementwise(ufunc: np.ufunc, *, vjp: Rules, notation: Notation) -> Primitive:
+def elementwise(ufunc: np.ufunc, *, vjp: Derivative, notation: Notation) -> Primitive:
     """The record of a ufunc: NumPy already knows its name, meaning and types."""
     return Primitive(ufunc.__name__, ufunc, ufunc_type(ufunc), vjp, notation, (ufunc,))
 
@@ -57,6 +56,10 @@ def lowered(z: Any) -> Any:
     if isinstance(z, (int, float)):
         return z - 1 if z else 1
     return np.where(z == 0, 1, z - 1).astype(z.dtype)
+
+
+def _float_type(x: ArrayType) -> ArrayType:
+    return ArrayType(x.shape, np.sqrt(np.zeros((), x.dtype)).dtype)
 
 
 def where_positive(x: Any, value: Any) -> Any:
@@ -168,7 +171,7 @@ degrees = elementwise(np.degrees, vjp=(lambda g, y, x: np.degrees(g),), notation
 sinc = Primitive(
     "sinc",
     np.sinc,
-    lambda x: ArrayType(x.shape, np.sinc(np.zeros((), x.dtype)).dtype),
+    _float_type,
     (lambda g, y, x: g * _sinc_slope(x),),
     Call("sinc"),
     (np.sinc,),
@@ -258,13 +261,8 @@ lcm = discrete(np.lcm, Call("lcm"))
 
 # ---- functions that are not ufuncs of NumPy
 def _erf(x: Any) -> Any:
-    from scipy.special import erf  # imported on use: it takes longer to load than boxgrad itself
-
-    return erf(x)
-
-
-def _float_type(x: ArrayType) -> ArrayType:
-    return ArrayType(x.shape, np.sqrt(np.zeros((), x.dtype)).dtype)
+    special: Any = importlib.import_module("scipy.special")  # on use: it loads slower than boxgrad itself
+    return special.erf(x)
 
 
 erf = Primitive(
@@ -290,13 +288,10 @@ def _where(condition: Any, x: Any, z: Any) -> Any:
     return np.where(condition, x, z)
 
 
-def _maskable(x: Any, condition: Any) -> bool:
-    return (
-        type(x) is np.ndarray
-        and x.dtype.kind == "f"
-        and x.itemsize in _WORDS
-        and (x.shape == condition.shape and x.flags.c_contiguous and condition.flags.c_contiguous)
-    )
+def _maskable(x: Any, condition: Any) -> TypeGuard[np.ndarray[Any, np.dtype[Any]]]:
+    if not is_ndarray(x) or x.dtype.kind != "f" or x.itemsize not in _WORDS or x.shape != condition.shape:
+        return False
+    return x.flags.c_contiguous and condition.flags.c_contiguous
 
 
 def _masked(x: Any, mask: Any) -> Any:
@@ -325,23 +320,33 @@ def _cast(x: Any, *, dtype: np.dtype[Any]) -> Any:
 cast = Primitive(
     "cast",
     _cast,
-    lambda x, *, dtype: ArrayType(x.shape, dtype),
+    lambda x, dtype: ArrayType(x.shape, dtype),
     (lambda g, y, x, dtype: g,),
     Same(),
     (),
 )
+
+
+def _itself(x: Any) -> Any:
+    return x
+
+
+def _same_type(x: ArrayType) -> ArrayType:
+    return ArrayType(x.shape, x.dtype, x.weak)
+
+
 identity = Primitive(
     "identity",
-    lambda x: x,
-    lambda x: ArrayType(x.shape, x.dtype, x.weak),
+    _itself,
+    _same_type,
     (lambda g, y, x: g,),
     Same(),
     (),
 )
 stop_gradient = Primitive(
     "stop_gradient",
-    lambda x: x,
-    lambda x: ArrayType(x.shape, x.dtype),
+    _itself,
+    like_first,
     NoDerivative("stop_gradient was asked to stop it"),
     Call("stop_gradient"),
     (),

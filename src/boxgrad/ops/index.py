@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,8 @@ import numpy as np
 
 from boxgrad.graph.primitive import AllInputs, Index, NoDerivative, Primitive
 from boxgrad.graph.text import literal_form
-from boxgrad.ops.typing import by_example
+from boxgrad.ops.elementwise import where
+from boxgrad.ops.typing import by_example, like_first
 from boxgrad.types import ArrayType
 
 Shape = tuple[int, ...]
@@ -48,10 +50,14 @@ def _put_slice(x: Any, z: Any, *, key: Key) -> Any:
     return y
 
 
+def _slice(x: Any, *, key: Key) -> Any:
+    return x[key]
+
+
 slice = Primitive(
     "slice",
-    lambda x, *, key: x[key],
-    by_example(lambda x, *, key: x[key]),
+    _slice,
+    by_example(_slice),
     (lambda g, y, x, key: embed(g, key=key, shape=x.shape),),
     Index(),
     (),
@@ -59,7 +65,7 @@ slice = Primitive(
 embed = Primitive(
     "embed",
     _embed,
-    lambda x, *, key, shape: ArrayType(shape, x.dtype),
+    lambda x, key, shape: ArrayType(shape, x.dtype),
     (lambda g, y, x, key, shape: slice(g, key=key),),
     Index(),
     (),
@@ -110,7 +116,7 @@ gather = Primitive("gather", _gather, _gather_type, AllInputs(_gather_rule), Ind
 
 def _add_rows(y: Any, index: Any, x: Any) -> None:
     """y[index] += x for repeated rows: sorted, then summed by runs; much faster than add.at."""
-    rows = np.where(index < 0, index + y.shape[0], index).reshape(-1)
+    rows: Any = np.remainder(index, y.shape[0]).reshape(-1)
     order = np.argsort(rows, kind="stable")
     rows = rows[order]
     starts = np.flatnonzero(np.concatenate([[True], rows[1:] != rows[:-1]]))
@@ -133,10 +139,14 @@ def _scatter_add_rule(g: Any, y: Any, wanted: Any, x: Any, *indices: Any, key: K
     return (gather(g, *indices, key=key), *(None for _ in indices))
 
 
+def _shaped(x: ArrayType, *indices: ArrayType, key: Key, shape: Shape) -> ArrayType:
+    return ArrayType(shape, x.dtype)
+
+
 scatter_add = Primitive(
     "scatter_add",
     _scatter_add,
-    lambda x, *indices, key, shape: ArrayType(shape, x.dtype),
+    _shaped,
     AllInputs(_scatter_add_rule),
     Index(),
     (),
@@ -149,25 +159,31 @@ def _put(x: Any, z: Any, *indices: Any, key: Key) -> Any:
     return y
 
 
+def _counted(shape: Shape) -> Any:
+    """0, 1, 2 … in an array of the given shape."""
+    return np.indices((math.prod(shape),), np.intp)[0].reshape(shape)
+
+
 def _last_writer(g: Any, z: Any, *indices: Any, key: Key) -> Any:
     """1 where a written value is the one that stayed, 0 where a later one replaced it."""
-    flat = np.arange(g.size).reshape(g.shape)
+    flat: Any = _counted(g.shape)
     target = gather(flat, *indices, key=key)
-    number = np.arange(target.size).reshape(target.shape)
+    number: Any = _counted(target.shape)
     return gather(put(flat, number, *indices, key=key), *indices, key=key) == number
 
 
 def _put_rule(g: Any, y: Any, wanted: Any, x: Any, z: Any, *indices: Any, key: Key) -> Any:
     rest = put(g, np.zeros((), g.dtype), *indices, key=key) if wanted[0] else None
-    stayed = _last_writer(g, z, *indices, key=key) if wanted[1] else None
-    written = np.where(stayed, gather(g, *indices, key=key), 0) if wanted[1] else None
+    written = None
+    if wanted[1]:
+        written = where(_last_writer(g, z, *indices, key=key), gather(g, *indices, key=key), 0)
     return (rest, written, *(None for _ in indices))
 
 
 put = Primitive(
     "put",
     _put,
-    lambda x, z, *indices, key: ArrayType(x.shape, x.dtype),
+    like_first,
     AllInputs(_put_rule),
     Index(),
     (),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -51,14 +51,13 @@ def _random_bits(key: Any, counter: Any, *, shape: Shape) -> Any:
 random_bits = Primitive(
     "random_bits",
     _random_bits,
-    lambda key, counter, *, shape: ArrayType(shape, np.dtype(np.uint32)),
+    lambda key, counter, shape: ArrayType(shape, np.dtype(np.uint32)),
     NoDerivative("random bits do not vary smoothly with their key"),
     Call("bits"),
     (),
 )
 
 
-@tree.register
 class Random:
     """A stream of random numbers that owns its state.
 
@@ -87,7 +86,7 @@ class Random:
         """Uniform 32-bit words, uint32 of the given shape."""
         shape = (shape,) if isinstance(shape, int) else tuple(shape)
         tracer = current_tracer()
-        if tracer is not None and tracer.compiling and not isinstance(self.counter, Traced):
+        if tracer is not None and tracer.compiling and not isinstance(cast("object", self.counter), Traced):
             raise TraceError(
                 message(
                     "random numbers drawn in a compiled function from a stream that is not its argument",
@@ -125,3 +124,6 @@ class Random:
         """True with the given probability, bool of the given shape."""
         threshold = np.uint64(round(float(probability) * 2.0**32))
         return self.bits(shape).astype(np.uint64) < threshold
+
+
+tree.register(Random)

@@ -155,7 +155,7 @@ sort = Primitive("sort", _stable(np.sort), like_first, (_sort_rule,), Call("sort
 argsort = Primitive(
     "argsort",
     _stable(np.argsort),
-    lambda x, *, axis: ArrayType(x.shape, np.dtype(np.intp)),
+    lambda x, axis: ArrayType(x.shape, np.dtype(np.intp)),
     _INTEGERS,
     Call("argsort"),
     (),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from boxgrad.graph.primitive import Call, EachInput, Primitive, Same, Superscript
-from boxgrad.types import ArrayType
+from boxgrad.types import ArrayType, is_ndarray
 
 Shape = tuple[int, ...]
 
@@ -22,7 +22,7 @@ def _reshape_type(x: ArrayType, *, shape: Shape) -> ArrayType:
 
 reshape = Primitive(
     "reshape",
-    lambda x, *, shape: x.reshape(shape),
+    lambda x, shape: x.reshape(shape),
     _reshape_type,
     (lambda g, y, x, shape: g.reshape(x.shape),),
     Call("reshape"),
@@ -38,8 +38,8 @@ def inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
 
 transpose = Primitive(
     "transpose",
-    lambda x, *, axes: x.transpose(axes),
-    lambda x, *, axes: ArrayType(tuple(x.shape[i] for i in axes), x.dtype),
+    lambda x, axes: x.transpose(axes),
+    lambda x, axes: ArrayType(tuple(x.shape[i] for i in axes), x.dtype),
     (lambda g, y, x, axes: g.transpose(inverse(axes)),),
     Superscript("ᵀ"),
     (),
@@ -63,11 +63,12 @@ def unbroadcast(g: Any, shape: Shape) -> Any:
 
 def _broadcast(x: Any, *, shape: Shape) -> Any:
     """A read-only view without copies; NumPy's broadcast_to, of which this skips the checks."""
-    if x.size == 1 and isinstance(x, np.ndarray) and x.flags.c_contiguous:
+    if x.size == 1 and is_ndarray(x) and x.flags.c_contiguous:
         view = np.ndarray(shape, x.dtype, x, 0, (0,) * len(shape))
         view.flags.writeable = False
         return view
-    return np.broadcast_to(x, shape)
+    spread: Any = np.broadcast_to(x, shape)
+    return spread
 
 
 def _broadcast_type(x: ArrayType, *, shape: Shape) -> ArrayType:

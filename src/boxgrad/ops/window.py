@@ -14,7 +14,7 @@ import numpy as np
 from boxgrad.errors import ShapeError, message
 from boxgrad.graph.primitive import Call, Infix, Primitive
 from boxgrad.ops.elementwise import zero
-from boxgrad.types import ArrayType
+from boxgrad.types import ArrayType, is_integer
 from boxgrad.windows import convolution as windows
 from boxgrad.windows import pooling as pools
 
@@ -38,14 +38,35 @@ def _filter_type(x: ArrayType, g: ArrayType, *, kernel: Sizes, groups: int, **re
     return ArrayType((g.shape[1], x.shape[1] // groups, *kernel), np.result_type(x.dtype, g.dtype))
 
 
+def _conv_to_input(g: Any, y: Any, x: Any, w: Any, **p: Any) -> Any:
+    return _conv_input(g, w, shape=x.shape[2:], **p)
+
+
+def _conv_to_filter(g: Any, y: Any, x: Any, w: Any, **p: Any) -> Any:
+    return _conv_filter(x, g, kernel=w.shape[2:], **p)
+
+
+def _input_to_conv(g: Any, y: Any, x: Any, w: Any, shape: Sizes, **p: Any) -> Any:
+    return _conv(g, w, **p)
+
+
+def _input_to_filter(g: Any, y: Any, x: Any, w: Any, shape: Sizes, **p: Any) -> Any:
+    return _conv_filter(g, x, kernel=w.shape[2:], **p)
+
+
+def _filter_to_input(g: Any, y: Any, x: Any, z: Any, kernel: Sizes, **p: Any) -> Any:
+    return _conv_input(z, g, shape=x.shape[2:], **p)
+
+
+def _filter_to_conv(g: Any, y: Any, x: Any, z: Any, kernel: Sizes, **p: Any) -> Any:
+    return _conv(x, g, **p)
+
+
 _conv = Primitive(
     "conv",
     windows.conv,
     _conv_type,
-    (
-        lambda g, y, x, w, **p: _conv_input(g, w, shape=x.shape[2:], **p),
-        lambda g, y, x, w, **p: _conv_filter(x, g, kernel=w.shape[2:], **p),
-    ),
+    (_conv_to_input, _conv_to_filter),
     Infix("⋆", 3),
     (),
 )
@@ -53,10 +74,7 @@ _conv_input = Primitive(
     "conv_input_gradient",
     windows.conv_input_gradient,
     _input_type,
-    (
-        lambda g, y, x, w, shape, **p: _conv(g, w, **p),
-        lambda g, y, x, w, shape, **p: _conv_filter(g, x, kernel=w.shape[2:], **p),
-    ),
+    (_input_to_conv, _input_to_filter),
     Infix("∗", 3),
     (),
 )
@@ -64,10 +82,7 @@ _conv_filter = Primitive(
     "conv_filter_gradient",
     windows.conv_filter_gradient,
     _filter_type,
-    (
-        lambda g, y, x, z, kernel, **p: _conv_input(z, g, shape=x.shape[2:], **p),
-        lambda g, y, x, z, kernel, **p: _conv(x, g, **p),
-    ),
+    (_filter_to_input, _filter_to_conv),
     Infix("⋆", 3),
     (),
 )
@@ -80,27 +95,59 @@ def _pooled_type(x: ArrayType, *, size: Sizes, stride: Sizes, padding: Pairs) ->
     return ArrayType((*lead, *sizes), x.dtype)
 
 
+def _spread_type(g: ArrayType, x: ArrayType, **p: Any) -> ArrayType:
+    return ArrayType(x.shape, x.dtype)
+
+
+def _selected_type(t: ArrayType, x: ArrayType, **p: Any) -> ArrayType:
+    return _pooled_type(x, **p)
+
+
+def _unpooled_type(g: ArrayType, *, shape: Sizes, **p: Any) -> ArrayType:
+    return ArrayType((*g.shape[: len(g.shape) - len(shape)], *shape), g.dtype)
+
+
+def _max_to_input(g: Any, y: Any, x: Any, **p: Any) -> Any:
+    return _max_scatter(g, x, **p)
+
+
+def _scatter_to_g(g: Any, y: Any, x: Any, z: Any, **p: Any) -> Any:
+    return _max_select(g, z, **p)
+
+
+def _select_to_t(g: Any, y: Any, x: Any, z: Any, **p: Any) -> Any:
+    return _max_scatter(g, z, **p)
+
+
+def _avg_to_input(g: Any, y: Any, x: Any, size: Sizes, **p: Any) -> Any:
+    return _avg_input(g, shape=x.shape[x.ndim - len(size) :], size=size, **p)
+
+
+def _input_to_avg(g: Any, y: Any, x: Any, shape: Sizes, **p: Any) -> Any:
+    return _avg_pool(g, **p)
+
+
 _max_pool = Primitive(
     "max_pool",
     pools.max_pool,
     _pooled_type,
-    (lambda g, y, x, **p: _max_scatter(g, x, **p),),
+    (_max_to_input,),
     Call("maxpool"),
     (),
 )
 _max_scatter = Primitive(
     "max_pool_scatter",
     pools.max_pool_scatter,
-    lambda g, x, **p: ArrayType(x.shape, x.dtype),
-    (lambda g, y, x, z, **p: _max_select(g, z, **p), zero),
+    _spread_type,
+    (_scatter_to_g, zero),
     Call("maxpool'"),
     (),
 )
 _max_select = Primitive(
     "max_pool_select",
     pools.max_pool_select,
-    lambda t, x, **p: _pooled_type(x, **p),
-    (lambda g, y, x, z, **p: _max_scatter(g, z, **p), zero),
+    _selected_type,
+    (_select_to_t, zero),
     Call("maxpool-select"),
     (),
 )
@@ -108,15 +155,15 @@ _avg_pool = Primitive(
     "avg_pool",
     pools.avg_pool,
     _pooled_type,
-    (lambda g, y, x, size, **p: _avg_input(g, shape=x.shape[x.ndim - len(size) :], size=size, **p),),
+    (_avg_to_input,),
     Call("avgpool"),
     (),
 )
 _avg_input = Primitive(
     "avg_pool_input_gradient",
     pools.avg_pool_input_gradient,
-    lambda g, *, shape, **p: ArrayType((*g.shape[: len(g.shape) - len(shape)], *shape), g.dtype),
-    (lambda g, y, x, shape, **p: _avg_pool(g, **p),),
+    _unpooled_type,
+    (_input_to_avg,),
     Call("avgpool'"),
     (),
 )
@@ -124,7 +171,7 @@ _avg_input = Primitive(
 
 # ---- the public functions
 def _each_axis(value: Any, axes: int, name: str) -> Sizes:
-    values = (value,) * axes if isinstance(value, (int, np.integer)) else tuple(value)
+    values: tuple[Any, ...] = (value,) * axes if is_integer(value) else tuple(value)
     if len(values) != axes:
         raise ShapeError(
             message(
@@ -137,10 +184,10 @@ def _each_axis(value: Any, axes: int, name: str) -> Sizes:
 
 
 def _pairs(padding: Any, axes: int) -> Pairs:
-    if isinstance(padding, (int, np.integer)):
+    if is_integer(padding):
         return ((int(padding), int(padding)),) * axes
-    entries = tuple(padding)
-    pairs = tuple((p, p) if isinstance(p, (int, np.integer)) else tuple(p) for p in entries)
+    entries: tuple[Any, ...] = tuple(padding)
+    pairs: tuple[Any, ...] = tuple((p, p) if is_integer(p) else tuple(p) for p in entries)
     if len(pairs) != axes:
         _each_axis(entries, axes, "padding")
     return tuple((int(before), int(after)) for before, after in pairs)
