@@ -55,6 +55,23 @@ WORDS: Words = {
         "zh": "按键：← → 逐步，空格播放，Home 与 End 到两端，Enter 打开盒子。",
     },
     "page_error": {"en": "It stops here", "zh": "在这里停下"},
+    # ---- mathematics
+    "math_forward": {"en": "Forward", "zh": "前向"},
+    "math_functions": {"en": "Functions and their derivatives", "zh": "函数及其导数"},
+    "math_backward": {"en": "Backward: the chain rule", "zh": "反向：链式法则"},
+    "math_closed": {"en": "Closed form", "zh": "闭式"},
+    "math_expanded": {"en": "Element by element", "zh": "逐元素展开"},
+    "math_numbers": {"en": "With numbers", "zh": "代入数值"},
+    "math_shape_rule": {
+        "en": "{x} has the shape of {value}; so has every gradient: that of its value.",
+        "zh": "{x} 的形状与 {value} 相同；每个梯度都与它所对应的量同形状。",
+    },
+    "math_cut": {
+        "en": "Longer closed forms (over {limit} marks) are not substituted any further.",
+        "zh": "更长的闭式（超过 {limit} 个记号）不再继续代入。",
+    },
+    "math_otherwise": {"en": "otherwise", "zh": "其他"},
+    "math_if": {"en": "if", "zh": "若"},
 }
 
 

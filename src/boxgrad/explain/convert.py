@@ -1,0 +1,350 @@
+"""From a graph to an expression: each primitive written as mathematics writes it.
+
+Knows how the primitives are noted; names come from outside. Does not simplify.
+"""
+
+from __future__ import annotations
+
+import builtins
+import string
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from boxgrad.explain import expression as x
+from boxgrad.explain.expression import Expression
+from boxgrad.explain.recognise import Function
+from boxgrad.graph.node import Node, ordered
+from boxgrad.graph.primitive import Call, Delimited, Fraction, Infix, Prefix, Same, Sum, Superscript
+from boxgrad.ops.contract import split
+
+LETTERS = "ijklmnpqrs"
+Rule = Callable[[Node, list[Expression]], Expression]
+
+
+def converted(outputs: Iterable[Node], known: dict[Node, Expression]) -> dict[Node, Expression]:
+    """The expression of every node that the outputs depend on; ``known`` ones are not entered."""
+    found = dict(known)
+    for node in ordered(outputs, known):
+        if node not in found:
+            found[node] = _leaf(node) if node.primitive is None else _applied(node, found)
+    return found
+
+
+def _leaf(node: Node) -> Expression:
+    value = node.value
+    if value is None:
+        name = node.label or "x"
+        return x.Symbol(name, name, shape=node.shape)
+    if np.ndim(value) == 0:
+        return x.number(value)
+    array = np.asarray(value)
+    if array.size and np.all(array == array.flat[0]):
+        return _filled(array.flat[0], array.shape)
+    if array.size <= 4 and array.ndim <= 2:
+        rows = array.reshape((-1, array.shape[-1]))
+        return x.Matrix(tuple(tuple(map(x.number, row)) for row in rows), shape=array.shape)
+    return x.Symbol(node.label or "C", node.label or "C", shape=array.shape)
+
+
+def _filled(value: Any, shape: tuple[int, ...]) -> Expression:
+    one = x.number(value)
+    if isinstance(one, x.Negative):
+        return x.Negative(x.Fill(one.x.value, shape=shape), shape=shape)  # type: ignore[attr-defined]
+    return x.Fill(one.value, shape=shape)  # type: ignore[attr-defined]
+
+
+def _applied(node: Node, found: dict[Node, Expression]) -> Expression:
+    assert node.primitive is not None
+    arguments = [found[part] for part in node.inputs]
+    if isinstance(node.primitive, Function):
+        return x.call(node.primitive.name, *arguments, order=node.primitive.order)
+    rule = _RULES.get(node.primitive.name)
+    if rule is not None:
+        return rule(node, arguments)
+    return _by_notation(node, arguments)
+
+
+def _by_notation(node: Node, arguments: list[Expression]) -> Expression:
+    assert node.primitive is not None
+    notation, shape = node.primitive.notation, node.shape
+    match notation:
+        case Same():
+            return arguments[0]
+        case Infix(symbol, _) if len(arguments) == 2:
+            return x.Infix(symbol, tuple(arguments), shape=shape)
+        case Prefix(symbol, _):
+            return x.Call(symbol, tuple(arguments), shape=shape)
+        case Fraction():
+            return x.Fraction(*arguments, shape=shape)
+        case Superscript(text) if text:
+            return x.Call(node.primitive.name, tuple(arguments), shape=shape)
+        case Delimited(left, right):
+            return x.Delimited(left, arguments[0], right, shape=shape)
+        case Sum(symbol):
+            parameters = node.parameters
+            return x.Reduce(symbol, arguments[0], parameters["axis"], parameters["keepdims"], shape=shape)
+        case Call(symbol):
+            return x.Call(symbol, tuple(arguments), note=_note(node), shape=shape)
+        case _:
+            return x.Call(node.primitive.name, tuple(arguments), note=_note(node), shape=shape)
+
+
+def _note(node: Node) -> str:
+    """What a function needs to know beside its arguments, in brief."""
+    axis = node.parameters.get("axis")
+    size = node.parameters.get("size")
+    if size is not None:
+        return "×".join(map(str, size))
+    return (
+        ""
+        if axis is None
+        else (LETTERS[axis] if isinstance(axis, int) else "".join(LETTERS[i] for i in axis))
+    )
+
+
+def _power(node: Node, arguments: list[Expression]) -> Expression:
+    return x.Power(arguments[0], arguments[1], shape=node.shape)
+
+
+def _fixed_power(exponent: Any) -> Rule:
+    return lambda node, arguments: x.Power(arguments[0], x.number(exponent), shape=node.shape)
+
+
+def _exp(node: Node, arguments: list[Expression]) -> Expression:
+    return x.Call("exp", tuple(arguments), shape=node.shape)
+
+
+# ---- arrangement
+def _reshape(node: Node, arguments: list[Expression]) -> Expression:
+    return rearranged(arguments[0], node.shape)
+
+
+def rearranged(body: Expression, shape: tuple[int, ...]) -> Expression:
+    """The same elements in another shape; a number stays a number."""
+    if body.shape == shape or (not shape and body.shape == ()):
+        return body
+    if isinstance(body, x.Rearranged):
+        return rearranged(body.x, shape)
+    if isinstance(body, x.Spread) and body.x.shape == () and 1 in (np.size(np.zeros(shape)),):
+        return rearranged(body.x, shape)
+    if isinstance(body, x.Fill):
+        return x.Fill(body.value, shape=shape)
+    return x.Rearranged(body, shape=shape)
+
+
+def _broadcast(node: Node, arguments: list[Expression]) -> Expression:
+    return spread(arguments[0], node.shape)
+
+
+def spread(body: Expression, shape: tuple[int, ...]) -> Expression:
+    """A value repeated to a shape; axes of size 1 that are repeated are no axes of its own."""
+    if body.shape == shape:
+        return body
+    lead = len(shape) - len(body.shape)
+    own = [i for i, n in enumerate(body.shape) if n != 1 or shape[i + lead] == 1]
+    if isinstance(body, x.Fill):
+        return x.Fill(body.value, shape=shape)
+    inner = rearranged(body, tuple(body.shape[i] for i in own))
+    return x.Spread(inner, tuple(i + lead for i in own), shape=shape)
+
+
+def _transpose(node: Node, arguments: list[Expression]) -> Expression:
+    axes, body = node.parameters["axes"], arguments[0]
+    n = len(axes)
+    if axes == tuple(range(n)):
+        return body
+    if n >= 2 and axes == (*range(n - 2), n - 1, n - 2):
+        return x.transpose(body)
+    if isinstance(body, x.Permuted):
+        joined = tuple(body.axes[i] for i in axes)
+        return body.x if joined == tuple(range(n)) else x.Permuted(body.x, joined, shape=node.shape)
+    return x.Permuted(body, axes, shape=node.shape)
+
+
+def key_text(key: Any, inputs: list[str] | None = None) -> str:
+    """A key as it is written in an index, counted from 0 as in the code."""
+    written = []
+    for item in key if isinstance(key, tuple) else (key,):
+        if isinstance(item, builtins.slice):
+            start = "" if item.start is None else str(item.start)
+            stop = "" if item.stop is None else str(item.stop)
+            step = "" if item.step in (None, 1) else f":{item.step}"
+            written.append(f"{start}:{stop}{step}")
+        elif item is None:
+            written.append("∗")
+        elif item is Ellipsis:
+            written.append("…")
+        elif hasattr(item, "number"):
+            written.append(inputs[item.number] if inputs else "·")
+        else:
+            written.append(str(item))
+    return ",".join(written)
+
+
+def _slice(node: Node, arguments: list[Expression]) -> Expression:
+    key, body = node.parameters["key"], arguments[0]
+    if np.prod(body.shape) == np.prod(node.shape) and not _turns(key):
+        return rearranged(body, node.shape)
+    return x.Item(body, key_text(key), shape=node.shape)
+
+
+def _turns(key: Any) -> bool:
+    return any(isinstance(item, builtins.slice) and item.step not in (None, 1) for item in key)
+
+
+def _embed(node: Node, arguments: list[Expression]) -> Expression:
+    key, body = node.parameters["key"], arguments[0]
+    if np.prod(body.shape) == np.prod(node.shape) and not _turns(key):
+        return rearranged(body, node.shape)
+    return x.Call("embed", (body,), note=key_text(key), shape=node.shape)
+
+
+def _put(node: Node, arguments: list[Expression]) -> Expression:
+    return x.Call("put", tuple(arguments[:2]), note=key_text(node.parameters["key"]), shape=node.shape)
+
+
+def _gather(node: Node, arguments: list[Expression]) -> Expression:
+    return x.Call("gather", tuple(arguments), shape=node.shape)
+
+
+def _scatter(node: Node, arguments: list[Expression]) -> Expression:
+    return x.Call("scatter", tuple(arguments), shape=node.shape)
+
+
+def _item(node: Node, arguments: list[Expression]) -> Expression:
+    return x.Item(arguments[0], str(node.parameters["index"]), shape=node.shape)
+
+
+def _concatenate(node: Node, arguments: list[Expression]) -> Expression:
+    return x.Call("concat", tuple(arguments), note=LETTERS[node.parameters["axis"]], shape=node.shape)
+
+
+# ---- products
+def _contract(node: Node, arguments: list[Expression]) -> Expression:
+    return contraction(arguments[0], arguments[1], node.parameters["subscripts"], node.shape)
+
+
+def contraction(a: Expression, b: Expression, subscripts: str, shape: tuple[int, ...]) -> Expression:
+    """A contraction as a product of matrices where it is one."""
+    first, second, result = split(subscripts)
+    if not result and sorted(first) == sorted(second) and len(first) == 1:
+        return x.product(a, b)
+    if not set(first) & set(second) and result == first + second and len(first) == len(second) == 1:
+        return x.Outer(a, b, shape=shape)
+    if not set(first) & set(second) and result == second + first and len(first) == len(second) == 1:
+        return x.Outer(b, a, shape=shape)
+    for left, right, one, other in ((first, second, a, b), (second, first, b, a)):
+        found = _matrix_product(left, right, result, one, other)
+        if found is not None:
+            return found
+    return x.Contract(a, b, _tidy(subscripts), shape=shape)
+
+
+def _matrix_product(first: str, second: str, result: str, a: Expression, b: Expression) -> Expression | None:
+    """a b with transposes, summed over leading axes where both have them and the result does not."""
+    if not first or not second or (len(first) < 2 and len(second) < 2):
+        return None
+    rows = [c for c in result if c in first and c not in second]
+    columns = [c for c in result if c in second and c not in first]
+    shared = [c for c in first if c in second]
+    last = [c for c in shared if c not in result]
+    if not last:
+        return None
+    lead_a, lead_b = first[:-2] if len(first) > 2 else "", second[:-2] if len(second) > 2 else ""
+    core_a, core_b = first[len(lead_a) :], second[len(lead_b) :]
+    inner = [c for c in core_a if c in core_b]
+    if len(inner) != 1 or inner[0] in result:
+        return None
+    (k,) = inner
+    left = a if core_a.endswith(k) else x.transpose(a)
+    right = b if core_b.startswith(k) else x.transpose(b)
+    row = core_a.replace(k, "")
+    column = core_b.replace(k, "")
+    if lead_a and lead_b and lead_a != lead_b:
+        return None
+    lead = lead_a or lead_b
+    if row + column != result[len(result) - len(row + column) :] or (len(row + column) == 0 and lead):
+        return None
+    kept = result[: len(result) - len(row + column)]
+    if (len(row) == 0 and lead_a) or (len(column) == 0 and lead_b):
+        return None
+    if not (set(rows) <= set(row + lead) and set(columns) <= set(column + lead)):
+        return None
+    made = x.product(left, right)
+    if kept == lead:
+        return made
+    if any(c not in lead for c in kept) or [c for c in lead if c in kept] != list(kept):
+        return None
+    axes = tuple(i for i, c in enumerate(lead) if c not in kept)
+    shape = tuple(n for i, n in enumerate(made.shape) if i not in axes)
+    return x.Reduce("Σ", made, axes, shape=shape)
+
+
+def _tidy(subscripts: str) -> str:
+    """The letters in the order i, j, k …, the result's first."""
+    order = dict.fromkeys(c for c in subscripts.split("->")[1] + subscripts if c in string.ascii_letters)
+    table = {c: (LETTERS + "abcdefgh")[i] for i, c in enumerate(order)}
+    return "".join(table.get(c, c) for c in subscripts)
+
+
+def _convolution(symbol: str, turned: bool) -> Rule:
+    def rule(node: Node, arguments: list[Expression]) -> Expression:
+        return x.Convolve(symbol, arguments[0], arguments[1], _window(node), turned, shape=node.shape)
+
+    return rule
+
+
+def _window(node: Node) -> str:
+    """Stride, padding, dilation and groups, where they are not the plain ones."""
+    p = node.parameters
+    marks = []
+    if any(n != 1 for n in p["stride"]):
+        marks.append("s=" + _same(p["stride"]))
+    if any(n for pair in p["padding"] for n in pair):
+        marks.append("p=" + _same([a if a == b else f"{a}/{b}" for a, b in p["padding"]]))
+    if any(n != 1 for n in p["dilation"]):
+        marks.append("d=" + _same(p["dilation"]))
+    if p["groups"] != 1:
+        marks.append(f"g={p['groups']}")
+    return ",".join(marks)
+
+
+def _same(values: Any) -> str:
+    texts = list(map(str, values))
+    return texts[0] if len(set(texts)) == 1 else "×".join(texts)
+
+
+def _where(node: Node, arguments: list[Expression]) -> Expression:
+    condition, first, second = arguments
+    return x.Cases(((first, condition), (second, None)), shape=node.shape)
+
+
+_RULES: dict[str, Rule] = {
+    "add": lambda node, a: x.Add(tuple(a), shape=node.shape),
+    "subtract": lambda node, a: x.Add((a[0], x.negative(a[1])), shape=node.shape),
+    "multiply": lambda node, a: x.Times(tuple(a), shape=node.shape),
+    "negative": lambda node, a: x.negative(a[0]),
+    "power": _power,
+    "float_power": _power,
+    "square": _fixed_power(2),
+    "reciprocal": lambda node, a: x.Fraction(x.number(1), a[0], shape=node.shape),
+    "sqrt": lambda node, a: x.Root(a[0], shape=node.shape),
+    "reshape": _reshape,
+    "broadcast": _broadcast,
+    "transpose": _transpose,
+    "slice": _slice,
+    "embed": _embed,
+    "put_slice": _put,
+    "put": _put,
+    "gather": _gather,
+    "scatter_add": _scatter,
+    "item": _item,
+    "concatenate": _concatenate,
+    "contract": _contract,
+    "conv": _convolution("⋆", False),
+    "conv_input_gradient": _convolution("∗", True),
+    "conv_filter_gradient": _convolution("⋆", False),
+    "where": _where,
+}

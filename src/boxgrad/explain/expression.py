@@ -1,0 +1,423 @@
+"""Mathematical expressions: a small immutable tree of what is written on paper.
+
+Every expression knows its shape (that of the array it stands for) and its size (how many marks it has).
+Equality is by structure. Knows nothing of graphs, of rewriting or of any medium.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Expression:
+    """A part of a formula. ``shape`` is that of its value; () is a number."""
+
+    shape: Shape = field(kw_only=True)
+    size: int = field(init=False, repr=False)
+    _hash: int = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size", 1 + sum(child.size for child in self.children()))
+        object.__setattr__(self, "_hash", hash((type(self), *self._content())))
+
+    def _content(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in _names(type(self)))
+
+    def children(self) -> tuple[Expression, ...]:
+        """The expressions directly inside this one."""
+        found: list[Expression] = []
+        for value in self._content():
+            if isinstance(value, Expression):
+                found.append(value)
+            elif isinstance(value, tuple):
+                found.extend(_within(value))
+        return tuple(found)
+
+    def over(self, change: Callable[[Expression], Expression]) -> Expression:
+        """This expression with each direct child changed."""
+        changed: dict[str, Any] = {}
+        for name in _names(type(self)):
+            value = getattr(self, name)
+            new = _mapped(value, change)
+            if new is not value:
+                changed[name] = new
+        return replace(self, **changed) if changed else self
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (
+            type(self) is type(other)
+            and isinstance(other, Expression)
+            and self._hash == other._hash
+            and self._content() == other._content()
+        )
+
+
+_known_names: dict[type, tuple[str, ...]] = {}
+
+
+def _names(kind: type) -> tuple[str, ...]:
+    if kind not in _known_names:
+        _known_names[kind] = tuple(f.name for f in fields(kind) if f.init)
+    return _known_names[kind]
+
+
+def _within(value: tuple[Any, ...]) -> Iterator[Expression]:
+    for item in value:
+        if isinstance(item, Expression):
+            yield item
+        elif isinstance(item, tuple):
+            yield from _within(item)
+
+
+def _mapped(value: Any, change: Callable[[Expression], Expression]) -> Any:
+    if isinstance(value, Expression):
+        return change(value)
+    if isinstance(value, tuple):
+        new = tuple(_mapped(item, change) for item in value)
+        return value if all(a is b for a, b in zip(new, value, strict=True)) else new
+    return value
+
+
+# ---- leaves
+@dataclass(frozen=True, eq=False)
+class Symbol(Expression):
+    """A named value: ``key`` is its name in every view; it is written as a base with marks beside it."""
+
+    key: str
+    base: str
+    subscript: str = ""
+    superscript: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Derivative(Expression):
+    """∂L/∂X: of one symbol with respect to another; it has the shape of X."""
+
+    of: Symbol
+    by: Expression
+
+
+@dataclass(frozen=True, eq=False)
+class Number(Expression):
+    """A number: an integer, a ratio of integers as (top, bottom), or a float."""
+
+    value: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Fill(Expression):
+    """An array of one number everywhere: 𝟏 with its shape."""
+
+    value: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Words(Expression):
+    """Words inside a formula."""
+
+    text: str
+
+
+# ---- operations
+@dataclass(frozen=True, eq=False)
+class Add(Expression):
+    """A sum of terms; a term may be Negative."""
+
+    terms: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Negative(Expression):
+    """−x."""
+
+    x: Expression
+
+
+@dataclass(frozen=True, eq=False)
+class Times(Expression):
+    """A product element by element, ⊙; numbers stand before arrays without a mark."""
+
+    factors: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Product(Expression):
+    """A product of matrices (in the last two axes), of a matrix and a vector, or of two vectors."""
+
+    factors: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Outer(Expression):
+    """a ⊗ b: every element of one with every element of the other."""
+
+    a: Expression
+    b: Expression
+
+
+@dataclass(frozen=True, eq=False)
+class Fraction(Expression):
+    """A quotient, element by element."""
+
+    top: Expression
+    bottom: Expression
+
+
+@dataclass(frozen=True, eq=False)
+class Power(Expression):
+    """A power, element by element."""
+
+    base: Expression
+    exponent: Expression
+
+
+@dataclass(frozen=True, eq=False)
+class Root(Expression):
+    """√x."""
+
+    x: Expression
+
+
+@dataclass(frozen=True, eq=False)
+class Transpose(Expression):
+    """xᵀ: the last two axes exchanged."""
+
+    x: Expression
+
+
+@dataclass(frozen=True, eq=False)
+class Call(Expression):
+    """A function of arguments; ``order`` counts the primes: σ′. ``note`` stands as a subscript."""
+
+    function: str
+    arguments: tuple[Expression, ...]
+    order: int = 0
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Delimited(Expression):
+    """An argument between marks: |x|."""
+
+    left: str
+    x: Expression
+    right: str
+
+
+@dataclass(frozen=True, eq=False)
+class Infix(Expression):
+    """Relations and logic: x > 0, a ∧ b, x mod y."""
+
+    symbol: str
+    parts: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Indicator(Expression):
+    """[condition]: 1 where it holds, 0 elsewhere."""
+
+    condition: Expression
+
+
+@dataclass(frozen=True, eq=False)
+class Cases(Expression):
+    """Values with the conditions under which they hold; the last condition may be None: otherwise."""
+
+    branches: tuple[tuple[Expression, Expression | None], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Reduce(Expression):
+    """Σ, Π, max or min over axes; ``keep`` leaves them with size 1."""
+
+    symbol: str
+    body: Expression
+    axes: tuple[int, ...]
+    keep: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Over(Expression):
+    """A big operator over a named index with its range: Σ_{t=1}^{T}."""
+
+    symbol: str
+    index: str
+    start: str
+    stop: str
+    body: Expression
+
+
+@dataclass(frozen=True, eq=False)
+class Contract(Expression):
+    """Σ of a_{…} b_{…} by einsum's subscripts, where it is not a product of matrices."""
+
+    a: Expression
+    b: Expression
+    subscripts: str
+
+
+@dataclass(frozen=True, eq=False)
+class Convolve(Expression):
+    """x ⋆ w (cross-correlation), or x ∗ w with the kernel turned round; ``note`` gives stride and padding."""
+
+    symbol: str
+    x: Expression
+    w: Expression
+    note: str = ""
+    turned: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Spread(Expression):
+    """A value repeated along axes: its own axes are ``axes`` of the result."""
+
+    x: Expression
+    axes: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Rearranged(Expression):
+    """The same elements in another shape."""
+
+    x: Expression
+
+
+@dataclass(frozen=True, eq=False)
+class Permuted(Expression):
+    """Axes in another order."""
+
+    x: Expression
+    axes: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Item(Expression):
+    """A part of an array, by a written index."""
+
+    x: Expression
+    index: str
+
+
+@dataclass(frozen=True, eq=False)
+class Element(Expression):
+    """One element of a named array, x₁₂, or one with letters, x_{ij}."""
+
+    x: Symbol
+    indices: tuple[Any, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Matrix(Expression):
+    """A matrix of elements; a vector is one row."""
+
+    rows: tuple[tuple[Expression, ...], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Relation(Expression):
+    """a = b = c."""
+
+    sides: tuple[Expression, ...]
+    symbol: str = "="
+
+
+# ---- making expressions, shapes inferred
+def number(value: Any) -> Expression:
+    """A number; ratios and negative ones in one form."""
+    if isinstance(value, tuple):
+        top, bottom = value
+        if bottom < 0:
+            top, bottom = -top, -bottom
+        divisor = math.gcd(top, bottom) or 1
+        top, bottom = top // divisor, bottom // divisor
+        value = top if bottom == 1 else (top, bottom)
+        if top < 0:
+            return Negative(Number((-top, bottom) if bottom != 1 else -top, shape=()), shape=())
+        return Number(value, shape=())
+    if isinstance(value, (bool, np.bool_)):
+        value = int(value)
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e6:
+        value = int(value)
+    if value < 0:
+        return Negative(Number(-value, shape=()), shape=())
+    return Number(value, shape=())
+
+
+def broadcast(*parts: Expression) -> Shape:
+    return np.broadcast_shapes(*(part.shape for part in parts))
+
+
+def add(*terms: Expression) -> Expression:
+    return terms[0] if len(terms) == 1 else Add(tuple(terms), shape=broadcast(*terms))
+
+
+def negative(x: Expression) -> Expression:
+    return x.x if isinstance(x, Negative) else Negative(x, shape=x.shape)
+
+
+def times(*factors: Expression) -> Expression:
+    return factors[0] if len(factors) == 1 else Times(tuple(factors), shape=broadcast(*factors))
+
+
+def fraction(top: Expression, bottom: Expression) -> Expression:
+    return Fraction(top, bottom, shape=broadcast(top, bottom))
+
+
+def power(base: Expression, exponent: Expression) -> Expression:
+    return Power(base, exponent, shape=broadcast(base, exponent))
+
+
+def transpose(x: Expression) -> Expression:
+    if isinstance(x, Transpose):
+        return x.x
+    if len(x.shape) < 2:
+        return x
+    return Transpose(x, shape=(*x.shape[:-2], x.shape[-1], x.shape[-2]))
+
+
+def product(*factors: Expression) -> Expression:
+    """A product of matrices, nested ones joined."""
+    flat: list[Expression] = []
+    for factor in factors:
+        joins = isinstance(factor, Product) and len(factor.shape) >= 2
+        flat.extend(factor.factors if joins and isinstance(factor, Product) else [factor])
+    shape = flat[0].shape
+    for factor in flat[1:]:
+        shape = matmul_shape(shape, factor.shape)
+    return Product(tuple(flat), shape=shape)
+
+
+def matmul_shape(a: Shape, b: Shape) -> Shape:
+    batch = np.broadcast_shapes(a[:-2] if len(a) > 1 else (), b[:-2] if len(b) > 1 else ())
+    return (*batch, *(a[-2:-1] if len(a) > 1 else ()), *(b[-1:] if len(b) > 1 else ()))
+
+
+def call(function: str, *arguments: Expression, order: int = 0) -> Expression:
+    return Call(function, tuple(arguments), order, shape=broadcast(*arguments))
+
+
+def substitute(expression: Expression, table: dict[Expression, Expression]) -> Expression:
+    """The expression with some parts replaced by others."""
+    found = table.get(expression)
+    if found is not None:
+        return found
+    return expression.over(lambda part: substitute(part, table))
+
+
+def parts_of(expression: Expression) -> Iterator[Expression]:
+    """The expression and all inside it."""
+    yield expression
+    for child in expression.children():
+        yield from parts_of(child)

@@ -1,0 +1,344 @@
+"""The mathematics of a function and its gradient, as a document of lines.
+
+Forward definitions with the user's names, each step of the chain rule, the closed form by substitution, the
+elements of small matrices, with letters and with numbers. Knows what is said and in which order; how a
+formula looks is known by ``latex``, ``mathml`` and ``unicode``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from boxgrad.explain import expression as x
+from boxgrad.explain import latex, mathml, unicode
+from boxgrad.explain.boxes import Box, Model, Value
+from boxgrad.explain.chain import Chain, Step
+from boxgrad.explain.expand import NotExpanded, elements, letters, matrix, size
+from boxgrad.explain.expression import Expression
+from boxgrad.explain.formulas import ARGUMENT, formula
+from boxgrad.explain.simplify import Step as Rewriting
+from boxgrad.explain.simplify import simplify
+from boxgrad.explain.words import word
+
+CLOSED_SIZE = 70
+"""The largest closed form that is printed, in marks."""
+EXPANDED_SIZE = 260
+"""The largest matrix of written-out elements, in marks."""
+EXPANDED_ELEMENTS = 12
+SECTIONS = ("forward", "functions", "backward", "closed", "expanded", "numbers")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One formula. ``direction`` is one of SECTIONS; ``box`` and ``value`` tell what it belongs to.
+
+    ``gradient`` says whether the line gives ∂L/∂(value) rather than the value; ``note`` is a remark, such as
+    the shapes; ``rewritings`` are the steps by which the formula was made simple.
+    """
+
+    direction: str
+    expression: Expression
+    box: Box | None = None
+    value: Value | None = None
+    gradient: bool = False
+    note: str = ""
+    rewritings: tuple[Rewriting, ...] = field(default=(), repr=False)
+
+    @property
+    def latex(self) -> str:
+        return latex.fragment(self.expression)
+
+    @property
+    def mathml(self) -> str:
+        return mathml.element(self.expression)
+
+    @property
+    def text(self) -> str:
+        return unicode.line(self.expression)
+
+
+class Math:
+    """The mathematics of a function: lines, and the document in every medium."""
+
+    def __init__(self, lines: list[Line], remarks: dict[str, list[str]], lang: str) -> None:
+        self.lines = lines
+        self.lang = lang
+        self.remarks = remarks
+        """Sentences under a section's heading or after its lines, by section."""
+
+    def section(self, name: str) -> list[Line]:
+        """The lines of one section."""
+        return [line for line in self.lines if line.direction == name]
+
+    def sections(self) -> Iterator[tuple[str, str, list[Line], list[str]]]:
+        """Each section that has something to say: its name, heading, lines and sentences."""
+        for name in SECTIONS:
+            lines = self.section(name)
+            if lines or self.remarks.get(name):
+                yield name, word(f"math_{name}", self.lang), lines, self.remarks.get(name, [])
+
+    @cached_property
+    def text(self) -> str:
+        """The document for a terminal."""
+        parts: list[str] = []
+        for _, heading, lines, remarks in self.sections():
+            parts += [heading, "─" * _width(heading)]
+            texts = [line.text for line in lines]
+            room = min(max((len(text) for text in texts), default=0), 64)
+            for line, text in zip(lines, texts, strict=True):
+                parts.append(f"  {text.ljust(room)}   {line.note}".rstrip() if line.note else f"  {text}")
+            parts += [f"  {remark}" for remark in remarks]
+            parts.append("")
+        return "\n".join(parts).rstrip()
+
+    @cached_property
+    def body(self) -> str:
+        """The document in LaTeX without its preamble."""
+        parts: list[str] = []
+        for _, heading, lines, remarks in self.sections():
+            parts.append(rf"\subsection*{{{latex.escaped(heading)}}}")
+            if lines:
+                rows = [latex.aligned(line.expression, line.note) for line in lines]
+                parts.append("\\begin{align*}\n" + " \\\\\n".join(rows) + "\n\\end{align*}")
+            parts += [latex.prose(remark) + r"\par" for remark in remarks]
+        return "\n".join(parts)
+
+    @property
+    def latex(self) -> str:
+        """A complete LaTeX document."""
+        return latex.document(word("mathematics", self.lang), self.body, self.lang == "zh")
+
+    @cached_property
+    def mathml(self) -> str:
+        """The document as HTML with MathML."""
+        parts: list[str] = []
+        for name, heading, lines, remarks in self.sections():
+            parts.append(f'<section class="math-{name}"><h3>{mathml.escape(heading)}</h3>')
+            for line in lines:
+                note = f'<span class="note">{mathml.escape(line.note)}</span>' if line.note else ""
+                parts.append(f'<div class="line">{line.mathml}{note}</div>')
+            parts += [f"<p>{mathml.escape(remark)}</p>" for remark in remarks]
+            parts.append("</section>")
+        return "\n".join(parts)
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return f"<Math of {len(self.lines)} lines>"
+
+    def _repr_latex_(self) -> str:
+        rows = [latex.aligned(line.expression) for line in self.lines if line.direction in SECTIONS[:4]]
+        return "$$\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}$$"
+
+
+def _width(text: str) -> int:
+    return sum(2 if ord(c) > 0x2E80 else 1 for c in text)
+
+
+def math_of(model: Model, lang: str = "en", expand: str | bool = "auto", unrolled: bool = False) -> Math:
+    """The mathematics of a model of :func:`boxgrad.explain.explanation.modelled`.
+
+    Args:
+        model: boxes and values, with gradients.
+        lang: language of the words, "en" or "zh".
+        expand: whether small matrices are written out element by element: "auto", True or False.
+        unrolled: whether loops are written step by step instead of as a recurrence.
+
+    Returns:
+        Math, with ``text``, ``latex``, ``mathml`` and structured ``lines``.
+    """
+    return _Document(model, lang, expand, unrolled).math()
+
+
+class _Document:
+    """The lines of one model, section by section."""
+
+    def __init__(self, model: Model, lang: str, expand: str | bool, unrolled: bool) -> None:
+        self.model, self.lang, self.expand, self.unrolled = model, lang, expand, unrolled
+        self.chain = Chain(model)
+        self.remarks: dict[str, list[str]] = {}
+        self.totals: dict[Value, Expression] = {}
+        self.definitions: dict[Value, Expression] = {}
+
+    def math(self) -> Math:
+        lines = [*self._forward(), *self._functions(), *self._backward()]
+        lines += self._closed()
+        if self.expand:
+            lines += self._expanded()
+        return Math(lines, self.remarks, self.lang)
+
+    def _say(self, section: str, key: str, **values: Any) -> None:
+        self.remarks.setdefault(section, []).append(word(key, self.lang, **values))
+
+    # ---- forward
+    def _forward(self) -> Iterator[Line]:
+        for step in self.chain.steps:
+            for value, expression in step.forward.items():
+                self.definitions[value] = expression
+                sides = (self.chain.symbol(value), expression)
+                yield Line("forward", _equation(*sides), step.box, value, note=_shape_note(value))
+        for symbol, meaning in self.chain.names.legend:
+            self.remarks.setdefault("forward", []).append(f"{unicode.line(symbol)}: {meaning}")
+
+    def _functions(self) -> Iterator[Line]:
+        seen: set[tuple[str, int]] = set()
+        for step in self.chain.steps:
+            for function in sorted(step.functions, key=lambda one: one.order):
+                for order in (0, 1):
+                    if (function.name, order) in seen:
+                        continue
+                    seen.add((function.name, order))
+                    one = type(function)(function.name, order, function.inside, function.argument)
+                    found = formula(one)
+                    if found is not None:
+                        left = x.call(function.name, ARGUMENT, order=order)
+                        yield Line("functions", _equation(left, found), step.box)
+
+    # ---- backward
+    def _backward(self) -> Iterator[Line]:
+        chain = self.chain
+        found = chain.contributions()
+        last: dict[Step, list[Value]] = {}
+        for value, parts in found.items():
+            last.setdefault(parts[-1][0], []).append(value)
+        if not found:
+            return
+        yield Line(
+            "backward",
+            _equation(x.Derivative(chain.output, chain.output, shape=()), x.number(1)),
+            None, self.model.output, True,
+        )  # fmt: skip
+        for step in reversed(chain.steps):
+            for value in last.get(step, []):
+                rewritings: list[Rewriting] = []
+                for one, _ in found[value]:
+                    rewritings += one.rewritings.get(value, [])
+                total = simplify(x.add(*(part for _, part in found[value])), rewritings)
+                self.totals[value] = total
+                note = _shape_note(value)
+                yield Line("backward", _equation(self._partial(value), total), step.box, value, True, note, tuple(rewritings))  # fmt: skip
+        self._say("backward", "math_shape_rule", x=unicode.line(self._partial(self.model.wrt[0])) if self.model.wrt else "∂L/∂X", value=unicode.line(chain.symbol(self.model.wrt[0])) if self.model.wrt else "X")  # fmt: skip
+
+    def _partial(self, value: Value) -> Expression:
+        return x.Derivative(self.chain.output, self.chain.symbol(value), shape=value.shape)
+
+    # ---- closed form
+    def _closed(self) -> Iterator[Line]:
+        forward = {self.chain.symbol(v): e for v, e in self.definitions.items() if v is not self.model.output}
+        backward = {self._partial(value): total for value, total in self.totals.items()}
+        cut = False
+        for value in self.model.wrt:
+            total = self.totals.get(value)
+            if total is None:
+                continue
+            whole, complete = _substituted(total, backward, CLOSED_SIZE)
+            rewritings: list[Rewriting] = []
+            whole = simplify(whole, rewritings)
+            deeper, all_through = _substituted(whole, forward, CLOSED_SIZE)
+            if all_through:
+                whole = simplify(deeper, rewritings)
+            cut = cut or not (complete and all_through)
+            if (complete and whole != total) or (all_through and whole != total):
+                line = _equation(self._partial(value), whole)
+                yield Line("closed", line, None, value, True, _shape_note(value), tuple(rewritings))
+        if cut:
+            self._say("closed", "math_cut", limit=CLOSED_SIZE)
+
+    # ---- element by element
+    def _expanded(self) -> Iterator[Line]:
+        chain = self.chain
+        limit = EXPANDED_SIZE if self.expand == "auto" else 4 * EXPANDED_SIZE
+        lines: list[Line] = []
+        for gradient, table in ((False, self.definitions), (True, self.totals)):
+            for value, expression in table.items():
+                left = self._partial(value) if gradient else chain.symbol(value)
+                if np.prod(value.shape) > EXPANDED_ELEMENTS or len(value.shape) > 2 or not _worth(expression):
+                    continue
+                found = self._elements(expression, letters, limit)
+                if found is None:
+                    continue
+                sides = [left, matrix(letters(left)), matrix(found)] if value.shape else [left, matrix(found)]
+                lines.append(Line("expanded", _equation(*sides), None, value, gradient))
+                numbers = self._elements(expression, self._number_of, limit)
+                known = self._value_of(left)
+                if numbers is not None and known is not None:
+                    sides = [left, matrix(numbers)]
+                    line = x.Relation((_equation(*sides), matrix(_rounded(known))), "≈", shape=value.shape)
+                    lines.append(Line("numbers", line, None, value, gradient))
+        return iter(lines)
+
+    def _elements(self, expression: Expression, named: Any, limit: int) -> Any:
+        try:
+            found = elements(expression, named)
+        except (NotExpanded, KeyError):
+            return None
+        return found if size(found) <= limit else None
+
+    def _value_of(self, symbol: Expression) -> Any:
+        """The number that a named value, or its gradient, has here."""
+        if isinstance(symbol, x.Derivative):
+            symbol, gradient = symbol.by, True
+        else:
+            gradient = False
+        value = self._by_symbol.get(symbol)
+        if value is None:
+            return None
+        node = value.gradient if gradient else value.node
+        return None if node is None or node.value is None else np.asarray(node.value)
+
+    @cached_property
+    def _by_symbol(self) -> dict[Expression, Value]:
+        return {self.chain.symbol(value): value for value in self.model.values.values()}
+
+    def _number_of(self, symbol: Expression) -> Any:
+        known = self._value_of(symbol)
+        if known is None:
+            raise NotExpanded("a value that is not known")
+        return _rounded(known)
+
+
+def _rounded(values: Any) -> Any:
+    """Numbers to four significant digits, as expressions."""
+    found = np.empty(np.shape(values), object)
+    for place in np.ndindex(found.shape):
+        found[place] = x.number(float(f"{float(np.asarray(values)[place]):.4g}"))
+    return found
+
+
+def _worth(e: Expression) -> bool:
+    """Whether writing the elements out says more than the formula does."""
+    return any(isinstance(part, (x.Product, x.Reduce, x.Outer, x.Times, x.Call)) for part in x.parts_of(e))
+
+
+def _substituted(e: Expression, table: dict[Expression, Expression], limit: int) -> tuple[Expression, bool]:
+    """The expression with names replaced by what they stand for until none is left, or it grows too large."""
+    for _ in range(10_000):
+        names = {part for part in x.parts_of(e) if part in table}
+        if not names:
+            return e, True
+        after = x.substitute(e, {name: table[name] for name in names})
+        if after.size > 3 * limit:
+            return e, False
+        e = simplify(after)
+        if e.size > limit:
+            return e, False
+    return e, False
+
+
+def _equation(*sides: Expression) -> Expression:
+    return x.Relation(tuple(sides), shape=sides[0].shape)
+
+
+def _shape_note(value: Value) -> str:
+    return "×".join(map(str, value.shape))
+
+
+def used_names(lines: Iterable[Line]) -> set[str]:
+    """The keys of all named values in some lines."""
+    return {p.key for line in lines for p in x.parts_of(line.expression) if isinstance(p, x.Symbol)}
