@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
@@ -40,7 +40,7 @@ class Program:
         reusable = _reusable(nodes, inputs, set(graph.outputs))
         self._steps = [
             (
-                cast("Any", node.primitive.meaning),
+                cast("Any", _as_number(node.primitive.meaning) if node.weak else node.primitive.meaning),
                 _target(node, position, last, reusable, register),
                 tuple(register[x] for x in node.inputs),
                 node.parameters,
@@ -71,6 +71,11 @@ class Program:
             for number in done:
                 registers[number] = None
         return [registers[number] for number in self._outputs]
+
+
+def _as_number(meaning: Callable[..., Any]) -> Callable[..., Any]:
+    """Python's operators on Python numbers give Python numbers, which promotion does not count."""
+    return lambda *inputs, **parameters: np.asarray(meaning(*inputs, **parameters)).item()
 
 
 def _computes_anew(node: Node) -> bool:

@@ -37,7 +37,7 @@ def elementwise(ufunc: np.ufunc, *, vjp: Derivative, notation: Notation) -> Prim
     return Primitive(ufunc.__name__, ufunc, ufunc_type(ufunc), vjp, notation, (ufunc,))
 
 
-def zero(*values: Any) -> None:
+def zero(*values: Any, **parameters: Any) -> None:
     """A derivative that is 0 everywhere."""
 
 
@@ -181,8 +181,8 @@ sinc = Primitive(
 def _sinc_slope(x: Any) -> Any:
     """sinc′(x) = (cos πx − sinc x)/x; below 1e-2 its series, which the quotient would cancel."""
     near = np.abs(x) < 1e-2
-    safe = np.where(near, 1, x).astype(x.dtype)
-    u = math.pi * np.where(near, x, 0).astype(x.dtype)
+    safe = np.where(near, 1, x)
+    u = math.pi * np.where(near, x, 0)
     series = math.pi * u * (-1 / 3 + u * u * (1 / 30 - u * u * (1 / 840 - u * u / 45360)))
     return np.where(near, series, (np.cos(math.pi * safe) - np.sinc(safe)) / safe)
 

@@ -55,6 +55,8 @@ def _extremum_rule(g: Any, y: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
 
 def others(x: Any) -> Any:
     """The product of all other elements along the last axis, by running products from both ends."""
+    if x.shape[-1] == 0:
+        return x
     one = np.ones((*x.shape[:-1], 1), x.dtype)
     before = np.cumprod(np.concatenate([one, x[..., :-1]], axis=-1), axis=-1)
     after = np.cumprod(np.concatenate([one, x[..., :0:-1]], axis=-1), axis=-1)[..., ::-1]

@@ -61,9 +61,12 @@ def _settled(
     streams: list[Node],
     xs_structure: Any,
 ) -> Any:
-    """Trace the body; a carry that starts narrower than it goes on is cast first (0.0 before floats)."""
-    for attempt in range(2):
-        carried = tuple(input_node(ArrayType(x.shape, x.dtype)) for x in starts)
+    """Trace the body; a carry that starts narrower than it goes on is cast first (0 before floats).
+
+    A Python number takes the dtype of what it meets in the first step, as it would without tracing.
+    """
+    for attempt in range(3):
+        carried = tuple(input_node(ArrayType(x.shape, x.dtype, x.weak)) for x in starts)
         steps = tuple(input_node(ArrayType(x.shape[1:], x.dtype)) for x in streams)
         with activate(tracing):
             carry, ys = cell(
@@ -81,11 +84,13 @@ def _settled(
                 )
             )
         wrong = [
-            (a, b) for a, b in zip(starts, after, strict=True) if (a.shape, a.dtype) != (b.shape, b.dtype)
+            (a, b)
+            for a, b in zip(starts, after, strict=True)
+            if (a.shape, a.dtype, a.weak) != (b.shape, b.dtype, False)
         ]
         if not wrong:
             return starts, (after, made, steps), structure, carried
-        if attempt or any(a.shape != b.shape for a, b in wrong):
+        if attempt == 2 or any(a.shape != b.shape for a, b in wrong):
             a, b = wrong[0]
             raise ShapeError(
                 message(
@@ -95,7 +100,9 @@ def _settled(
                 )
             )
         starts = [
-            a if a.dtype == b.dtype else wrap(a).astype(np.result_type(a.dtype, b.dtype)).node
+            a
+            if a.dtype == b.dtype and not a.weak
+            else wrap(a).astype(b.dtype if a.weak else np.result_type(a.dtype, b.dtype)).node
             for a, b in zip(starts, after, strict=True)
         ]
     raise AssertionError("unreachable")

@@ -24,9 +24,9 @@ def _weak(x: Any) -> bool:
     return type(x) in _PYTHON or (isinstance(x, Box) and x.node.weak)
 
 
-def _number(primitive: Primitive, left: Any, right: Any) -> Any:
+def _number(primitive: Primitive, *numbers: Any) -> Any:
     """An operator on Python numbers gives a Python number, which stays weak in promotion."""
-    node = apply(primitive, (left, right))
+    node = apply(primitive, numbers)
     kind = ArrayType((), node.dtype, weak=node.dtype.kind != "b")
     value = None if node.value is None else np.asarray(node.value).item()
     return wrap(Node(primitive, node.inputs, node.parameters, value, kind, node.origin, node.scope))
@@ -108,7 +108,7 @@ def _reflected_product(right: Any, left: Any) -> Any:
 
 def _unary(primitive: Primitive) -> Callable[[Box], Any]:
     def operator(self: Box) -> Any:
-        return wrap(apply(primitive, (self,)))
+        return _number(primitive, self) if self.node.weak else wrap(apply(primitive, (self,)))
 
     return operator
 
