@@ -36,10 +36,9 @@ class Walk:
         self._active: set[Node] = set()
 
     def operand(self, node: Node) -> Any:
-        """A forward value as the rules see it: an array, or a box; constants are arrays in both."""
-        if not self.as_graph or (
-            node.primitive is None and node.value is not None and node not in self._active
-        ):
+        """A forward value as the rules see it: an array, or a box; a Python number is itself in both."""
+        number = node.weak and node.primitive is None and node.value is not None
+        if not self.as_graph or (number and node not in self._active):
             return node.value
         return OwnBox(node)
 

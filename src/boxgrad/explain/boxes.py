@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from boxgrad.graph.names import variable
+from boxgrad.graph.names import own_name
 from boxgrad.graph.node import Graph, Node, Scope
 from boxgrad.ops import control
 from boxgrad.ops.elementwise import cast, identity, stop_gradient, where
@@ -164,7 +164,7 @@ class _Grouping:
         if node.primitive is None:
             value = Value(constant_name(node, self._namer), node, "constant", automatic=node.label is None)
         else:
-            wanted = node.label or variable(node.places)
+            wanted = own_name(node)
             name = self._namer.unique(readable(wanted)) if wanted else self._namer.automatic()
             value = Value(name, node, "inner", automatic=wanted is None)
         self._values[node] = value
@@ -198,7 +198,7 @@ class _Grouping:
                 and isinstance(home, Node)
                 and is_light(node)
                 and node not in self._outputs
-                and (variable(node.places) is None or node.primitive is control.item)
+                and (own_name(node) is None or node.primitive is control.item)
             )
             owner[node] = home if joins else node
             if joins and node.primitive is control.item:

@@ -83,6 +83,13 @@ def variable(places: Iterable[Place]) -> str | None:
     return None
 
 
+def own_name(node: Node) -> str | None:
+    """The name that the user gave to a node's value: a label, or the variable it was assigned to."""
+    if node.primitive is None or node.label is not None or node.derived:
+        return node.label
+    return variable(node.places)
+
+
 def names(nodes: Iterable[Node]) -> dict[Node, str]:
     """One name for each node, all different, each an identifier.
 
@@ -110,8 +117,7 @@ def _wanted(node: Node, found: dict[Node, str]) -> str | None:
     if node.gradient_of is not None:
         base = found.get(node.gradient_of) or _wanted(node.gradient_of, found)
         return None if base is None else f"d{base}"
-    named = node.primitive is not None and node.label is None and not node.derived
-    name = variable(node.places) if named else node.label
+    name = own_name(node)
     if name is None:
         return None
     name = re.sub(r"\W", "_", name)

@@ -77,7 +77,7 @@ class Node:
         self.items: tuple[ArrayType, ...] | None = None
         self.weak = False
         self.derived = False
-        """Whether a derivative rule or a pass made the node, on behalf of the user's line."""
+        """Whether a rule, a pass or the inside of a NumPy function made it: the line names another value."""
         if type is None:
             self.shape: tuple[int, ...] = value.shape
             self.dtype: np.dtype[Any] = value.dtype

@@ -30,6 +30,8 @@ class _Context(threading.local):
     origin: Origin | None = None
     scope: Scope | None = None
     whole_stack: bool = False
+    inside: bool = False
+    """Whether a NumPy function is being composed: of its nodes, the line names only the result."""
 
 
 context = _Context()
@@ -137,8 +139,9 @@ def apply(primitive: Primitive, inputs: Any, parameters: dict[str, Any] = _NOTHI
     except (ValueError, TypeError, IndexError) as error:
         raise _refused(primitive, nodes, error) from error
     place = context.origin
-    if place is None:
+    if place is None and not context.inside:
         return Node(primitive, tuple(nodes), parameters, value, kind, origin(2), context.scope)
+    place = origin(2) if place is None else place
     made = Node(primitive, tuple(nodes), parameters, value, kind, place, context.scope)
     made.derived = True
     return made

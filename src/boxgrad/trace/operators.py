@@ -15,6 +15,7 @@ from boxgrad.ops.contract import matmul_subscripts
 from boxgrad.trace.apply import apply
 from boxgrad.trace.box import Box, OwnBox, wrap
 from boxgrad.trace.table import composites
+from boxgrad.trace.ufunc import compose
 from boxgrad.types import ArrayType
 
 _PYTHON = (float, int, complex)
@@ -117,7 +118,7 @@ def _method(name: str) -> Callable[..., Any]:
     function = getattr(np, name)
 
     def method(self: Box, *args: Any, **kwargs: Any) -> Any:
-        return composites[function](self, *args, **kwargs)
+        return compose(composites[function], (self, *args), kwargs)
 
     method.__name__, method.__doc__ = name, f"As ``np.{name}``."
     return method

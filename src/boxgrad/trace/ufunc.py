@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from boxgrad.errors import TraceError, message
 from boxgrad.graph.primitive import primitive_named, primitive_of
 from boxgrad.trace import indexing
-from boxgrad.trace.apply import Holder
+from boxgrad.trace.apply import Holder, context
 from boxgrad.trace.table import composites, refused
 
 _REDUCE: dict[np.ufunc, Any] = {
@@ -67,7 +67,7 @@ def _plain(ufunc: np.ufunc, inputs: Sequence[Any]) -> Any:
         return holder.bind(primitive, tuple(inputs), {})
     composite = composites.get(ufunc)
     if composite is not None:
-        return composite(*inputs)
+        return compose(composite, inputs, {})
     if ufunc.__name__ in _SCIPY:
         return primitive_named(_SCIPY[ufunc.__name__])(*inputs)
     raise _refusal(f"np.{ufunc.__name__}", ufunc)
@@ -133,11 +133,25 @@ def _at(ufunc: np.ufunc, target: Any, key: Any, value: Any = None) -> None:
     target[...] = ufunc(target, spread)  # type: ignore[index,operator]
 
 
+def compose(composite: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    """Call a composite. Where names are read, only its result is the value of the user's line."""
+    if not context.whole_stack or context.inside:
+        return composite(*args, **kwargs)
+    context.inside = True
+    try:
+        result = composite(*args, **kwargs)
+    finally:
+        context.inside = False
+    if isinstance(result, Holder) and context.origin is None:
+        result.node.derived = False
+    return result
+
+
 def call_function(function: Any, args: Any, kwargs: Any) -> Any:
     """``__array_function__`` of a box."""
     composite = composites.get(function)
     if composite is not None:
-        return composite(*args, **kwargs)
+        return compose(composite, args, kwargs)
     primitive = primitive_of(function)
     if primitive is not None and not kwargs:
         return primitive(*args)
