@@ -11,7 +11,7 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 from types import CodeType, FrameType
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -24,6 +24,11 @@ _verdicts: dict[CodeType, bool] = {}
 
 class BoxgradError(Exception):
     """Base class of all errors that boxgrad raises on purpose."""
+
+    @classmethod
+    def because(cls, what: str, why: str, repair: str, where: Place | None = None) -> Self:
+        """The error with a message of four parts; without ``where`` the user's present line is quoted."""
+        return cls(message(what, why, repair, where))
 
 
 class TraceError(BoxgradError, TypeError):

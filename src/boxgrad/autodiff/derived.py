@@ -105,12 +105,10 @@ def _without_box(leaf: Any) -> Any:
 
 def _argument_number(number: int, count: int) -> int:
     if not -count <= number < count:
-        raise DerivativeError(
-            message(
-                f"argnums names argument {number} of a call with {count} arguments",
-                "arguments are numbered from 0",
-                f"argnums between 0 and {count - 1}" if count else "a call with arguments",
-            )
+        raise DerivativeError.because(
+            f"argnums names argument {number} of a call with {count} arguments",
+            "arguments are numbered from 0",
+            f"argnums between 0 and {count - 1}" if count else "a call with arguments",
         )
     return number % count
 
@@ -133,13 +131,11 @@ def _scalar_node(result: Any) -> Node:
     node = result.node if isinstance(result, Box) else lift(result) if _is_number(result) else None
     if node is None or node.shape != () or node.items is not None or node.dtype.kind != "f":
         what = repr(node.type) if node is not None else f"a {type(result).__name__}"
-        raise DerivativeError(
-            message(
-                f"the gradient of a function that returns {what}",
-                "a gradient is that of one real number; a function of several results has a Jacobian",
-                "np.sum or np.mean of the result; has_aux=True to return (value, others); "
-                "bg.jacobian or bg.vjp for an array",
-            )
+        raise DerivativeError.because(
+            f"the gradient of a function that returns {what}",
+            "a gradient is that of one real number; a function of several results has a Jacobian",
+            "np.sum or np.mean of the result; has_aux=True to return (value, others); "
+            "bg.jacobian or bg.vjp for an array",
         )
     return node
 
@@ -178,12 +174,10 @@ def value_and_grad(
         result, others = call.result, None
         if has_aux:
             if not is_tuple(result) or len(result) != 2:
-                raise DerivativeError(
-                    message(
-                        f"has_aux=True and the function returned a {type(call.result).__name__}",
-                        "with has_aux it returns a pair",
-                        "return value, others",
-                    )
+                raise DerivativeError.because(
+                    f"has_aux=True and the function returned a {type(call.result).__name__}",
+                    "with has_aux it returns a pair",
+                    "return value, others",
                 )
             result, others = result
         node = _scalar_node(result)
@@ -245,22 +239,18 @@ def _matching(given: Any, structure: tree.Structure, nodes: Sequence[Node], what
     """Leaves that have the structure and shapes of some nodes."""
     leaves, other = tree.flatten(given)
     if other != structure:
-        raise ShapeError(
-            message(
-                f"{what} has the structure {other}",
-                f"the result has {structure}",
-                "the same containers",
-            )
+        raise ShapeError.because(
+            f"{what} has the structure {other}",
+            f"the result has {structure}",
+            "the same containers",
         )
     parts: list[Any] = []
     for leaf, node in zip(leaves, nodes, strict=True):
         if np.shape(leaf) != node.shape:
-            raise ShapeError(
-                message(
-                    f"{what} has shape {np.shape(leaf)} where {node.type!r} belongs",
-                    "it has one entry for each entry of the value",
-                    f"an array of shape {node.shape}",
-                )
+            raise ShapeError.because(
+                f"{what} has shape {np.shape(leaf)} where {node.type!r} belongs",
+                "it has one entry for each entry of the value",
+                f"an array of shape {node.shape}",
             )
         part = leaf if hasattr(leaf, "dtype") else np.asarray(leaf, node.dtype)
         parts.append(part if part.dtype == node.dtype else part.astype(node.dtype))
@@ -327,12 +317,10 @@ def _tangents(tangents: Any, args: Any) -> list[Any]:
     parts: list[Any] = structure.flatten_up_to(tangents)
     for part, leaf in zip(parts, leaves, strict=True):
         if is_real(leaf) and np.shape(part) != np.shape(leaf):
-            raise ShapeError(
-                message(
-                    f"a tangent of shape {np.shape(part)} for an argument of shape {np.shape(leaf)}",
-                    "a direction has one entry for each entry of the argument",
-                    f"a tangent of shape {np.shape(leaf)}",
-                )
+            raise ShapeError.because(
+                f"a tangent of shape {np.shape(part)} for an argument of shape {np.shape(leaf)}",
+                "a direction has one entry for each entry of the argument",
+                f"a tangent of shape {np.shape(leaf)}",
             )
     return [
         part if hasattr(part, "dtype") or not is_real(leaf) else np.asarray(part, type_of(leaf).dtype)

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from boxgrad.errors import DerivativeError, message
+from boxgrad.errors import DerivativeError
 from boxgrad.graph.node import Node
 from boxgrad.graph.primitive import AllInputs, EachInput, NoDerivative, OfInside
 from boxgrad.graph.walk import depending
@@ -139,13 +139,11 @@ def broken(outputs: Sequence[Node], wrt: Sequence[Node]) -> None:
                 if isinstance(node.primitive.vjp, NoDerivative)
                 else (f"its result is {node.type!r}, and integers and truth values carry no gradient")
             )
-            raise DerivativeError(
-                message(
-                    f"the result depends on the argument only through {node.primitive.name}, which has no "
-                    "derivative: the gradient would be 0 everywhere",
-                    reason,
-                    "a smooth function in its place (a weighted sum for argmax, a sigmoid for a comparison), "
-                    "or bg.stop_gradient around it if 0 is what you mean",
-                    node.place,
-                )
+            raise DerivativeError.because(
+                f"the result depends on the argument only through {node.primitive.name}, which has no "
+                "derivative: the gradient would be 0 everywhere",
+                reason,
+                "a smooth function in its place (a weighted sum for argmax, a sigmoid for a comparison), "
+                "or bg.stop_gradient around it if 0 is what you mean",
+                node.place,
             )

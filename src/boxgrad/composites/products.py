@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from boxgrad.composites.reductions import axes_of
-from boxgrad.errors import ShapeError, TraceError, message
+from boxgrad.errors import ShapeError, TraceError
 from boxgrad.ops.contract import contract, matmul_subscripts
 from boxgrad.trace.operators import product
 from boxgrad.trace.table import implements, writes_out
@@ -83,27 +83,23 @@ def kron(a: Any, b: Any) -> Any:
 @writes_out
 def einsum(*operands: Any, optimize: Any = False, **options: Any) -> Any:
     if options:
-        raise TraceError(message(f"np.einsum with {', '.join(options)}=", "it is not traced", "astype"))
+        raise TraceError.because(f"np.einsum with {', '.join(options)}=", "it is not traced", "astype")
     if not isinstance(operands[0], str):
-        raise TraceError(
-            message(
-                "np.einsum with sublists of integers",
-                "only subscripts as text are traced",
-                "np.einsum('ij,jk->ik', a, b)",
-            )  # fmt: skip
+        raise TraceError.because(
+            "np.einsum with sublists of integers",
+            "only subscripts as text are traced",
+            "np.einsum('ij,jk->ik', a, b)",
         )
     subscripts, arrays = operands[0].replace(" ", ""), list(operands[1:])
     inputs, result = _explicit(subscripts, [np.ndim(x) for x in arrays])
     sizes: dict[str, int] = {}
     for letters, x in zip(inputs, arrays, strict=True):
         if len(letters) != np.ndim(x):
-            raise ShapeError(
-                message(
-                    f"einsum {subscripts!r}: {letters!r} names {len(letters)} axes, the operand has shape "
-                    f"{np.shape(x)}",
-                    "each axis has one letter",
-                    "letters for all axes, or an ellipsis",
-                )
+            raise ShapeError.because(
+                f"einsum {subscripts!r}: {letters!r} names {len(letters)} axes, the operand has shape "
+                f"{np.shape(x)}",
+                "each axis has one letter",
+                "letters for all axes, or an ellipsis",
             )
         for letter, size in zip(letters, np.shape(x), strict=True):
             sizes[letter] = max(sizes.get(letter, 1), size) if size else 0
@@ -121,12 +117,10 @@ def _explicit(subscripts: str, ndims: list[int]) -> tuple[list[str], str]:
     left, arrow, result = subscripts.partition("->")
     inputs = left.split(",")
     if len(inputs) != len(ndims):
-        raise ShapeError(
-            message(
-                f"einsum {subscripts!r} with {len(ndims)} operands",
-                "there is one group of letters for each operand",
-                "as many groups, separated by commas",
-            )
+        raise ShapeError.because(
+            f"einsum {subscripts!r} with {len(ndims)} operands",
+            "there is one group of letters for each operand",
+            "as many groups, separated by commas",
         )
     free = [c for c in string.ascii_letters[::-1] if c not in subscripts]
     most = max([n - len(s) + 3 for s, n in zip(inputs, ndims, strict=True) if "..." in s], default=0)
@@ -183,12 +177,10 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     x = x.astype(np.float64) if x.dtype.kind in "iub" else x
     axes = axes_of(x, axis)
     if len(axes) == 2 and ord not in (None, "fro") and not (axis is None and ord is None):
-        raise TraceError(
-            message(
-                f"the matrix norm of order {ord!r}",
-                "only the Frobenius norm of matrices is traced",
-                "np.linalg.norm(x) or the norm of np.ravel(x)",
-            )
+        raise TraceError.because(
+            f"the matrix norm of order {ord!r}",
+            "only the Frobenius norm of matrices is traced",
+            "np.linalg.norm(x) or the norm of np.ravel(x)",
         )
     size = np.abs(x)
     if ord in (None, 2, "fro"):

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from boxgrad.errors import ShapeError, TraceError, message
+from boxgrad.errors import ShapeError, TraceError
 from boxgrad.graph.primitive import Primitive
 from boxgrad.ops import elementwise, reduce
 from boxgrad.ops.index import Slot, gather
@@ -33,12 +33,10 @@ def one_axis(ndim: int, axis: Any) -> int:
     """One axis counted from 0."""
     position = axis.__index__()
     if not -ndim <= position < ndim:
-        raise ShapeError(
-            message(
-                f"axis {position} of an array with {ndim} axes",
-                "axes are numbered 0 … ndim-1, or from the end -1 … -ndim",
-                f"an axis below {ndim}" if ndim else "no axis: the value is a scalar",
-            )
+        raise ShapeError.because(
+            f"axis {position} of an array with {ndim} axes",
+            "axes are numbered 0 … ndim-1, or from the end -1 … -ndim",
+            f"an axis below {ndim}" if ndim else "no axis: the value is a scalar",
         )
     return position + ndim if position < 0 else position
 
@@ -50,12 +48,10 @@ def _reduce(
     if where is not True and where is not _NO_VALUE:
         fill = neutral if neutral is not None else initial
         if fill is _NO_VALUE:
-            raise TraceError(
-                message(
-                    f"{primitive.name} with where= and no initial=",
-                    "there is no neutral element to stand for what is left out",
-                    "initial=-np.inf (max) or initial=np.inf (min)",
-                )
+            raise TraceError.because(
+                f"{primitive.name} with where= and no initial=",
+                "there is no neutral element to stand for what is left out",
+                "initial=-np.inf (max) or initial=np.inf (min)",
             )
         a = np.where(where, a, fill)
     y = primitive(a, axis=axes_of(a, axis), keepdims=bool(keepdims) if keepdims is not _NO_VALUE else False)
@@ -69,28 +65,42 @@ def _small_integers(a: Any, dtype: Any) -> Any:
 
 @implements(np.sum)
 @writes_out
-def sum(a: Any, axis: Any = None, dtype: Any = None, keepdims: Any = False, initial: Any = _NO_VALUE, where: Any = True) -> Any:  # fmt: skip
+def sum(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    keepdims: Any = False,
+    initial: Any = _NO_VALUE,
+    where: Any = True,
+) -> Any:
     y = _reduce(reduce.sum, _small_integers(a, dtype), axis, keepdims, initial, where, 0)
     return y if initial is _NO_VALUE else y + initial
 
 
 @implements(np.prod)
 @writes_out
-def prod(a: Any, axis: Any = None, dtype: Any = None, keepdims: Any = False, initial: Any = _NO_VALUE, where: Any = True) -> Any:  # fmt: skip
+def prod(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    keepdims: Any = False,
+    initial: Any = _NO_VALUE,
+    where: Any = True,
+) -> Any:
     y = _reduce(reduce.prod, _small_integers(a, dtype), axis, keepdims, initial, where, 1)
     return y if initial is _NO_VALUE else y * initial
 
 
 @implements(np.max)
 @writes_out
-def max(a: Any, axis: Any = None, keepdims: Any = False, initial: Any = _NO_VALUE, where: Any = True) -> Any:  # fmt: skip
+def max(a: Any, axis: Any = None, keepdims: Any = False, initial: Any = _NO_VALUE, where: Any = True) -> Any:
     y = _reduce(reduce.max, a, axis, keepdims, initial, where, None)
     return y if initial is _NO_VALUE else np.maximum(y, initial)
 
 
 @implements(np.min)
 @writes_out
-def min(a: Any, axis: Any = None, keepdims: Any = False, initial: Any = _NO_VALUE, where: Any = True) -> Any:  # fmt: skip
+def min(a: Any, axis: Any = None, keepdims: Any = False, initial: Any = _NO_VALUE, where: Any = True) -> Any:
     y = _reduce(reduce.min, a, axis, keepdims, initial, where, None)
     return y if initial is _NO_VALUE else np.minimum(y, initial)
 
@@ -132,7 +142,17 @@ def _divided(total: Any, number: Any) -> Any:
 
 @implements(np.var)
 @writes_out
-def var(a: Any, axis: Any = None, dtype: Any = None, ddof: float = 0, keepdims: Any = False, *, where: Any = True, mean: Any = _NO_VALUE, correction: Any = _NO_VALUE) -> Any:  # fmt: skip
+def var(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    ddof: float = 0,
+    keepdims: Any = False,
+    *,
+    where: Any = True,
+    mean: Any = _NO_VALUE,
+    correction: Any = _NO_VALUE,
+) -> Any:
     ddof = ddof if correction is _NO_VALUE else correction
     number = _count(a, axis, keepdims, where)
     middle = np.mean(a, axis=axis, dtype=dtype, keepdims=True, where=where) if mean is _NO_VALUE else mean
@@ -144,12 +164,16 @@ def var(a: Any, axis: Any = None, dtype: Any = None, ddof: float = 0, keepdims: 
 
 @implements(np.std)
 @writes_out
-def std(a: Any, axis: Any = None, dtype: Any = None, ddof: float = 0, keepdims: Any = False, **options: Any) -> Any:  # fmt: skip
+def std(
+    a: Any, axis: Any = None, dtype: Any = None, ddof: float = 0, keepdims: Any = False, **options: Any
+) -> Any:
     return np.sqrt(np.var(a, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims, **options))
 
 
 @implements(np.average)
-def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: Any = False) -> Any:  # fmt: skip
+def average(
+    a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: Any = False
+) -> Any:
     if weights is None:
         result, total = np.mean(a, axis=axis, keepdims=keepdims), _count(a, axis, keepdims, True)
     else:
@@ -244,7 +268,7 @@ def nonzero(a: Any) -> Any:
 
 @implements(np.clip)
 @writes_out
-def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = _NO_VALUE, max: Any = _NO_VALUE) -> Any:  # fmt: skip
+def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = _NO_VALUE, max: Any = _NO_VALUE) -> Any:
     """The derivative is 1 inside and at the bounds."""
     low = a_min if min is _NO_VALUE else min
     high = a_max if max is _NO_VALUE else max

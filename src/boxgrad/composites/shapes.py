@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
 
 from boxgrad.composites.reductions import axes_of, one_axis
-from boxgrad.errors import TraceError, message
+from boxgrad.errors import TraceError
 from boxgrad.graph.primitive import Traced
 from boxgrad.ops import shape as shapes
 from boxgrad.ops.index import embed
@@ -50,7 +51,9 @@ def isrealobj(x: Any) -> bool:
 @implements(np.real)
 def real(val: Any) -> Any:
     if val.dtype.kind == "c":
-        raise TraceError(message("the real part of a complex value", "complex numbers are not traced yet", "real arrays"))  # fmt: skip
+        raise TraceError.because(
+            "the real part of a complex value", "complex numbers are not traced yet", "real arrays"
+        )
     return val
 
 
@@ -77,7 +80,15 @@ def held(array: Any) -> Any:
 def _like(make: Any) -> Any:
     """A new array that traced values can be written into: a box that holds a constant."""
 
-    def new(prototype: Any, *values: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, device: Any = None) -> Any:  # fmt: skip
+    def new(
+        prototype: Any,
+        *values: Any,
+        dtype: Any = None,
+        order: str = "K",
+        subok: bool = True,
+        shape: Any = None,
+        device: Any = None,
+    ) -> Any:
         sizes = prototype.shape if shape is None else shape
         sizes = (sizes,) if isinstance(sizes, int) else tuple(sizes)
         fill = [v.dtype.type(0) if isinstance(v, Traced) else v for v in values]  # type: ignore[attr-defined]
@@ -162,7 +173,7 @@ def squeeze(a: Any, axis: Any = None) -> Any:
     axes = tuple(i for i, n in enumerate(a.shape) if n == 1) if axis is None else axes_of(a, axis)
     if any(a.shape[i] != 1 for i in axes):
         raise ValueError("cannot select an axis to squeeze out which has size not equal to one")
-    return a[tuple(0 if i in axes else slice(None) for i in range(a.ndim)) + (...,)] if axes else a
+    return a[(*(0 if i in axes else slice(None) for i in range(a.ndim)), ...)] if axes else a
 
 
 @implements(np.flip)
@@ -286,13 +297,15 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
     else:
         bounds = [0, *(int(i) for i in indices_or_sections), None]
     lead = (slice(None),) * one_axis(ary.ndim, axis)
-    return [ary[(*lead, slice(a, b))] for a, b in zip(bounds, bounds[1:], strict=False)]
+    return [ary[(*lead, slice(a, b))] for a, b in itertools.pairwise(bounds)]
 
 
 @implements(np.pad)
 def pad(array: Any, pad_width: Any, mode: Any = "constant", *, constant_values: Any = 0, **_: Any) -> Any:
     if mode != "constant":
-        raise TraceError(message(f"np.pad with mode={mode!r}", "only constant padding is traced", "np.concatenate of the parts"))  # fmt: skip
+        raise TraceError.because(
+            f"np.pad with mode={mode!r}", "only constant padding is traced", "np.concatenate of the parts"
+        )
     widths = np.broadcast_to(np.asarray(pad_width), (array.ndim, 2)).tolist()
     sizes = tuple(n + a + b for n, (a, b) in zip(array.shape, widths, strict=True))
     key = tuple(slice(a, a + n) for n, (a, b) in zip(array.shape, widths, strict=True))

@@ -15,7 +15,7 @@ import numpy as np
 
 from boxgrad import tree
 from boxgrad.boxed import current_tracer
-from boxgrad.errors import ShapeError, message
+from boxgrad.errors import ShapeError
 from boxgrad.graph.evaluate import program
 from boxgrad.graph.node import Graph
 from boxgrad.graph.primitive import Call, OfInside, Primitive, Same
@@ -68,13 +68,11 @@ def scan_length(xs: Any, length: int | None) -> int:
     if length is not None:
         sizes.add(length)
     if len(sizes) != 1 or -1 in sizes:
-        raise ShapeError(
-            message(
-                f"scan: the sequences have {'no' if not sizes else 'different'} lengths"
-                + (f" {sorted(sizes)}" if sizes else ""),
-                "every array in xs has time as its first axis, of one length",
-                "scan(cell, init, xs) with time-major xs, or scan(cell, init, None, length=n)",
-            )
+        raise ShapeError.because(
+            f"scan: the sequences have {'no' if not sizes else 'different'} lengths"
+            + (f" {sorted(sizes)}" if sizes else ""),
+            "every array in xs has time as its first axis, of one length",
+            "scan(cell, init, xs) with time-major xs, or scan(cell, init, None, length=n)",
         )
     return sizes.pop()
 
@@ -119,11 +117,9 @@ def scan(
     for t in reversed(order) if reverse else order:
         carry, outputs[t] = cell(carry, tree.unflatten(structure, [np.asarray(x)[t] for x in values]))
     if not outputs:
-        raise ShapeError(
-            message(
-                "scan over no steps",
-                "without a step nothing says what the outputs are",
-                "sequences of at least one step",
-            )
+        raise ShapeError.because(
+            "scan over no steps",
+            "without a step nothing says what the outputs are",
+            "sequences of at least one step",
         )
     return carry, tree.map(lambda *ys: np.stack(ys), *outputs)

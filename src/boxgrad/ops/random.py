@@ -15,7 +15,7 @@ import numpy as np
 
 from boxgrad import tree
 from boxgrad.boxed import current_tracer
-from boxgrad.errors import TraceError, message
+from boxgrad.errors import TraceError
 from boxgrad.graph.primitive import Call, NoDerivative, Primitive, Traced
 from boxgrad.types import ArrayType
 
@@ -87,12 +87,10 @@ class Random:
         shape = (shape,) if isinstance(shape, int) else tuple(shape)
         tracer = current_tracer()
         if tracer is not None and tracer.compiling and not isinstance(cast("object", self.counter), Traced):
-            raise TraceError(
-                message(
-                    "random numbers drawn in a compiled function from a stream that is not its argument",
-                    "the function is traced once: every call would get the same numbers",
-                    "the module (or the Random) as an argument of the compiled function",
-                )
+            raise TraceError.because(
+                "random numbers drawn in a compiled function from a stream that is not its argument",
+                "the function is traced once: every call would get the same numbers",
+                "the module (or the Random) as an argument of the compiled function",
             )
         result = random_bits(self.key, self.counter + np.uint64(0), shape=shape)
         self.counter += np.uint64((math.prod(shape) + 1) // 2)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from boxgrad.errors import ShapeError, message
+from boxgrad.errors import ShapeError
 from boxgrad.graph.primitive import Call, Infix, Primitive
 from boxgrad.ops.elementwise import zero
 from boxgrad.types import ArrayType, is_integer
@@ -173,12 +173,10 @@ _avg_input = Primitive(
 def _each_axis(value: Any, axes: int, name: str) -> Sizes:
     values: tuple[Any, ...] = (value,) * axes if is_integer(value) else tuple(value)
     if len(values) != axes:
-        raise ShapeError(
-            message(
-                f"{name}={value!r} has {len(values)} entries for {axes} spatial axes",
-                "there is one number for all axes, or one for each",
-                f"{name}=1 or {name}={(1,) * axes}",
-            )
+        raise ShapeError.because(
+            f"{name}={value!r} has {len(values)} entries for {axes} spatial axes",
+            "there is one number for all axes, or one for each",
+            f"{name}=1 or {name}={(1,) * axes}",
         )
     return tuple(int(n) for n in values)
 
@@ -195,14 +193,12 @@ def _pairs(padding: Any, axes: int) -> Pairs:
 
 def _check(x: Any, w: Any, channels: int, groups: int, divided: int) -> None:
     if np.ndim(w) < 3 or np.ndim(x) != np.ndim(w) or channels != x.shape[1] or divided % groups:
-        raise ShapeError(
-            message(
-                f"a convolution of x {x.shape} with w {w.shape}, groups={groups}",
-                "x is (batch, channels, *spatial) and w has as many axes; the channels of x and w must agree "
-                f"(x has {x.shape[1] if np.ndim(x) > 1 else 'none'}, w asks for {channels}) and be "
-                "divisible by groups",
-                f"w of shape (outputs, {x.shape[1] if np.ndim(x) > 1 else 'channels'} // groups, *kernel)",
-            )
+        raise ShapeError.because(
+            f"a convolution of x {x.shape} with w {w.shape}, groups={groups}",
+            "x is (batch, channels, *spatial) and w has as many axes; the channels of x and w must agree "
+            f"(x has {x.shape[1] if np.ndim(x) > 1 else 'none'}, w asks for {channels}) and be "
+            "divisible by groups",
+            f"w of shape (outputs, {x.shape[1] if np.ndim(x) > 1 else 'channels'} // groups, *kernel)",
         )
 
 
@@ -272,13 +268,11 @@ def conv_transpose(
         for n, k, s, d, p, e in zip(x.shape[2:], w.shape[2:], steps, gaps, pairs, extra, strict=True)
     )
     if any(e >= max(s, d) for e, s, d in zip(extra, steps, gaps, strict=True)) or min(sizes) < 1:
-        raise ShapeError(
-            message(
-                f"conv_transpose of x {x.shape} with w {w.shape} would give the spatial shape {sizes} "
-                f"(output_padding {extra}, stride {steps}, dilation {gaps})",
-                "output_padding must be smaller than stride or dilation, and padding must leave something",
-                "a smaller padding or output_padding",
-            )
+        raise ShapeError.because(
+            f"conv_transpose of x {x.shape} with w {w.shape} would give the spatial shape {sizes} "
+            f"(output_padding {extra}, stride {steps}, dilation {gaps})",
+            "output_padding must be smaller than stride or dilation, and padding must leave something",
+            "a smaller padding or output_padding",
         )
     return _conv_input(x, w, shape=sizes, stride=steps, padding=pairs, dilation=gaps, groups=int(groups))
 
@@ -288,13 +282,11 @@ def _pooling(primitive: Primitive, x: Any, size: Any, stride: Any, padding: Any)
     sizes = _each_axis(size, axes, "size")
     pairs = _pairs(padding, axes)
     if np.ndim(x) < axes or any(2 * max(p) > k for p, k in zip(pairs, sizes, strict=True)):
-        raise ShapeError(
-            message(
-                f"pooling x {np.shape(x)} with size {sizes} and padding {pairs}",
-                "there must be an axis for each size, and padding at most half of the size, "
-                "or a window would hold padding only",
-                "a smaller padding",
-            )
+        raise ShapeError.because(
+            f"pooling x {np.shape(x)} with size {sizes} and padding {pairs}",
+            "there must be an axis for each size, and padding at most half of the size, "
+            "or a window would hold padding only",
+            "a smaller padding",
         )
     steps = sizes if stride is None else _each_axis(stride, axes, "stride")
     return primitive(x, size=sizes, stride=steps, padding=pairs)

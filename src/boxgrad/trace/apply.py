@@ -21,7 +21,9 @@ from boxgrad.types import ArrayType, is_ndarray, is_tuple
 
 _NOTHING: dict[str, Any] = {}
 _SMALL = 1 << 16
-_PYTHON: dict[Any, ArrayType] = {kind: ArrayType((), np.dtype(kind), weak=kind is not bool) for kind in (bool, int, float, complex)}
+_PYTHON: dict[Any, ArrayType] = {
+    kind: ArrayType((), np.dtype(kind), weak=kind is not bool) for kind in (bool, int, float, complex)
+}
 
 
 class _Context(threading.local):
@@ -91,12 +93,10 @@ def lift(value: Any) -> Node:
         return Node(None, (), _NOTHING, value, known)
     if is_ndarray(value):
         if value.dtype.kind not in "fiubc":
-            raise TraceError(
-                message(
-                    f"an array of dtype {value.dtype} in a traced computation",
-                    "boxgrad computes with numbers",
-                    "an array of a numeric dtype",
-                )
+            raise TraceError.because(
+                f"an array of dtype {value.dtype} in a traced computation",
+                "boxgrad computes with numbers",
+                "an array of a numeric dtype",
             )
         # A small array is copied, for the caller may change it before the derivative is taken.
         return Node(None, (), _NOTHING, value.copy("K") if value.nbytes <= _SMALL else value, None)
@@ -104,12 +104,10 @@ def lift(value: Any) -> Node:
         return Node(None, (), _NOTHING, value, None)
     if isinstance(value, (list, tuple)):
         return Node(None, (), _NOTHING, np.asarray(cast("Any", value)), None)
-    raise TraceError(
-        message(
-            f"a {type(value).__name__} in a traced computation",
-            "only arrays and numbers can be arguments of a box",
-            "np.asarray of it, if it holds numbers",
-        )
+    raise TraceError.because(
+        f"a {type(value).__name__} in a traced computation",
+        "only arrays and numbers can be arguments of a box",
+        "np.asarray of it, if it holds numbers",
     )
 
 

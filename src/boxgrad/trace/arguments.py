@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from boxgrad import tree
-from boxgrad.errors import TraceError, message
+from boxgrad.errors import TraceError
 from boxgrad.graph.node import Node
 from boxgrad.trace.apply import lift
 from boxgrad.trace.box import Box, OwnBox
@@ -163,12 +163,10 @@ def _assigned(module: Any, name: str, value: Any, own: set[int]) -> Node | None:
     if any(isinstance(leaf, Box) for leaf in leaves):
         same = type(value) is type(before) and len(leaves) == len(tree.leaves(before))
         if not same or any(isinstance(leaf, Box) and id(leaf) not in own for leaf in leaves):
-            raise TraceError(
-                message(
-                    f"{type(module).__name__}.{name} was assigned a container of traced values",
-                    "only arrays can be written back to the attributes of the caller's object",
-                    "an attribute for each array, or a write into the arrays that are there",
-                )
+            raise TraceError.because(
+                f"{type(module).__name__}.{name} was assigned a container of traced values",
+                "only arrays can be written back to the attributes of the caller's object",
+                "an attribute for each array, or a write into the arrays that are there",
             )
         return None
     if value is not before and value != before:
@@ -194,12 +192,10 @@ def lift_other(leaf: Any) -> Node:
     """A Python integer or truth value as a constant; anything else is refused."""
     if isinstance(leaf, (bool, int)):
         return lift(leaf)
-    raise TraceError(
-        message(
-            f"the function returned a {type(leaf).__name__}",
-            "results of a traced function are arrays and numbers in containers",
-            "return of arrays only",
-        )
+    raise TraceError.because(
+        f"the function returned a {type(leaf).__name__}",
+        "results of a traced function are arrays and numbers in containers",
+        "return of arrays only",
     )
 
 

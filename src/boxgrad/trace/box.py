@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from boxgrad.errors import BranchError, ShapeError, TraceError, message
+from boxgrad.errors import BranchError, ShapeError, TraceError
 from boxgrad.graph.node import Node
 from boxgrad.graph.primitive import Primitive
 from boxgrad.ops import elementwise, shape
@@ -93,14 +93,12 @@ class Box(Holder):
     def _value(self, wanted: str) -> Any:
         value = self.node.value
         if value is None:
-            raise BranchError(
-                message(
-                    f"{wanted} of a traced value {self.node.type!r} whose number is not known",
-                    "a compiled function is traced once, on types alone: it cannot branch on values, "
-                    "print them or turn them into Python numbers",
-                    "np.where(condition, a, b) for a choice, bg.scan for a loop; or call the function "
-                    "without compile: under bg.grad values are known",
-                )
+            raise BranchError.because(
+                f"{wanted} of a traced value {self.node.type!r} whose number is not known",
+                "a compiled function is traced once, on types alone: it cannot branch on values, "
+                "print them or turn them into Python numbers",
+                "np.where(condition, a, b) for a choice, bg.scan for a loop; or call the function "
+                "without compile: under bg.grad values are known",
             )
         return value
 
@@ -131,14 +129,12 @@ class Box(Holder):
         return np.asarray(self._value("tolist()")).tolist()
 
     def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise TraceError(
-            message(
-                "a traced value was to become a plain ndarray (np.array, np.asarray, an element of an "
-                "ndarray, or a function that NumPy does not dispatch)",
-                "the plain array would forget how the value was computed, and its gradient would be lost",
-                "np.stack([a, b]) for np.array([a, b]); np.zeros_like(x) or np.zeros(n, like=x) for an "
-                "array to write traced values into; x itself for np.asarray(x)",
-            )
+        raise TraceError.because(
+            "a traced value was to become a plain ndarray (np.array, np.asarray, an element of an "
+            "ndarray, or a function that NumPy does not dispatch)",
+            "the plain array would forget how the value was computed, and its gradient would be lost",
+            "np.stack([a, b]) for np.array([a, b]); np.zeros_like(x) or np.zeros(n, like=x) for an "
+            "array to write traced values into; x itself for np.asarray(x)",
         )
 
     def __repr__(self) -> str:
@@ -206,12 +202,10 @@ class Box(Holder):
         order = tuple(axes) or tuple(range(self.ndim))[::-1]
         order = tuple(int(a) + self.ndim if a < 0 else int(a) for a in order)
         if sorted(order) != list(range(self.ndim)):
-            raise ShapeError(
-                message(
-                    f"transpose of {self.node.type!r} with axes {axes}",
-                    "axes name every axis once",
-                    f"a permutation of {tuple(range(self.ndim))}",
-                )
+            raise ShapeError.because(
+                f"transpose of {self.node.type!r} with axes {axes}",
+                "axes name every axis once",
+                f"a permutation of {tuple(range(self.ndim))}",
             )
         if order == tuple(range(self.ndim)):
             return self
@@ -339,10 +333,8 @@ def known_shape(node: Node, wanted: Any) -> tuple[int, ...]:
             return tuple(total // rest if n == -1 else n for n in sizes)
     elif ArrayType(sizes, node.dtype).size == total:
         return sizes
-    raise ShapeError(
-        message(
-            f"cannot reshape {node.type!r} ({total} elements) into {sizes}",
-            "the number of elements must stay the same, and at most one size may be -1",
-            f"x.reshape({(*node.shape[:-1], -1) if node.shape else (-1,)})",
-        )
+    raise ShapeError.because(
+        f"cannot reshape {node.type!r} ({total} elements) into {sizes}",
+        "the number of elements must stay the same, and at most one size may be -1",
+        f"x.reshape({(*node.shape[:-1], -1) if node.shape else (-1,)})",
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from boxgrad.errors import BranchError, IndexingError, ShapeError, TraceError, message
+from boxgrad.errors import BranchError, IndexingError, ShapeError, TraceError
 from boxgrad.graph.node import Node
 from boxgrad.ops import index as primitives
 from boxgrad.ops import shape as shapes
@@ -61,12 +61,10 @@ def advanced_key(key: Any) -> tuple[tuple[Any, ...], list[Any]]:
         elif array.dtype.kind in "iu":
             found = [array]
         else:
-            raise IndexingError(
-                message(
-                    f"an index of dtype {array.dtype}",
-                    "only integers, slices, None, ellipsis, integer and boolean arrays are indices",
-                    "x[i.astype(int)]",
-                )
+            raise IndexingError.because(
+                f"an index of dtype {array.dtype}",
+                "only integers, slices, None, ellipsis, integer and boolean arrays are indices",
+                "x[i.astype(int)]",
             )
         for positions in found:
             template.append(Slot(len(arrays)))
@@ -78,22 +76,18 @@ def _positions(mask: Any) -> list[Any]:
     """The positions of the true elements, one array an axis, as constants."""
     value = mask.node.value if isinstance(mask, Holder) else mask
     if value is None:
-        raise BranchError(
-            message(
-                "a boolean index whose values are not known",
-                "the number of selected elements would depend on values, and a compiled function "
-                "must know every shape",
-                "np.where(mask, x, 0) in place of x[mask], np.where(mask, v, x) for x[mask] = v",
-            )
+        raise BranchError.because(
+            "a boolean index whose values are not known",
+            "the number of selected elements would depend on values, and a compiled function "
+            "must know every shape",
+            "np.where(mask, x, 0) in place of x[mask], np.where(mask, v, x) for x[mask] = v",
         )
     value = np.asarray(value)
     if value.ndim == 0:
-        raise TraceError(
-            message(
-                "a 0-d boolean index",
-                "it would add an axis of size 0 or 1",
-                "x[None] or x[None][:0]",
-            )
+        raise TraceError.because(
+            "a 0-d boolean index",
+            "it would add an axis of size 0 or 1",
+            "x[None] or x[None][:0]",
         )
     return list(np.nonzero(value))
 
@@ -138,12 +132,10 @@ def set(box: Any, key: Any, value: Any) -> None:
 def _real(box: Any, value: Any) -> Node:
     node = value.node if isinstance(value, Holder) else lift(value)
     if not np.can_cast(node.dtype, box.dtype, "same_kind") and node.dtype.kind == "c":
-        raise TraceError(
-            message(
-                f"complex values were to be written into a box of dtype {box.dtype}",
-                "the imaginary part would be lost",
-                "x = x.astype(complex) before, or value.real",
-            )
+        raise TraceError.because(
+            f"complex values were to be written into a box of dtype {box.dtype}",
+            "the imaginary part would be lost",
+            "x = x.astype(complex) before, or value.real",
         )
     return node
 
@@ -155,12 +147,10 @@ def _fitting(box: Any, value: Any, place: tuple[int, ...]) -> Node:
     if extra > 0 and all(n == 1 for n in node.shape[:extra]):
         node = apply(shapes.reshape, (node,), {"shape": node.shape[extra:]})
     if len(node.shape) > len(place) or np.broadcast_shapes(node.shape, place) != place:
-        raise ShapeError(
-            message(
-                f"could not write {node.type!r} into a place of shape {place}",
-                "the value must broadcast to the place",
-                f"a value of shape {place}",
-            )
+        raise ShapeError.because(
+            f"could not write {node.type!r} into a place of shape {place}",
+            "the value must broadcast to the place",
+            f"a value of shape {place}",
         )
     return node
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from boxgrad import tree
 from boxgrad.boxed import Tracer, activate
-from boxgrad.errors import ShapeError, message
+from boxgrad.errors import ShapeError
 from boxgrad.graph.node import Graph, Node, input_node, ordered, rebuilt
 from boxgrad.ops import control
 from boxgrad.trace.apply import apply, lift
@@ -76,12 +76,10 @@ def _settled(
         after, after_structure, _ = result_nodes(carry)
         made, structure, _ = result_nodes(ys)
         if after_structure != init_structure:
-            raise ShapeError(
-                message(
-                    "scan: the cell returned a carry of another structure than it was given",
-                    f"it was given {init_structure} and returned {after_structure}",
-                    "return carry, output — the carry first, in the containers it came in",
-                )
+            raise ShapeError.because(
+                "scan: the cell returned a carry of another structure than it was given",
+                f"it was given {init_structure} and returned {after_structure}",
+                "return carry, output — the carry first, in the containers it came in",
             )
         wrong = [
             (a, b)
@@ -92,12 +90,10 @@ def _settled(
             return starts, (after, made, steps), structure, carried
         if attempt == 2 or any(a.shape != b.shape for a, b in wrong):
             a, b = wrong[0]
-            raise ShapeError(
-                message(
-                    f"scan: the carry starts as {a.type!r} and is {b.type!r} after a step",
-                    "the loop runs many times, so the carry must keep its shape and dtype",
-                    f"an initial carry of type {b.type!r}",
-                )
+            raise ShapeError.because(
+                f"scan: the carry starts as {a.type!r} and is {b.type!r} after a step",
+                "the loop runs many times, so the carry must keep its shape and dtype",
+                f"an initial carry of type {b.type!r}",
             )
         starts = [
             a

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from boxgrad.errors import ShapeError, TraceError, message
+from boxgrad.errors import ShapeError, TraceError
 from boxgrad.graph.node import Node
 from boxgrad.graph.primitive import Primitive
 from boxgrad.ops import contract, elementwise, shape
@@ -68,22 +68,18 @@ def assign(target: Box, node: Node) -> None:
     have = target.node
     if node.shape != have.shape:
         if np.broadcast_shapes(node.shape, have.shape) != have.shape:
-            raise ShapeError(
-                message(
-                    f"an in-place operation would turn {have.type!r} into {node.type!r}",
-                    "an array keeps its shape",
-                    "x = x + y, which makes a new array",
-                )
+            raise ShapeError.because(
+                f"an in-place operation would turn {have.type!r} into {node.type!r}",
+                "an array keeps its shape",
+                "x = x + y, which makes a new array",
             )
         node = apply(shape.broadcast, (node,), {"shape": have.shape})
     if node.dtype != have.dtype:
         if not np.can_cast(node.dtype, have.dtype, "same_kind"):
-            raise TraceError(
-                message(
-                    f"an in-place operation would turn {have.type!r} into {node.dtype}",
-                    "an array keeps its dtype, and NumPy casts in place only within a kind",
-                    "x = x + y, or x.astype(...) before",
-                )
+            raise TraceError.because(
+                f"an in-place operation would turn {have.type!r} into {node.dtype}",
+                "an array keeps its dtype, and NumPy casts in place only within a kind",
+                "x = x + y, or x.astype(...) before",
             )
         node = apply(elementwise.cast, (node,), {"dtype": have.dtype})
     target.write(node)
@@ -93,12 +89,10 @@ def product(left: Any, right: Any) -> Any:
     """``np.matmul``"""
     a, b = np.ndim(left), np.ndim(right)
     if a == 0 or b == 0:
-        raise ShapeError(
-            message(
-                "matmul of a scalar",
-                "a product of matrices needs at least one axis on both sides",
-                "x * y for a product with a number",
-            )
+        raise ShapeError.because(
+            "matmul of a scalar",
+            "a product of matrices needs at least one axis on both sides",
+            "x * y for a product with a number",
         )
     return wrap(apply(contract.contract, (left, right), {"subscripts": matmul_subscripts(a, b)}))
 

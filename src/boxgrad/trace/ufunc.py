@@ -29,13 +29,10 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[Any], kwargs: dict
     if out is not None:
         out = out[0]
         if not _is_traced(out):
-            raise TraceError(
-                message(
-                    f"np.{ufunc.__name__} was to write a traced value into a plain ndarray (+=, out=)",
-                    "the ndarray cannot remember how its elements were computed, so the gradient would "
-                    "be lost",
-                    "h = h + x for h += x; or make the target with np.zeros_like(x) or np.zeros(n, like=x)",
-                )
+            raise TraceError.because(
+                f"np.{ufunc.__name__} was to write a traced value into a plain ndarray (+=, out=)",
+                "the ndarray cannot remember how its elements were computed, so the gradient would be lost",
+                "h = h + x for h += x; or make the target with np.zeros_like(x) or np.zeros(n, like=x)",
             )
     if method == "__call__":
         return _with_options(ufunc, inputs, out, **kwargs)
@@ -90,23 +87,19 @@ def _with_options(
     result = ufunc(*inputs) if holder is None else _plain(ufunc, inputs)
     if out is None:
         if where is not True:
-            raise TraceError(
-                message(
-                    f"np.{ufunc.__name__} with where= and no out=",
-                    "where the condition is false the result is not initialised",
-                    "np.where(condition, result, other)",
-                )
+            raise TraceError.because(
+                f"np.{ufunc.__name__} with where= and no out=",
+                "where the condition is false the result is not initialised",
+                "np.where(condition, result, other)",
             )
         return result
     kept = result if where is True else _where(where, result, out)
     if np.shape(kept) != out.shape or not np.can_cast(kept.dtype, out.dtype, casting):  # type: ignore[arg-type]
-        raise TraceError(
-            message(
-                f"np.{ufunc.__name__}(…, out=) has a result {kept.dtype}{np.shape(kept)} for a target "
-                f"{out.dtype}{out.shape}",
-                "the target must have the shape of the result and a dtype of its kind",
-                "a target made with np.empty_like(result)",
-            )
+        raise TraceError.because(
+            f"np.{ufunc.__name__}(…, out=) has a result {kept.dtype}{np.shape(kept)} for a target "
+            f"{out.dtype}{out.shape}",
+            "the target must have the shape of the result and a dtype of its kind",
+            "a target made with np.empty_like(result)",
         )
     out[...] = kept
     return out

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from boxgrad.errors import ShapeError, message
+from boxgrad.errors import ShapeError
 
 Array = NDArray[Any]
 Sizes = tuple[int, ...]
@@ -55,22 +55,18 @@ def windows_shape(sizes: Sizes, kernel: Sizes, stride: Sizes, padding: Padding, 
     (26, 14)
     """
     if not len(sizes) == len(kernel) == len(stride) == len(padding) == len(dilation):
-        raise ShapeError(
-            message(
-                f"kernel {kernel} slid over an input of spatial shape {sizes}",
-                f"the input has {len(sizes)} spatial axes; the kernel has {len(kernel)}, stride "
-                f"{len(stride)}, padding {len(padding)} and dilation {len(dilation)}",
-                "give one number per spatial axis: an input is (images, channels, *spatial)",
-            )
+        raise ShapeError.because(
+            f"kernel {kernel} slid over an input of spatial shape {sizes}",
+            f"the input has {len(sizes)} spatial axes; the kernel has {len(kernel)}, stride "
+            f"{len(stride)}, padding {len(padding)} and dilation {len(dilation)}",
+            "give one number per spatial axis: an input is (images, channels, *spatial)",
         )
     for name, numbers in (("kernel", kernel), ("stride", stride), ("dilation", dilation)):
         if any(number < 1 for number in numbers):
-            raise ShapeError(
-                message(
-                    f"kernel {kernel} slid over an input of spatial shape {sizes}",
-                    f"{name} {numbers} has a number below 1",
-                    f"let every number of {name} be at least 1",
-                )
+            raise ShapeError.because(
+                f"kernel {kernel} slid over an input of spatial shape {sizes}",
+                f"{name} {numbers} has a number below 1",
+                f"let every number of {name} be at least 1",
             )
     spans = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
     room = [size + sum(pad) for size, pad in zip(sizes, padding, strict=True)]
@@ -81,14 +77,12 @@ def windows_shape(sizes: Sizes, kernel: Sizes, stride: Sizes, padding: Padding, 
                 (before + n // 2, after + n - n // 2)
                 for (before, after), n in zip(padding, lack, strict=True)
             )
-            raise ShapeError(
-                message(
-                    f"kernel {kernel} does not fit into an input of spatial shape {sizes}",
-                    f"along spatial axis {axis} the kernel spans {span} elements (dilation "
-                    f"{dilation[axis]}), but the input with padding {padding[axis]} has only "
-                    f"{available}",
-                    f"use a smaller kernel or dilation, a larger input, or padding={enough}",
-                )
+            raise ShapeError.because(
+                f"kernel {kernel} does not fit into an input of spatial shape {sizes}",
+                f"along spatial axis {axis} the kernel spans {span} elements (dilation "
+                f"{dilation[axis]}), but the input with padding {padding[axis]} has only "
+                f"{available}",
+                f"use a smaller kernel or dilation, a larger input, or padding={enough}",
             )
     return tuple((r - s) // step + 1 for r, s, step in zip(room, spans, stride, strict=True))
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from boxgrad.errors import ShapeError, message
+from boxgrad.errors import ShapeError
 from boxgrad.windows.convolution import Array, Padding, Sizes, Tap, blocks, find_taps, windows_shape
 
 
@@ -215,21 +215,17 @@ def _lowest(dtype: np.dtype[Any]) -> Any:
         return np.iinfo(dtype).min
     if dtype.kind == "b":
         return False
-    raise ShapeError(
-        message(
-            f"max_pool of an array of dtype {dtype}",
-            "a maximum needs an order, and complex numbers have none",
-            "pool np.abs(x), or x.real and x.imag each by itself",
-        )
+    raise ShapeError.because(
+        f"max_pool of an array of dtype {dtype}",
+        "a maximum needs an order, and complex numbers have none",
+        "pool np.abs(x), or x.real and x.imag each by itself",
     )
 
 
 def _require_floating(x: Array, complex_too: bool = False) -> None:
     if x.dtype.kind not in ("fc" if complex_too else "f"):
-        raise ShapeError(
-            message(
-                f"a mean over windows of an array of dtype {x.dtype} and shape {x.shape}",
-                f"a mean is a fraction, which dtype {x.dtype} cannot hold",
-                "convert first: x.astype(np.float32)",
-            )
+        raise ShapeError.because(
+            f"a mean over windows of an array of dtype {x.dtype} and shape {x.shape}",
+            f"a mean is a fraction, which dtype {x.dtype} cannot hold",
+            "convert first: x.astype(np.float32)",
         )
