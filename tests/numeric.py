@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ def richardson(f: Callable[..., Any], xs: Arrays, vs: Arrays, step: float = STEP
         for h in steps
     ]
     for order in range(1, LEVELS):
-        row = [fine + (fine - coarse) / (4**order - 1) for coarse, fine in zip(row, row[1:], strict=False)]
+        row = [fine + (fine - coarse) / (4**order - 1) for coarse, fine in pairwise(row)]
     return row[0]
 
 
