@@ -22,6 +22,7 @@ LINES = (
     ("errors", "types", "tree", "boxed", "windows"),
     ("graph",),
     ("ops",),
+    ("functions",),
     ("trace",),
     ("composites",),
     ("autodiff", "passes"),
@@ -35,7 +36,7 @@ LEVEL = {name: level for level, names in enumerate(LINES) for name in names}
 FOUNDATION = ("errors", "types")
 # Layers, optimisers and data stand aside: NumPy, the lowest line, and the public functions.
 ASIDE = ("nn", "optim", "data")
-PUBLIC_FUNCTIONS = "ops.functions"
+PUBLIC_FUNCTIONS = "functions"
 # What may be loaded by ``import boxgrad``, which is to cost little more than ``import numpy``.
 LIGHT = ("numpy", "optree")
 LOADED_ON_USE = ("train", "interop", "cli")
@@ -224,7 +225,7 @@ def test_the_core_can_be_read_in_an_afternoon():
         ("autodiff/reverse.py", "from boxgrad.autodiff.loops import saving", False),
         ("autodiff/reverse.py", "from boxgrad.passes import fold", True),
         ("autodiff/reverse.py", "from ..passes import fold", True),
-        ("nn/linear.py", "from boxgrad.ops.functions import conv", False),
+        ("nn/linear.py", "from boxgrad.functions import conv", False),
         ("nn/linear.py", "from boxgrad.ops import window", True),
         ("nn/linear.py", "from boxgrad import optim", True),
         ("tree.py", "from boxgrad.errors import message", False),
@@ -239,7 +240,7 @@ def test_the_dependency_rule(tmp_path, file, source, broken):
     for folder in ("graph", "ops", "nn", "optim", "passes", "autodiff", "train", "interop", "cli"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "__init__.py").touch()
-    for module in ("errors", "types", "tree", "boxed", "ops/shape", "ops/window", "ops/functions"):
+    for module in ("errors", "types", "tree", "boxed", "ops/shape", "ops/window", "functions/windows"):
         (tmp_path / f"{module}.py").touch()
     (tmp_path / file).write_text(source)
     assert any(forbidden(found) for found in imports(tmp_path)) is broken

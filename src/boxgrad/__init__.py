@@ -22,7 +22,7 @@ from boxgrad.errors import (
     ShapeError,
     TraceError,
 )
-from boxgrad.ops.functions import (
+from boxgrad.functions import (
     Random,
     avg_pool,
     conv,

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from boxgrad.boxed import boxed
+from boxgrad.functions import erf, stop_gradient
 from boxgrad.nn.expect import array
-from boxgrad.ops.functions import erf, stop_gradient
 
 
 @cache

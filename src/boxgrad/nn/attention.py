@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from boxgrad.errors import ShapeError, message
+from boxgrad.functions import Random
 from boxgrad.nn import expect, init
 from boxgrad.nn.activations import softmax
 from boxgrad.nn.linear import Linear
 from boxgrad.nn.module import Module
 from boxgrad.nn.regularisation import check_probability, drop
-from boxgrad.ops.functions import Random
 
 
 class MultiheadAttention(Module):

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from boxgrad.errors import ShapeError, message
+from boxgrad.functions import Random, conv, conv_transpose
 from boxgrad.nn import expect, init
 from boxgrad.nn.linear import reset_affine
 from boxgrad.nn.module import Module
-from boxgrad.ops.functions import Random, conv, conv_transpose
 
 Sizes = int | tuple[int, ...]
 

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from boxgrad.errors import ShapeError, message
+from boxgrad.functions import Random, stop_gradient
 from boxgrad.nn import expect, init
 from boxgrad.nn.lookup import rows
 from boxgrad.nn.module import Module
 from boxgrad.nn.summary import describe
-from boxgrad.ops.functions import Random, stop_gradient
 
 
 class Embedding(Module):

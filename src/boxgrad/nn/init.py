@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from boxgrad.errors import BoxgradError, ShapeError, message
-from boxgrad.ops.functions import Random
+from boxgrad.functions import Random
 
 Shape: TypeAlias = tuple[int, ...]
 Seed: TypeAlias = int | Random | None

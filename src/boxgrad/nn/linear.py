@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from boxgrad.functions import Random
 from boxgrad.nn import expect, init
 from boxgrad.nn.module import Module
-from boxgrad.ops.functions import Random
 
 
 def reset_affine(weight: np.ndarray, bias: np.ndarray | None, random: Random) -> None:

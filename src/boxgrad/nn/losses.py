@@ -13,10 +13,10 @@ import numpy as np
 
 from boxgrad.boxed import boxed
 from boxgrad.errors import BoxgradError, ShapeError, message
+from boxgrad.functions import stop_gradient
 from boxgrad.nn import expect
 from boxgrad.nn.expect import array
 from boxgrad.nn.lookup import rows
-from boxgrad.ops.functions import stop_gradient
 
 
 def _reduce(losses: Any, reduction: str) -> Any:

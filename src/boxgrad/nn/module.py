@@ -16,8 +16,8 @@ import numpy as np
 from boxgrad import tree
 from boxgrad.boxed import boxed
 from boxgrad.errors import BoxgradError, ShapeError, message
+from boxgrad.functions import Random
 from boxgrad.nn.summary import summary
-from boxgrad.ops.functions import Random
 
 
 class Incompatible(NamedTuple):

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from boxgrad.errors import ShapeError, message
+from boxgrad.functions import Random
 from boxgrad.nn import expect
 from boxgrad.nn.module import Module
 from boxgrad.nn.summary import describe
-from boxgrad.ops.functions import Random
 
 
 def _reset(layer: Any) -> None:

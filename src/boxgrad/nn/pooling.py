@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from boxgrad.errors import ShapeError, message
+from boxgrad.functions import avg_pool, max_pool
 from boxgrad.nn import expect
 from boxgrad.nn.module import Module
 from boxgrad.nn.summary import describe
-from boxgrad.ops.functions import avg_pool, max_pool
 
 Sizes = int | tuple[int, ...]
 

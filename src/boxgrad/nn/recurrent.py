@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from boxgrad.functions import Random, scan
 from boxgrad.nn import expect, init
 from boxgrad.nn.module import Module
 from boxgrad.nn.recurrent_cells import State, gru_step, lstm_step, reset_uniform, step_of
 from boxgrad.nn.regularisation import check_probability, drop
-from boxgrad.ops.functions import Random, scan
 
 
 class _Recurrent(Module):

@@ -13,10 +13,10 @@ from numpy.typing import DTypeLike
 
 from boxgrad.boxed import boxed
 from boxgrad.errors import BoxgradError, message
+from boxgrad.functions import Random
 from boxgrad.nn import expect, init
 from boxgrad.nn.activations import relu
 from boxgrad.nn.module import Module
-from boxgrad.ops.functions import Random
 
 State = tuple[Any, ...]
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from boxgrad.errors import BoxgradError, message
+from boxgrad.functions import Random
 from boxgrad.nn import init
 from boxgrad.nn.module import Module
-from boxgrad.ops.functions import Random
 
 
 def check_probability(layer: str, p: float) -> None:

@@ -1,22 +1,18 @@
-"""Counter-based random numbers, owned by objects.
+"""Counter-based random bits.
 
 ``random_bits`` is Threefry-2x32 with 20 rounds: a function of key and counter, the same bits on every
 machine and engine. Source: Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3",
-SC 2011. ``Random`` is a stream: a key, and a counter that advances with every draw.
+SC 2011.
 """
 
 from __future__ import annotations
 
 import math
-import zlib
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
-from boxgrad import tree
-from boxgrad.boxed import current_tracer
-from boxgrad.errors import TraceError
-from boxgrad.graph.primitive import Call, NoDerivative, Primitive, Traced
+from boxgrad.graph.primitive import Call, NoDerivative, Primitive
 from boxgrad.types import ArrayType
 
 Shape = tuple[int, ...]
@@ -38,7 +34,7 @@ def threefry(key: tuple[Any, Any], x: Any, y: Any) -> tuple[Any, Any]:
     return x, y
 
 
-def _random_bits(key: Any, counter: Any, *, shape: Shape) -> Any:
+def random_words(key: Any, counter: Any, *, shape: Shape) -> Any:
     size = math.prod(shape)
     number = np.arange((size + 1) // 2, dtype=np.uint64) + np.uint64(counter)
     low = (number & np.uint64(0xFFFFFFFF)).astype(np.uint32)
@@ -50,78 +46,9 @@ def _random_bits(key: Any, counter: Any, *, shape: Shape) -> Any:
 
 random_bits = Primitive(
     "random_bits",
-    _random_bits,
+    random_words,
     lambda key, counter, shape: ArrayType(shape, np.dtype(np.uint32)),
     NoDerivative("random bits do not vary smoothly with their key"),
     Call("bits"),
     (),
 )
-
-
-class Random:
-    """A stream of random numbers that owns its state.
-
-    A draw of n elements uses the counters from ``counter`` on and advances it in place, so a stream can be
-    saved, resumed, and used inside a compiled step.
-
-    >>> Random(0).uniform((2,)) == Random(0).uniform((2,))
-    array([ True,  True])
-    """
-
-    def __init__(self, seed: int | None = None) -> None:
-        """``seed=None`` takes entropy from the operating system."""
-        words = np.random.SeedSequence(seed).generate_state(2, np.uint32)
-        self.key: Any = words
-        self.counter: Any = np.zeros((), np.uint64)
-
-    def split(self, name: str | int) -> Random:
-        """An independent stream, a function of this stream's key and the name."""
-        word = np.uint32(zlib.crc32(str(name).encode()))
-        child = object.__new__(Random)
-        child.key = _random_bits(self.key, int(word) | 1 << 63, shape=(2,))
-        child.counter = np.zeros((), np.uint64)
-        return child
-
-    def bits(self, shape: Shape | int) -> Any:
-        """Uniform 32-bit words, uint32 of the given shape."""
-        shape = (shape,) if isinstance(shape, int) else tuple(shape)
-        tracer = current_tracer()
-        if tracer is not None and tracer.compiling and not isinstance(cast("object", self.counter), Traced):
-            raise TraceError.because(
-                "random numbers drawn in a compiled function from a stream that is not its argument",
-                "the function is traced once: every call would get the same numbers",
-                "the module (or the Random) as an argument of the compiled function",
-            )
-        result = random_bits(self.key, self.counter + np.uint64(0), shape=shape)
-        self.counter += np.uint64((math.prod(shape) + 1) // 2)
-        return result
-
-    def uniform(
-        self, shape: Shape | int, low: float = 0.0, high: float = 1.0, dtype: Any = np.float32
-    ) -> Any:
-        """Uniform on [low, high): the upper 24 bits (float32) or 53 bits (float64) of random words."""
-        dtype = np.dtype(dtype)
-        if dtype == np.float64:
-            shape = (shape,) if isinstance(shape, int) else tuple(shape)
-            words = self.bits((*shape, 2)).astype(np.uint64)
-            whole = (words[..., 0] << np.uint64(21)) | (words[..., 1] >> np.uint64(11))
-            unit = whole.astype(np.float64) * 2.0**-53
-        else:
-            unit = ((self.bits(shape) >> np.uint32(8)).astype(np.float32) * 2.0**-24).astype(dtype)
-        return unit if (low, high) == (0.0, 1.0) else unit * (high - low) + low
-
-    def normal(
-        self, shape: Shape | int, mean: float = 0.0, scale: float = 1.0, dtype: Any = np.float32
-    ) -> Any:
-        """Normally distributed, by the transform of Box and Muller (1958), two words an element."""
-        radius = 1 - self.uniform(shape, dtype=dtype)  # in (0, 1]: its logarithm is finite
-        angle = self.uniform(shape, dtype=dtype) * (2 * math.pi)
-        return np.sqrt(-2 * np.log(radius)) * np.cos(angle) * scale + mean
-
-    def bernoulli(self, probability: float, shape: Shape | int) -> Any:
-        """True with the given probability, bool of the given shape."""
-        threshold = np.uint64(round(float(probability) * 2.0**32))
-        return self.bits(shape).astype(np.uint64) < threshold
-
-
-tree.register(Random)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-import boxgrad.ops.functions
+import boxgrad.functions
 from boxgrad import nn, optim, tree
 from boxgrad.errors import message
 from boxgrad.optim import schedules
@@ -26,7 +26,7 @@ _PLACES: dict[str, Any] = {
     "nn": nn,
     "optim": optim,
     "schedules": schedules,
-    "functions": boxgrad.ops.functions,
+    "functions": boxgrad.functions,
     "models": models,
     "callbacks": callbacks,
     "metrics": metrics,

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from boxgrad.functions.random import Random
+from boxgrad.functions.windows import avg_pool, conv, conv_transpose, max_pool
 from boxgrad.ops import elementwise
 from boxgrad.ops.control import scan
-from boxgrad.ops.random import Random
-from boxgrad.ops.window import avg_pool, conv, conv_transpose, max_pool
 
 __all__ = [
     "Random",
