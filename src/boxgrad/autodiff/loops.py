@@ -195,21 +195,9 @@ def _part(walk: Walk, node: Node, index: int) -> Any:
 
 
 def _run(
-    walk: Walk,
-    inputs: tuple[Any, ...],
-    body: Graph,
-    first: int,
-    count: int,
-    length: int,
-    reverse: bool,
+    walk: Walk, inputs: tuple[Any, ...], body: Graph, first: int, count: int, length: int, reverse: bool
 ) -> list[Any]:
-    parameters = {
-        "body": body,
-        "constants": first,
-        "carries": count,
-        "length": length,
-        "reverse": reverse,
-    }
+    parameters = {"body": body, "constants": first, "carries": count, "length": length, "reverse": reverse}
     if not walk.as_graph:
         return list(control.loop.meaning(*inputs, **parameters))
     node = apply(control.loop, inputs, parameters)

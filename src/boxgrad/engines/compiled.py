@@ -91,10 +91,7 @@ class Compiled:
             return f"{names[int(number)]}.{rest}" if rest else names[int(number)]
 
         boxed = Arguments(
-            arguments,
-            is_traceable,
-            lambda leaf, path: input_node(type_of(leaf), label(path)),
-            named=True,
+            arguments, is_traceable, lambda leaf, path: input_node(type_of(leaf), label(path)), named=True
         )
         args, kwargs = boxed.args
         with activate(Tracing(compiling=True)), noting():

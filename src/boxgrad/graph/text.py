@@ -113,11 +113,7 @@ def _graph(lines: Lines) -> tuple[Graph, Lines, str]:
         lines = lines[1:]
         if line.startswith("return"):
             outputs = [part.strip() for part in line[6:].split(",") if part.strip()]
-            return (
-                Graph(tuple(inputs), tuple(_node(known, x) for x in outputs)),
-                lines,
-                head[1] or "",
-            )
+            return (Graph(tuple(inputs), tuple(_node(known, x) for x in outputs)), lines, head[1] or "")
         found = _LINE.match(line)
         if found is None:
             raise GraphError(f"not a line of a listing (name: type = …): {line!r}")

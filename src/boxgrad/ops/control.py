@@ -52,14 +52,7 @@ def _item_rule(g: Any, y: Any, x: Any, index: int) -> Any:
     raise AssertionError("the backward walk passes the gradients of items on to their tuple")
 
 
-item = Primitive(
-    "item",
-    lambda x, index: x[index],
-    lambda x, index: x[index],
-    (_item_rule,),
-    Same(),
-    (),
-)
+item = Primitive("item", lambda x, index: x[index], lambda x, index: x[index], (_item_rule,), Same(), ())
 
 
 def scan_length(xs: Any, length: int | None) -> int:

@@ -77,37 +77,26 @@ multiply = elementwise(
     np.multiply, vjp=(lambda g, y, x, z: g * z, lambda g, y, x, z: g * x), notation=Infix("⊙", 2)
 )
 divide = elementwise(
-    np.divide,
-    vjp=(lambda g, y, x, z: g / z, lambda g, y, x, z: -g * y / z),
-    notation=Fraction(),
+    np.divide, vjp=(lambda g, y, x, z: g / z, lambda g, y, x, z: -g * y / z), notation=Fraction()
 )
 negative = elementwise(np.negative, vjp=(lambda g, y, x: -g,), notation=Prefix("-", 2))
 positive = elementwise(np.positive, vjp=(lambda g, y, x: g,), notation=Same())
 power = elementwise(
     np.power,
-    vjp=(
-        lambda g, y, x, z: g * z * x ** lowered(z),
-        lambda g, y, x, z: g * y * np.log(where_positive(x, x)),
-    ),
+    vjp=(lambda g, y, x, z: g * z * x ** lowered(z), lambda g, y, x, z: g * y * np.log(where_positive(x, x))),
     notation=Superscript(None),
 )
 float_power = elementwise(np.float_power, vjp=power.vjp, notation=Superscript(None))
 reciprocal = elementwise(np.reciprocal, vjp=(lambda g, y, x: -g * y * y,), notation=Superscript("-1"))
 square = elementwise(np.square, vjp=(lambda g, y, x: g * 2 * x,), notation=Superscript("2"))
-floor_divide = elementwise(
-    np.floor_divide,
-    vjp=(zero, zero),
-    notation=Infix("//", 2),
-)
+floor_divide = elementwise(np.floor_divide, vjp=(zero, zero), notation=Infix("//", 2))
 remainder = elementwise(
     np.remainder,
     vjp=(lambda g, y, x, z: g, lambda g, y, x, z: -g * np.floor(x / z)),
     notation=Infix("mod", 2),
 )
 fmod = elementwise(
-    np.fmod,
-    vjp=(lambda g, y, x, z: g, lambda g, y, x, z: -g * np.trunc(x / z)),
-    notation=Call("fmod"),
+    np.fmod, vjp=(lambda g, y, x, z: g, lambda g, y, x, z: -g * np.trunc(x / z)), notation=Call("fmod")
 )
 
 # ---- roots, exponentials, logarithms
@@ -169,12 +158,7 @@ rad2deg = elementwise(np.rad2deg, vjp=(lambda g, y, x: np.rad2deg(g),), notation
 radians = elementwise(np.radians, vjp=(lambda g, y, x: np.radians(g),), notation=Call("radians"))
 degrees = elementwise(np.degrees, vjp=(lambda g, y, x: np.degrees(g),), notation=Call("degrees"))
 sinc = Primitive(
-    "sinc",
-    np.sinc,
-    _float_type,
-    (lambda g, y, x: g * _sinc_slope(x),),
-    Call("sinc"),
-    (np.sinc,),
+    "sinc", np.sinc, _float_type, (lambda g, y, x: g * _sinc_slope(x),), Call("sinc"), (np.sinc,)
 )
 
 
@@ -266,12 +250,7 @@ def _erf(x: Any) -> Any:
 
 
 erf = Primitive(
-    "erf",
-    _erf,
-    _float_type,
-    (lambda g, y, x: g * (2 / SQRT_PI) * np.exp(-x * x),),
-    Call("erf"),
-    (),
+    "erf", _erf, _float_type, (lambda g, y, x: g * (2 / SQRT_PI) * np.exp(-x * x),), Call("erf"), ()
 )
 
 
@@ -318,12 +297,7 @@ def _cast(x: Any, *, dtype: np.dtype[Any]) -> Any:
 
 
 cast = Primitive(
-    "cast",
-    _cast,
-    lambda x, dtype: ArrayType(x.shape, dtype),
-    (lambda g, y, x, dtype: g,),
-    Same(),
-    (),
+    "cast", _cast, lambda x, dtype: ArrayType(x.shape, dtype), (lambda g, y, x, dtype: g,), Same(), ()
 )
 
 
@@ -335,14 +309,7 @@ def _same_type(x: ArrayType) -> ArrayType:
     return ArrayType(x.shape, x.dtype, x.weak)
 
 
-identity = Primitive(
-    "identity",
-    _itself,
-    _same_type,
-    (lambda g, y, x: g,),
-    Same(),
-    (),
-)
+identity = Primitive("identity", _itself, _same_type, (lambda g, y, x: g,), Same(), ())
 stop_gradient = Primitive(
     "stop_gradient",
     _itself,

@@ -55,12 +55,7 @@ def _slice(x: Any, *, key: Key) -> Any:
 
 
 slice = Primitive(
-    "slice",
-    _slice,
-    by_example(_slice),
-    (lambda g, y, x, key: embed(g, key=key, shape=x.shape),),
-    Index(),
-    (),
+    "slice", _slice, by_example(_slice), (lambda g, y, x, key: embed(g, key=key, shape=x.shape),), Index(), ()
 )
 embed = Primitive(
     "embed",
@@ -143,14 +138,7 @@ def _shaped(x: ArrayType, *indices: ArrayType, key: Key, shape: Shape) -> ArrayT
     return ArrayType(shape, x.dtype)
 
 
-scatter_add = Primitive(
-    "scatter_add",
-    _scatter_add,
-    _shaped,
-    AllInputs(_scatter_add_rule),
-    Index(),
-    (),
-)
+scatter_add = Primitive("scatter_add", _scatter_add, _shaped, AllInputs(_scatter_add_rule), Index(), ())
 
 
 def _put(x: Any, z: Any, *indices: Any, key: Key) -> Any:
@@ -180,11 +168,4 @@ def _put_rule(g: Any, y: Any, wanted: Any, x: Any, z: Any, *indices: Any, key: K
     return (rest, written, *(None for _ in indices))
 
 
-put = Primitive(
-    "put",
-    _put,
-    like_first,
-    AllInputs(_put_rule),
-    Index(),
-    (),
-)
+put = Primitive("put", _put, like_first, AllInputs(_put_rule), Index(), ())

@@ -78,12 +78,7 @@ def _broadcast_type(x: ArrayType, *, shape: Shape) -> ArrayType:
 
 
 broadcast = Primitive(
-    "broadcast",
-    _broadcast,
-    _broadcast_type,
-    (lambda g, y, x, shape: unbroadcast(g, x.shape),),
-    Same(),
-    (),
+    "broadcast", _broadcast, _broadcast_type, (lambda g, y, x, shape: unbroadcast(g, x.shape),), Same(), ()
 )
 
 
@@ -111,10 +106,5 @@ def _concatenate_rule(g: Any, y: Any, index: int, *xs: Any, axis: int) -> Any:
 
 
 concatenate = Primitive(
-    "concatenate",
-    _concatenate,
-    _concatenate_type,
-    EachInput(_concatenate_rule),
-    Call("concat"),
-    (),
+    "concatenate", _concatenate, _concatenate_type, EachInput(_concatenate_rule), Call("concat"), ()
 )

@@ -61,14 +61,7 @@ def _filter_to_conv(g: Any, y: Any, x: Any, z: Any, kernel: Sizes, **p: Any) -> 
     return conv(x, g, **p)
 
 
-conv = Primitive(
-    "conv",
-    windows.conv,
-    _conv_type,
-    (_conv_to_input, _conv_to_filter),
-    Infix("⋆", 3),
-    (),
-)
+conv = Primitive("conv", windows.conv, _conv_type, (_conv_to_input, _conv_to_filter), Infix("⋆", 3), ())
 conv_input_gradient = Primitive(
     "conv_input_gradient",
     windows.conv_input_gradient,
@@ -126,38 +119,14 @@ def _input_to_avg(g: Any, y: Any, x: Any, shape: Sizes, **p: Any) -> Any:
     return avg_pool(g, **p)
 
 
-max_pool = Primitive(
-    "max_pool",
-    pools.max_pool,
-    _pooled_type,
-    (_max_to_input,),
-    Call("maxpool"),
-    (),
-)
+max_pool = Primitive("max_pool", pools.max_pool, _pooled_type, (_max_to_input,), Call("maxpool"), ())
 max_pool_scatter = Primitive(
-    "max_pool_scatter",
-    pools.max_pool_scatter,
-    _spread_type,
-    (_scatter_to_g, zero),
-    Call("maxpool'"),
-    (),
+    "max_pool_scatter", pools.max_pool_scatter, _spread_type, (_scatter_to_g, zero), Call("maxpool'"), ()
 )
 max_pool_select = Primitive(
-    "max_pool_select",
-    pools.max_pool_select,
-    _selected_type,
-    (_select_to_t, zero),
-    Call("maxpool-select"),
-    (),
+    "max_pool_select", pools.max_pool_select, _selected_type, (_select_to_t, zero), Call("maxpool-select"), ()
 )
-avg_pool = Primitive(
-    "avg_pool",
-    pools.avg_pool,
-    _pooled_type,
-    (_avg_to_input,),
-    Call("avgpool"),
-    (),
-)
+avg_pool = Primitive("avg_pool", pools.avg_pool, _pooled_type, (_avg_to_input,), Call("avgpool"), ())
 avg_pool_input_gradient = Primitive(
     "avg_pool_input_gradient",
     pools.avg_pool_input_gradient,

@@ -35,7 +35,8 @@ def is_traceable(leaf: Any) -> bool:
 class Arguments:
     """The arguments of one call, with boxes in place of some leaves.
 
-    An array that stands at several places (a tied weight) is one box.
+    An array that stands at several places (a tied weight) is one box; ``apart`` keeps the arguments
+    themselves distinct, so that f(x, x) has two partial derivatives.
     """
 
     def __init__(
@@ -44,24 +45,27 @@ class Arguments:
         boxed: Callable[[Any], bool],
         make: Callable[[Any, str], Node],
         named: bool = False,
+        apart: bool = False,
     ) -> None:
         self.originals = args
         leaves, self._structure = tree.flatten(args)
+        parts = self._structure.children() if apart else [self._structure]
+        owners = [number for number, part in enumerate(parts) for _ in range(part.num_leaves)]
         names = [name for name, _ in tree.named_leaves(args)] if named else [""] * len(leaves)
         self.boxes: list[OwnBox] = []
         self.leaves: list[Any] = []
         self.positions: list[int | None] = []
         """For each leaf the number of its box, or None."""
-        known: dict[int, int] = {}
+        known: dict[tuple[int, int], int] = {}
         replaced: list[Any] = []
-        for leaf, name in zip(leaves, names, strict=True):
+        for leaf, name, owner in zip(leaves, names, owners, strict=True):
             if not boxed(leaf):
                 self.positions.append(None)
                 replaced.append(leaf)
                 continue
-            number = known.get(id(leaf)) if tree.is_array(leaf) else None
+            number = known.get((owner, id(leaf))) if tree.is_array(leaf) else None
             if number is None:
-                number = known[id(leaf)] = len(self.boxes)
+                number = known[owner, id(leaf)] = len(self.boxes)
                 self.boxes.append(OwnBox(make(leaf, name), scalar=not _is_ndarray(leaf)))
                 self.leaves.append(leaf)
             self.positions.append(number)

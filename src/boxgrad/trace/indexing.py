@@ -85,9 +85,7 @@ def _positions(mask: Any) -> list[Any]:
     value = np.asarray(value)
     if value.ndim == 0:
         raise TraceError.because(
-            "a 0-d boolean index",
-            "it would add an axis of size 0 or 1",
-            "x[None] or x[None][:0]",
+            "a 0-d boolean index", "it would add an axis of size 0 or 1", "x[None] or x[None][:0]"
         )
     return list(np.nonzero(value))
 

@@ -39,13 +39,7 @@ def traced_scan(
     node = apply(
         control.loop,
         (*outer, *starts, *streams),
-        {
-            "body": body,
-            "constants": len(outer),
-            "carries": len(starts),
-            "length": length,
-            "reverse": reverse,
-        },
+        {"body": body, "constants": len(outer), "carries": len(starts), "length": length, "reverse": reverse},
     )
     wanted = len(starts) + len(outputs[1])
     parts = [wrap(apply(control.item, (node,), {"index": i})) for i in range(wanted)]

@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
 composites: dict[Callable[..., Any], Callable[..., Any]] = {}
+methods: dict[str, Callable[..., Any]] = {}
+"""The methods of ufuncs: ``method(ufunc, *inputs, out=…, **options)``; ``__call__`` with options."""
 refused: dict[Callable[..., Any], tuple[str, str]] = {}
 """NumPy callables that cannot be traced, with the reason and what to write instead."""
 

@@ -171,14 +171,7 @@ def conv(x: Array, w: Array, *, stride: Sizes, padding: Padding, dilation: Sizes
 
 
 def conv_input_gradient(
-    g: Array,
-    w: Array,
-    *,
-    shape: Sizes,
-    stride: Sizes,
-    padding: Padding,
-    dilation: Sizes,
-    groups: int,
+    g: Array, w: Array, *, shape: Sizes, stride: Sizes, padding: Padding, dilation: Sizes, groups: int
 ) -> Array:
     """The adjoint of :func:`conv` in x: every window adds itself back to where it was read.
 
@@ -217,14 +210,7 @@ def conv_input_gradient(
 
 
 def conv_filter_gradient(
-    x: Array,
-    g: Array,
-    *,
-    kernel: Sizes,
-    stride: Sizes,
-    padding: Padding,
-    dilation: Sizes,
-    groups: int,
+    x: Array, g: Array, *, kernel: Sizes, stride: Sizes, padding: Padding, dilation: Sizes, groups: int
 ) -> Array:
     """The adjoint of :func:`conv` in w: every tap correlates what it met with what came of it.
 
