@@ -103,6 +103,10 @@ class Namer:
         self._taken.add(name)
         return name
 
+    def start(self, count: int) -> None:
+        """Number automatic names on from here."""
+        self._count = count
+
     def automatic(self) -> str:
         """A name for a value that the user did not name."""
         self._count += 1
@@ -146,6 +150,20 @@ def group(graph: Graph, wrt: Iterable[Node]) -> Model:
         box.number = number
     inputs = [values[node] for node in graph.inputs]
     return Model(graph, values, boxes, inputs, output, [v for v in inputs if v.node in chosen])
+
+
+def boxes_of(graph: Graph, values: dict[Node, Value], namer: Namer) -> list[Box]:
+    """The boxes of a graph within another, such as the body of a loop; ``values`` are extended."""
+    nodes = [node for node in graph.nodes if node.primitive is not None]
+    users: dict[Node, list[Node]] = {}
+    for node in nodes:
+        for x in node.inputs:
+            users.setdefault(x, []).append(node)
+    grouping = _Grouping(users, set(graph.outputs), values, namer)
+    boxes = grouping.level(nodes, None)
+    for number, box in enumerate(boxes, start=1):
+        box.number = number
+    return boxes
 
 
 class _Grouping:

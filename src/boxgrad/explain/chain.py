@@ -21,6 +21,7 @@ from boxgrad.explain.naming import Names
 from boxgrad.explain.recognise import Function, named
 from boxgrad.explain.simplify import Step as Rewriting
 from boxgrad.explain.simplify import simplify
+from boxgrad.explain.special import Whole, whole
 from boxgrad.graph.node import Node
 from boxgrad.ops import control
 from boxgrad.trace.apply import noting
@@ -45,6 +46,7 @@ class Step:
     local: dict[Value, Expression] = field(default_factory=dict)
     functions: list[Function] = field(default_factory=list)
     rewritings: dict[Value, list[Rewriting]] = field(default_factory=dict)
+    whole: Whole | None = None
 
     @property
     def box(self) -> Box:
@@ -54,16 +56,6 @@ class Step:
     @property
     def is_loop(self) -> bool:
         return any(node.primitive is control.loop for node in self.nodes)
-
-
-def leaves(boxes: Iterable[Box]) -> Iterator[tuple[Box, bool]]:
-    """The boxes that are definitions, closed ones opened; and whether a closed one is around."""
-    for box in boxes:
-        if box.inner and not is_function(box):
-            for inner, _ in leaves(box.inner):
-                yield inner, True
-        else:
-            yield box, False
 
 
 def is_function(box: Box) -> bool:
@@ -79,10 +71,32 @@ class Chain:
         self.model = model
         self.names = Names([(value.name, value.shape) for value in model.values.values()])
         self.output = self.symbol(model.output)
-        self._gradients: dict[Node, Expression] = {}
-        self.steps = self._merged([_step(box) for box, _ in leaves(model.boxes)])
+        self._start()
+
+    def _start(self) -> None:
+        self._outer = {value for box in self.model.boxes for value in box.outputs}
+        self.steps = self._merged(list(self._leaves(self.model.boxes)))
         for step in self.steps:
             self._write(step)
+
+    def _leaves(self, boxes: Iterable[Box]) -> Iterator[Step]:
+        """The boxes that are definitions, closed ones opened unless mathematics writes them whole."""
+        for box in boxes:
+            if not box.inner or is_function(box):
+                yield _step(box)
+                continue
+            found = whole(box, self.symbol, self._fresh)
+            if found is None:
+                yield from self._leaves(box.inner)
+            else:
+                step = _step(box)
+                step.whole, step.inputs = found, [found.argument]
+                yield step
+
+    def _fresh(self, name: str, shape: tuple[int, ...]) -> Symbol:
+        while name in self.names:
+            name += "_1" if "_" not in name else "1"
+        return self.names.symbol(name, shape)
 
     # ---- names
     def symbol(self, value: Value) -> Symbol:
@@ -104,7 +118,7 @@ class Chain:
         kept: list[Step] = []
         for step in steps:
             after = users.get(step.outputs[0], []) if len(step.outputs) == 1 else []
-            if len(after) == 1 and not step.is_loop and not after[0].is_loop:
+            if len(after) == 1 and not (step.is_loop or after[0].is_loop or step.whole or after[0].whole):
                 value = step.outputs[0]
                 if self._says_nothing(step, after[0], value):
                     _join(step, after[0], value, users)
@@ -113,7 +127,7 @@ class Chain:
         return kept
 
     def _says_nothing(self, step: Step, after: Step, value: Value) -> bool:
-        nameable = value.automatic or value not in self._outer_values()
+        nameable = value.automatic or value not in self._outer
         if not nameable or value is self.model.output or value in self.model.wrt:
             return False
         if len(step.nodes) + len(after.nodes) > LARGEST:
@@ -123,11 +137,6 @@ class Chain:
         self._write(after)
         found = after.local.get(value)
         return found is not None and (value.shape == () or _is_plain(found))
-
-    def _outer_values(self) -> set[Value]:
-        if not hasattr(self, "_outer"):
-            self._outer = {value for box in self.model.boxes for value in box.outputs}
-        return self._outer
 
     def _known(self, values: Iterable[Value]) -> dict[Node, Expression]:
         return {value.node: self.symbol(value) for value in values}
@@ -145,6 +154,12 @@ class Chain:
         }
         known = self._known({*step.inputs, *constants})
         if step.is_loop:
+            return
+        if step.whole is not None:
+            (value,) = step.outputs
+            step.forward[value] = step.whole.result
+            if value.gradient is not None and step.whole.argument.gradient is not None:
+                step.local[step.whole.argument] = simplify(step.whole.gradient(self.gradient(value)))
             return
         new = named(step.nodes, {value.node for value in step.outputs})
         heads = [new[value.node] for value in step.outputs]
@@ -186,7 +201,7 @@ class Chain:
             for value in other.inputs:
                 users[value] = users.get(value, 0) + 1
         for value, whole in sorted(step.local.items(), key=lambda item: -item[1].size):
-            if whole.size < 3 or users.get(value, 1) > 1:
+            if _is_plain(whole) or users.get(value, 1) > 1:
                 continue
             for other, expression in list(step.local.items()):
                 if other is not value and expression.size > whole.size:

@@ -38,7 +38,7 @@ def _leaf(node: Node) -> Expression:
         name = node.label or "x"
         return x.Symbol(name, name, shape=node.shape)
     if np.ndim(value) == 0:
-        return x.number(value)
+        return constant(value)
     array = np.asarray(value)
     if array.size and np.all(array == array.flat[0]):
         return _filled(array.flat[0], array.shape)
@@ -46,6 +46,19 @@ def _leaf(node: Node) -> Expression:
         rows = array.reshape((-1, array.shape[-1]))
         return x.Matrix(tuple(tuple(map(x.number, row)) for row in rows), shape=array.shape)
     return x.Symbol(node.label or "C", node.label or "C", shape=array.shape)
+
+
+def constant(value: Any) -> Expression:
+    """A number in the code as mathematics writes it: 0.7071… is 1/√2."""
+    number = float(value)
+    for power in (number, 1 / number if number else 0.0):
+        square = power * power
+        whole = round(square)
+        if 2 <= whole <= 10**6 and abs(square - whole) < 4e-16 * whole and not power.is_integer():
+            root = x.Root(x.number(whole), shape=())
+            made = root if power == number else x.fraction(x.number(1), root)
+            return x.negative(made) if number < 0 else made
+    return x.number(value)
 
 
 def _filled(value: Any, shape: tuple[int, ...]) -> Expression:
@@ -316,6 +329,25 @@ def _same(values: Any) -> str:
     return texts[0] if len(set(texts)) == 1 else "×".join(texts)
 
 
+def _numeric(e: Expression) -> Expression:
+    """A truth value among numbers: 1 or 0."""
+    truth = isinstance(e, x.Infix) and e.symbol in TRUTH
+    return x.Indicator(e, shape=e.shape) if truth else e
+
+
+TRUTH = set("=≠<>≤≥∧∨⊻")
+
+
+def _cast(node: Node, arguments: list[Expression]) -> Expression:
+    return _numeric(arguments[0]) if node.dtype.kind != "b" else arguments[0]
+
+
+def _sum(node: Node, arguments: list[Expression]) -> Expression:
+    parameters = node.parameters
+    body = _numeric(arguments[0])
+    return x.Reduce("Σ", body, parameters["axis"], parameters["keepdims"], shape=node.shape)
+
+
 def _where(node: Node, arguments: list[Expression]) -> Expression:
     condition, first, second = arguments
     return x.Cases(((first, condition), (second, None)), shape=node.shape)
@@ -324,13 +356,15 @@ def _where(node: Node, arguments: list[Expression]) -> Expression:
 _RULES: dict[str, Rule] = {
     "add": lambda node, a: x.Add(tuple(a), shape=node.shape),
     "subtract": lambda node, a: x.Add((a[0], x.negative(a[1])), shape=node.shape),
-    "multiply": lambda node, a: x.Times(tuple(a), shape=node.shape),
+    "multiply": lambda node, a: x.Times(tuple(map(_numeric, a)), shape=node.shape),
     "negative": lambda node, a: x.negative(a[0]),
     "power": _power,
     "float_power": _power,
     "square": _fixed_power(2),
     "reciprocal": lambda node, a: x.Fraction(x.number(1), a[0], shape=node.shape),
     "sqrt": lambda node, a: x.Root(a[0], shape=node.shape),
+    "cast": _cast,
+    "sum": _sum,
     "reshape": _reshape,
     "broadcast": _broadcast,
     "transpose": _transpose,

@@ -413,6 +413,8 @@ def substitute(expression: Expression, table: dict[Expression, Expression]) -> E
     found = table.get(expression)
     if found is not None:
         return found
+    if isinstance(expression, Derivative):
+        return expression
     return expression.over(lambda part: substitute(part, table))
 
 

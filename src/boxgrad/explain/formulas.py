@@ -6,6 +6,9 @@ A function that is not in the table gets both from its own graph. Knows no mediu
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
+
+import numpy as np
 
 from boxgrad.autodiff.loops import scan_backward
 from boxgrad.autodiff.reverse import Walk
@@ -14,12 +17,13 @@ from boxgrad.explain.convert import converted
 from boxgrad.explain.expression import Expression, number
 from boxgrad.explain.recognise import Function
 from boxgrad.explain.simplify import simplify
-from boxgrad.graph.node import Node, constant_node
+from boxgrad.graph.node import Node
+from boxgrad.ops import elementwise
 from boxgrad.trace.apply import noting
-from boxgrad.trace.box import OwnBox
+from boxgrad.trace.box import Box, OwnBox
 
 ARGUMENT = x.Symbol("x", "x", shape=())
-ONE = number(1)
+ONE, ZERO = number(1), number(0)
 
 
 def _exp(e: Expression) -> Expression:
@@ -51,37 +55,77 @@ def _softplus_formula() -> Expression:
     return x.call("log", x.add(ONE, _exp(ARGUMENT)))
 
 
+def _relu_formula() -> Expression:
+    return x.call("max", ZERO, ARGUMENT)
+
+
 _TABLE: dict[tuple[str, int], Callable[[], Expression]] = {
     ("σ", 0): _sigma_formula,
     ("σ", 1): _sigma_slope,
     ("tanh", 0): _tanh_formula,
     ("tanh", 1): _tanh_slope,
-    ("softplus", 1): _sigma,
+    ("ReLU", 0): _relu_formula,
 }
 
 
-def formula(function: Function) -> Expression | None:
-    """f(x), or f′(x), in terms of a number x; None where it would only repeat itself."""
+def formula(function: Function) -> Expression:
+    """f(x), or f′(x), in terms of a number x."""
     known = _TABLE.get((function.name, function.order))
-    plain = function.inside.primitive is not None and function.inside.scope is None
     if known is not None:
         return known()
-    del plain
-    inside, argument = function.inside, function.argument
+    inside = function.inside
+    if function.name == "softplus" and _plain(inside):
+        return _sigma() if function.order else _softplus_formula()
+    if function.name == "LeakyReLU" and inside.primitive is elementwise.maximum:
+        return _leaky(inside, function.order)
+    argument = function.argument
+    # The value of a constant argument does not matter here.
     shaped = x.Symbol("x", "x", shape=argument.shape)
     if function.order == 0:
         return _scalar(simplify(converted([inside], {argument: shaped})[inside]))
-    one = constant_node(1.0)
     seed = Node(None, (), {}, None, inside.type)
     with noting(origin=(), scope=None):
         (found,) = Walk(True, scan_backward).run([inside], [OwnBox(seed)], [argument])
-    if found is None:
-        return number(0)
-    del one
-    whole = converted(
-        [found.node], {argument: shaped, seed: x.Fill(1, shape=inside.shape) if inside.shape else ONE}
+    if not isinstance(found, Box):
+        return ZERO
+    start = x.Fill(1, shape=inside.shape) if inside.shape else ONE
+    node = found.node
+    return cases(_scalar(simplify(converted([node], {argument: shaped, seed: start})[node])))
+
+
+def _plain(inside: Node) -> bool:
+    """Whether a softplus is one of x itself, not of β x."""
+    return inside.primitive is not elementwise.divide and all(
+        node.primitive is not elementwise.multiply for node in inside.inputs
     )
-    return _scalar(simplify(whole[found.node]))
+
+
+def _leaky(inside: Node, order: int) -> Expression:
+    product = next(one for one in inside.inputs if one.primitive is elementwise.multiply)
+    slope = next(float(np.reshape(one.value, ())) for one in product.inputs if one.primitive is None and one.value is not None and np.size(one.value) == 1)  # fmt: skip
+    if order == 0:
+        return x.call("max", x.times(number(slope), ARGUMENT), ARGUMENT)
+    above, at, below = (_compared(symbol) for symbol in (">", "=", "<"))
+    middle = number(float(f"{(1 + slope) / 2:.12g}"))
+    return x.Cases(((ONE, above), (middle, at), (number(slope), below)), shape=())
+
+
+def _compared(symbol: str, other: Any = ZERO) -> Expression:
+    return x.Infix(symbol, (ARGUMENT, other), shape=())
+
+
+def cases(e: Expression) -> Expression:
+    """A sum of indicators as cases: [x > 0] + ½ [x = 0] is 1, ½ or 0."""
+    branches: list[tuple[Expression, Expression | None]] = []
+    for term in e.terms if isinstance(e, x.Add) else (e,):
+        factors = term.factors if isinstance(term, x.Times) else (term,)
+        if not isinstance(factors[-1], x.Indicator):
+            return e
+        branches.append((x.times(*factors[:-1]) if len(factors) > 1 else ONE, factors[-1].condition))
+    conditions = {part.parts for _, part in branches if isinstance(part, x.Infix)}
+    if len(conditions) != 1:
+        return e
+    return x.Cases((*branches, (ZERO, None)), shape=())
 
 
 def _scalar(e: Expression) -> Expression:
@@ -92,8 +136,3 @@ def _scalar(e: Expression) -> Expression:
         return _scalar(e.x)
     inner = e.over(_scalar)
     return simplify(x.replace(inner, shape=())) if inner.shape else inner
-
-
-def is_table(name: str) -> bool:
-    """Whether mathematics has a name of its own for the function."""
-    return (name, 1) in _TABLE

@@ -39,6 +39,14 @@ def _give(value: Value, number: Any) -> None:
     value.gradient = input_node(kind, f"d{value.name}", number)
 
 
+def derive_inside(boxes: list[Box], outputs: list[Value], wrt: list[Value]) -> None:
+    """The same for boxes whose results are some values, of which the numbers are not known."""
+    active = set(depending([value.node for value in outputs], [value.node for value in wrt]))
+    for value in outputs:
+        _give(value, None)
+    _derive_level(boxes, active, dict.fromkeys(outputs))
+
+
 def _derive_level(boxes: list[Box], active: set[Node], totals: dict[Value, Any]) -> None:
     for box in reversed(boxes):
         for value in box.outputs:

@@ -15,19 +15,20 @@ from typing import Any
 import numpy as np
 
 from boxgrad.explain import expression as x
-from boxgrad.explain import latex, mathml, unicode
+from boxgrad.explain import indexing, latex, mathml, special, unicode
 from boxgrad.explain.boxes import Box, Model, Value
 from boxgrad.explain.chain import Chain, Step
 from boxgrad.explain.expand import NotExpanded, elements, letters, matrix, size
 from boxgrad.explain.expression import Expression
 from boxgrad.explain.formulas import ARGUMENT, formula
+from boxgrad.explain.loops import Loop, Recurrence
 from boxgrad.explain.simplify import Step as Rewriting
 from boxgrad.explain.simplify import simplify
 from boxgrad.explain.words import word
 
 CLOSED_SIZE = 70
 """The largest closed form that is printed, in marks."""
-EXPANDED_SIZE = 260
+EXPANDED_SIZE = 130
 """The largest matrix of written-out elements, in marks."""
 EXPANDED_ELEMENTS = 12
 SECTIONS = ("forward", "functions", "backward", "closed", "expanded", "numbers")
@@ -165,6 +166,8 @@ class _Document:
         self.remarks: dict[str, list[str]] = {}
         self.totals: dict[Value, Expression] = {}
         self.definitions: dict[Value, Expression] = {}
+        self._loops: dict[Step, Loop] = {}
+        self._extra: dict[Expression, Expression] = {}
 
     def math(self) -> Math:
         lines = [*self._forward(), *self._functions(), *self._backward()]
@@ -179,6 +182,14 @@ class _Document:
     # ---- forward
     def _forward(self) -> Iterator[Line]:
         for step in self.chain.steps:
+            if step.is_loop:
+                self._loops[step] = Loop(self.chain, step)
+                yield from self._looped(step, self._loops[step].forward())
+            for symbol, expression in step.whole.before if step.whole else ():
+                self._extra[symbol] = expression
+                yield Line(
+                    "forward", _equation(symbol, expression), step.box, note="×".join(map(str, symbol.shape))
+                )
             for value, expression in step.forward.items():
                 self.definitions[value] = expression
                 sides = (self.chain.symbol(value), expression)
@@ -186,9 +197,27 @@ class _Document:
         for symbol, meaning in self.chain.names.legend:
             self.remarks.setdefault("forward", []).append(f"{unicode.line(symbol)}: {meaning}")
 
+    def _looped(self, step: Step, formulas: Iterable[Recurrence]) -> Iterator[Line]:
+        section = "forward"
+        loop = self._loops[step]
+        for one in formulas:
+            section = "backward" if one.backward else "forward"
+            outer = one.value if one.value in self._outer_values else None
+            note = f"t = 1, …, {loop.length}" if one.kind == "step" else ""
+            sides = one.expression.sides  # type: ignore[attr-defined]
+            yield Line(section, _equation(*sides), step.box, outer, one.backward, note)
+
+    @cached_property
+    def _outer_values(self) -> set[Value]:
+        return set(self.model.values.values())
+
     def _functions(self) -> Iterator[Line]:
         seen: set[tuple[str, int]] = set()
-        for step in self.chain.steps:
+        calls = {p.function for e in (*self.definitions.values(), *self._extra.values()) for p in x.parts_of(e) if isinstance(p, x.Call)}  # fmt: skip
+        for equation in special.definitions(calls):
+            yield Line("functions", equation)
+        steps = [*self.chain.steps, *(one for loop in self._loops.values() for one in loop.steps)]
+        for step in steps:
             for function in sorted(step.functions, key=lambda one: one.order):
                 for order in (0, 1):
                     if (function.name, order) in seen:
@@ -215,6 +244,8 @@ class _Document:
             None, self.model.output, True,
         )  # fmt: skip
         for step in reversed(chain.steps):
+            if step.is_loop:
+                yield from self._looped(step, self._loops[step].backward())
             for value in last.get(step, []):
                 rewritings: list[Rewriting] = []
                 for one, _ in found[value]:
@@ -231,7 +262,12 @@ class _Document:
     # ---- closed form
     def _closed(self) -> Iterator[Line]:
         forward = {self.chain.symbol(v): e for v, e in self.definitions.items() if v is not self.model.output}
+        forward |= self._extra
         backward = {self._partial(value): total for value, total in self.totals.items()}
+        for one in special.differences(self.model):
+            gap = x.add(self.chain.symbol(one.probabilities), x.negative(self.chain.symbol(one.targets)))
+            line = _equation(self._partial(one.scores), simplify(x.times(x.number((1, one.count)), gap)))
+            yield Line("closed", line, None, one.scores, True, word("math_cancels", self.lang))
         cut = False
         for value in self.model.wrt:
             total = self.totals.get(value)
@@ -243,6 +279,8 @@ class _Document:
             deeper, all_through = _substituted(whole, forward, CLOSED_SIZE)
             if all_through:
                 whole = simplify(deeper, rewritings)
+            if any(isinstance(part, x.Derivative) for part in x.parts_of(whole)):
+                continue  # it comes out of a loop, whose recurrence is the form it has
             cut = cut or not (complete and all_through)
             if (complete and whole != total) or (all_through and whole != total):
                 line = _equation(self._partial(value), whole)
@@ -260,11 +298,13 @@ class _Document:
                 left = self._partial(value) if gradient else chain.symbol(value)
                 if np.prod(value.shape) > EXPANDED_ELEMENTS or len(value.shape) > 2 or not _worth(expression):
                     continue
+                arrays = any(part.shape for part in x.parts_of(expression))
                 found = self._elements(expression, letters, limit)
                 if found is None:
                     continue
                 sides = [left, matrix(letters(left)), matrix(found)] if value.shape else [left, matrix(found)]
-                lines.append(Line("expanded", _equation(*sides), None, value, gradient))
+                if arrays:
+                    lines.append(Line("expanded", _equation(*sides), None, value, gradient))
                 numbers = self._elements(expression, self._number_of, limit)
                 known = self._value_of(left)
                 if numbers is not None and known is not None:
@@ -332,6 +372,10 @@ def _substituted(e: Expression, table: dict[Expression, Expression], limit: int)
 
 
 def _equation(*sides: Expression) -> Expression:
+    """An equation; with indices where whole arrays would not say which axis is meant."""
+    if len(sides) == 2 and indexing.needs_indices(sides[1]):
+        indexed = indexing.equation(*sides)
+        sides = sides if indexing.needs_indices(indexed[1]) else indexed
     return x.Relation(tuple(sides), shape=sides[0].shape)
 
 

@@ -16,8 +16,8 @@ GREEK = {
     "sigma": "σ", "tau": "τ", "phi": "φ", "chi": "χ", "psi": "ψ", "omega": "ω", "Gamma": "Γ", "Delta": "Δ",
     "Theta": "Θ", "Lambda": "Λ", "Sigma": "Σ", "Phi": "Φ", "Psi": "Ψ", "Omega": "Ω",
 }  # fmt: skip
-SHORT = {"weight": "W", "weights": "W", "bias": "b", "biases": "b", "loss": "L", "input": "x", "target": "y"}
-_SPLIT = re.compile(r"^(.*?[A-Za-zα-ωΑ-Ω])_?(\d+)$")
+SHORT = {"weight": "W", "bias": "b", "loss": "L", "input": "x", "target": "y"}
+_SPLIT = re.compile(r"^(.*?\D)(\d+)$")
 
 
 def written(name: str) -> tuple[str, str]:
@@ -26,13 +26,14 @@ def written(name: str) -> tuple[str, str]:
     >>> written("W1"), written("weight_0"), written("alpha"), written("hidden_size")
     (('W', '1'), ('W', '0'), ('α', ''), ('hidden', 'size'))
     """
-    trimmed = name.strip("_") or name
-    found = _SPLIT.match(trimmed)
-    head, tail = (found[1], found[2]) if found else (trimmed, "")
-    base, _, rest = head.partition("_")
-    if not base:
-        base, rest = head, ""
-    marks = [*rest.split("_"), tail] if rest else [tail]
+    base, *rest = (name.strip("_") or name).split("_")
+    found = _SPLIT.match(base)
+    base, tail = (found[1], found[2]) if found else (base, "")
+    marks = [tail, *rest]
+    kind = next((part for part in rest if part in ("weight", "bias")), None)
+    if kind is not None and base not in GREEK and len(base) > 1:
+        marks = [base + tail, *(part for part in rest if part != kind)]
+        base = kind
     subscript = ",".join(GREEK.get(mark, mark) for mark in marks if mark)
     if base in GREEK:
         return GREEK[base], subscript
@@ -50,6 +51,9 @@ class Names:
         # Names that are written as they stand come first: nobody else may look like them.
         for name, shape in sorted(ordered, key=lambda item: written(item[0])[0] in SHORT.values()):
             self.symbol(name, shape)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._symbols or written(name) in self._taken
 
     def symbol(self, name: str, shape: tuple[int, ...]) -> Symbol:
         """The symbol of a name."""

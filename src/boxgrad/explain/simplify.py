@@ -353,6 +353,10 @@ def _fraction_number(e: x.Fraction) -> Expression | None:
 def _fraction_nested(e: x.Fraction) -> Expression | None:
     if isinstance(e.top, x.Fraction):
         return _back(x.fraction(e.top.top, x.times(e.top.bottom, e.bottom)), e.shape)
+    if isinstance(e.top, x.Times) and any(isinstance(f, x.Fraction) for f in e.top.factors):
+        above = [f.top if isinstance(f, x.Fraction) else f for f in e.top.factors]
+        below = [f.bottom for f in e.top.factors if isinstance(f, x.Fraction)]
+        return _back(x.fraction(x.times(*above), x.times(*below, e.bottom)), e.shape)
     if isinstance(e.bottom, x.Fraction):
         return _back(x.fraction(x.times(e.top, e.bottom.bottom), e.bottom.top), e.shape)
     return None
@@ -377,10 +381,15 @@ def _fraction_scale(e: x.Fraction) -> Expression | None:
             return _back(x.fraction(above, x.times(*bottom)) if bottom else above, e.shape)
     first, second = value_of(top[0]), value_of(bottom[0])
     exact = all(v is None or isinstance(v, tuple) for v in (first, second))
-    if exact and len(bottom) > 1 and second is not None:
-        ratio = _multiplied(first or (1, 1), (second[1], second[0]))  # type: ignore[index]
-        above = x.times(*(top[1:] if first is not None else top)) if len(top) > (first is not None) else ONE
-        return _back(x.times(_as_number(ratio), x.fraction(above, x.times(*bottom[1:]))), e.shape)
+    pulls = (first is not None and len(top) > 1) or (second is not None and len(bottom) > 1)
+    if exact and pulls:
+        ratio = _multiplied(first or (1, 1), (1, 1) if second is None else (second[1], second[0]))  # type: ignore[index]
+        rest_top = top[1:] if first is not None else top
+        rest_bottom = bottom[1:] if second is not None else bottom
+        quotient = x.fraction(
+            x.times(*rest_top) if rest_top else ONE, x.times(*rest_bottom) if rest_bottom else ONE
+        )
+        return _back(x.times(_as_number(ratio), quotient), e.shape)
     return None
 
 
@@ -445,6 +454,10 @@ def _transpose(e: x.Transpose) -> Expression | None:
             return x.Reduce(body.symbol, turned, body.axes, shape=e.shape)
     if isinstance(body, x.Transpose):
         return body.x
+    if isinstance(body, x.Times) and body.factors[0].shape == ():
+        rest = x.times(*(f for f in body.factors if f.shape != ()))
+        if rest.shape == body.shape:
+            return x.times(*(f for f in body.factors if f.shape == ()), x.transpose(rest))
     if isinstance(body, x.Outer):
         return x.Outer(body.b, body.a, shape=e.shape)
     if isinstance(body, x.Fill):
@@ -507,14 +520,26 @@ def _reduce_repeated(e: x.Reduce) -> Expression | None:
 
 def _reduce_reduce(e: x.Reduce) -> Expression | None:
     inner = e.body
-    if isinstance(inner, x.Reduce) and inner.symbol == e.symbol and inner.keep and not e.keep:
-        return x.Reduce(e.symbol, inner.body, tuple(sorted({*e.axes, *inner.axes})), shape=e.shape)
+    if not isinstance(inner, x.Reduce) or inner.symbol != e.symbol or e.keep:
+        return None
+    if inner.keep:
+        axes = {*e.axes, *inner.axes}
+        kept = tuple(n for i, n in enumerate(inner.body.shape) if i not in axes)
+        return x.Reduce(e.symbol, inner.body, tuple(sorted(axes)), shape=e.shape) if kept == e.shape else None
+    if not inner.keep:
+        left = [i for i in range(len(inner.body.shape)) if i not in inner.axes]
+        axes = tuple(sorted({*inner.axes, *(left[i] for i in e.axes)}))
+        return x.Reduce(e.symbol, inner.body, axes, shape=e.shape)
     return None
 
 
 def _spread(e: x.Spread) -> Expression | None:
     if isinstance(e.x, x.Negative):
         return x.negative(x.Spread(e.x.x, e.axes, shape=e.shape))
+    if isinstance(e.x, x.Fill):
+        return x.Fill(e.x.value, shape=e.shape)
+    if isinstance(e.x, x.Spread):
+        return x.Spread(e.x.x, tuple(e.axes[i] for i in e.x.axes), shape=e.shape)
     if isinstance(e.x, Number):
         return x.times(e.x, x.Fill(1, shape=e.shape)) if e.x != ONE else x.Fill(1, shape=e.shape)
     if e.x.shape == () and e.shape:
@@ -569,10 +594,11 @@ def _cases(e: x.Cases) -> Expression | None:
     if _is_zero(a):
         other = _opposite(condition)
         return None if other is None else _back(x.times(b, _holds(other)), e.shape)
-    if isinstance(b, x.Times) and len(b.factors) > 1 and isinstance(b.factors[-1], x.Indicator):
+    if isinstance(b, x.Times) and isinstance(b.factors[-1], x.Indicator):
         kind = b.factors[-1].condition
         rest = x.times(*b.factors[:-1])
-        factor, body = _coefficient(rest)
+        value = value_of(rest)
+        factor, body = _coefficient(rest) if value is None else (value, ONE)
         if body == a and isinstance(kind, x.Infix) and kind.symbol == "=":
             half = x.times(_as_number(factor), _holds(kind))
             return _back(x.times(a, x.add(_holds(condition), half)), e.shape)

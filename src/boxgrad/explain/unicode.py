@@ -41,6 +41,7 @@ class Unicode(Writer):
         return "".join(parts)
 
     def quotient(self, top: str, bottom: str, top_level: int, bottom_level: int) -> str:
+        top = f"({top})" if top.startswith("∂") else top
         above = top if top_level > SCALED or _simple(top) else f"({top})"
         below = bottom if bottom_level > SCALED and _simple(bottom) else f"({bottom})"
         return f"{above}/{below}"
@@ -60,6 +61,9 @@ class Unicode(Writer):
 
     def bracketed(self, body: str, left: str = "(", right: str = ")") -> str:
         return f"{left}{body}{right}"
+
+    def noted(self, symbol: str, note: str) -> str:
+        return f" {symbol}{_marks(note, _SUB, '_')} " if note else self.operator(symbol)
 
     def root(self, body: str, level: int) -> str:
         return f"√{body}" if level > ELEMENTWISE and _simple(body) else f"√({body})"

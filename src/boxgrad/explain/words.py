@@ -44,15 +44,29 @@ WORDS: Words = {
     "page_legend_backward": {"en": "backward: gradients", "zh": "反向：梯度"},
     "page_legend_box": {"en": "closed box, opens", "zh": "合上的盒子，可打开"},
     "page_legend_scale": {"en": "each array on its own scale", "zh": "每个数组各用一把色标"},
-    "page_inside": {"en": "inside {title}", "zh": "{title} 的内部"},
-    "page_close": {"en": "Close", "zh": "合上"},
-    "page_open_all": {"en": "Open all", "zh": "全部打开"},
-    "page_close_all": {"en": "Close all", "zh": "全部合上"},
+    "page_fit": {"en": "Whole diagram", "zh": "看全图"},
     "page_copy": {"en": "Copy", "zh": "复制"},
     "page_copied": {"en": "Copied", "zh": "已复制"},
     "page_keys": {
         "en": "Keys: ← → steps, space plays, Home and End, Enter opens a box.",
         "zh": "按键：← → 逐步，空格播放，Home 与 End 到两端，Enter 打开盒子。",
+    },
+    "note_unused": {
+        "en": "{y} does not depend on {x}: its gradient is 0 everywhere.",
+        "zh": "{y} 不依赖于 {x}：它的梯度处处为 0。",
+    },
+    "note_cut": {
+        "en": "{x} is used, but no gradient reaches it: every path from {y} back to {x} is cut.",
+        "zh": "{x} 用到了，但没有梯度传到它：从 {y} 回到 {x} 的路都断了。",
+    },
+    "note_branch": {
+        "en": "The function branches on a value ({place}): this is the branch taken for these arguments.",
+        "zh": "函数按数值分支（{place}）：这里讲的是这些自变量所走的那一支。",
+    },
+    "page_shape": {
+        "en": "{gradient} has the shape of {value}: {shape}. "
+        "Every gradient has the shape of the value it belongs to.",
+        "zh": "{gradient} 与 {value} 形状相同：{shape}。每个梯度都与它所属的值形状相同。",
     },
     "page_error": {"en": "It stops here", "zh": "在这里停下"},
     # ---- mathematics
@@ -69,6 +83,10 @@ WORDS: Words = {
     "math_cut": {
         "en": "Longer closed forms (over {limit} marks) are not substituted any further.",
         "zh": "更长的闭式（超过 {limit} 个记号）不再继续代入。",
+    },
+    "math_cancels": {
+        "en": "softmax and cross-entropy: all else cancels",
+        "zh": "softmax 遇上交叉熵：其余各项全部抵消",
     },
     "math_otherwise": {"en": "otherwise", "zh": "其他"},
     "math_if": {"en": "if", "zh": "若"},

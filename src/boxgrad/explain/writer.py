@@ -56,6 +56,10 @@ class Writer(ABC):
     @abstractmethod
     def index(self, text: str) -> str: ...
 
+    def noted(self, symbol: str, note: str) -> str:
+        """An operator with a remark below."""
+        return self.lowered(self.operator(symbol), self.index(note)) if note else self.operator(symbol)
+
     otherwise = "otherwise"
     condition = "if"
 
@@ -111,7 +115,7 @@ class Writer(ABC):
         scalars = [factor for factor in e.factors if factor.shape == ()]
         arrays = [factor for factor in e.factors if factor.shape != ()]
         if len(arrays) > 1:
-            parts = self._scaled(scalars, None)
+            parts = [*self._scaled(scalars, None), self.operator("")] if scalars else []
             for i, factor in enumerate(arrays):
                 last = i == len(arrays) - 1
                 text = self._factor(factor, last)
@@ -122,7 +126,7 @@ class Writer(ABC):
 
     def _factor(self, e: Expression, last: bool) -> str:
         """A factor of ⊙: a product of matrices or a big operator stands in brackets."""
-        opens = isinstance(e, (x.Reduce, x.Over, x.Product, x.Contract, x.Convolve, x.Outer))
+        opens = isinstance(e, (x.Reduce, x.Over, x.Product, x.Contract, x.Convolve, x.Outer, x.Spread))
         body = self.write(e, SCALED)
         return self.bracketed(body) if opens and not _delimited(e) else body
 
@@ -245,7 +249,7 @@ class Writer(ABC):
         return self.bracketed(self.write(e)) if not isinstance(e, x.Symbol) else self.write(e)
 
     def _over(self, e: x.Over) -> tuple[str, int]:
-        below = self.beside([self.index(e.index), self.operator("="), self.index(e.start)]) if e.start else self.index(e.index)  # fmt: skip
+        below = self.index(f"{e.index}={e.start}" if e.start else e.index)
         return self.big(e.symbol, below, self.index(e.stop) if e.stop else "", self.write(e.body, ELEMENTWISE)), SCALED  # fmt: skip
 
     def _contract(self, e: x.Contract) -> tuple[str, int]:
@@ -261,9 +265,7 @@ class Writer(ABC):
         return self.lowered(self.bracketed(whole, "[", "]"), self.index(result)), ATOM
 
     def _convolve(self, e: x.Convolve) -> tuple[str, int]:
-        symbol = self.operator(e.symbol)
-        if e.note:
-            symbol = self.lowered(symbol, self.index(e.note))
+        symbol = self.noted(e.symbol, e.note)
         w = self.write(e.w, PREFIX)
         if e.turned:
             w = self.function("rot180", 0) and self.applied(self.function("flip", 0), self.write(e.w))
@@ -345,8 +347,15 @@ def _needs_dot(before: Expression, after: Expression) -> bool:
         return False
     if isinstance(before, x.Number):
         start = after.base if isinstance(after, x.Power) else after
-        return isinstance(start, x.Number)
+        return before.value == 1 or any(isinstance(part, x.Number) for part in _starts(start))
     return before.shape == () and after.shape == ()
+
+
+def _starts(e: Expression) -> tuple[Expression, ...]:
+    """What an expression begins with, as it is written."""
+    if isinstance(e, x.Negative):
+        return _starts(e.x)
+    return (e, *_starts(e.top)) if isinstance(e, x.Fraction) else (e,)
 
 
 def number_text(value: Any) -> str:

@@ -1,0 +1,297 @@
+"""A loop as mathematics writes it: the recurrence for hₜ, and the one for ∂L/∂hₜ that runs the other way.
+
+The body of the loop is a small model of its own, whose values carry the index t. Parameters get a sum over t.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from boxgrad.explain import expression as x
+from boxgrad.explain.boxes import Model, Namer, Value, boxes_of
+from boxgrad.explain.chain import Chain, Step
+from boxgrad.explain.convert import converted
+from boxgrad.explain.expression import Derivative, Expression, Symbol
+from boxgrad.explain.gradients import derive_inside
+from boxgrad.explain.naming import written
+from boxgrad.explain.recognise import named
+from boxgrad.explain.simplify import simplify
+from boxgrad.graph.names import variable
+from boxgrad.graph.node import Graph, Node
+from boxgrad.ops import control
+
+_STATES = ("h", "c", "s", "q", "u", "v")
+
+
+@dataclass(frozen=True)
+class Recurrence:
+    """One formula of a loop: forward or backward, and the value outside that it belongs to, if any."""
+
+    backward: bool
+    expression: Expression
+    value: Value | None = None
+    kind: str = "step"
+    """start, step, result or total: a start or a total is not repeated for every t."""
+
+
+class _Body(Chain):
+    """The chain of a loop's body: values have the index t, those handed on t − 1."""
+
+    def __init__(self, model: Model, outside: Chain, symbols: dict[Value, Symbol], seeds: set[Value]) -> None:
+        self.model, self.names, self.output = model, outside.names, outside.output
+        self._symbols, self._seeds = symbols, seeds
+        self._start()
+
+    def symbol(self, value: Value) -> Symbol:
+        if value not in self._symbols:
+            self._symbols[value] = timed(value.name, value.shape, "t")
+        return self._symbols[value]
+
+    def gradient(self, value: Value) -> Expression:
+        return Derivative(self.output, self.symbol(value), shape=value.shape)
+
+    def _says_nothing(self, step: Step, after: Step, value: Value) -> bool:
+        return value not in self._seeds and super()._says_nothing(step, after, value)
+
+
+def timed(name: str, shape: tuple[int, ...], time: str) -> Symbol:
+    """A name with an index of time: h with t − 1."""
+    base, subscript = written(name)
+    mark = f"{subscript},{time}" if subscript else time
+    return Symbol(f"{name}[{time}]", base, mark, shape=shape)
+
+
+class Loop:
+    """The formulas of one loop."""
+
+    def __init__(self, chain: Chain, step: Step) -> None:
+        self._chain, self._step = chain, step
+        node = next(one for one in step.nodes if one.primitive is control.loop)
+        self.node = node
+        self._body: Graph = node.parameters["body"]
+        self._fixed, self._count = node.parameters["constants"], node.parameters["carries"]
+        self.length: int = node.parameters["length"]
+        self._before, self._after = ("t+1", "t−1") if node.parameters["reverse"] else ("t−1", "t+1")
+        self._outer = {value.node: value for value in step.inputs + step.outputs}
+        self._items = {
+            one.parameters["index"]: self._outer[one]
+            for one in step.nodes
+            if one.primitive is control.item and one in self._outer
+        }
+        self._states = self._state_names()
+        self._symbols: dict[Value, Symbol] = {}
+        self._values: dict[Node, Value] = {}
+        self._inside = self._chain_inside()
+
+    # ---- names
+    def _state_names(self) -> list[str]:
+        taken = {value.name for value in self._chain.model.values.values()}
+        names: list[str] = []
+        for i in range(self._count):
+            start = self.node.inputs[self._fixed + i]
+            outer = self._outer.get(start)
+            own = variable(self._body.outputs[i].places) if self._body.outputs[i].primitive else None
+            given = None if outer is None or outer.automatic or outer.role == "constant" else outer.name
+            wanted = own or (re.sub(r"_?(0|init|start)$", "", given) if given else None) or _STATES[i % 6]
+            while wanted in names or (wanted in taken and wanted != own):
+                wanted = next((s for s in _STATES if s not in names and s not in taken), wanted + "_")
+            names.append(wanted)
+        return names
+
+    def _outside(self, node: Node) -> Expression:
+        """What goes into the loop, as it is written outside."""
+        value = self._outer.get(node)
+        if value is not None:
+            return self._chain.symbol(value)
+        known = {v.node: self._chain.symbol(v) for v in self._step.inputs}
+        return simplify(converted([node], known)[node])
+
+    def _chain_inside(self) -> _Body:
+        body, values, symbols = self._body, self._values, self._symbols
+        namer = Namer()
+        for value in self._chain.model.values.values():
+            namer.unique(value.name)
+        namer.start(sum(value.automatic for value in self._chain.model.values.values()))
+        for i, inner in enumerate(body.inputs):
+            outer = self._outer.get(self.node.inputs[i])
+            name = outer.name if outer is not None else namer.unique(f"c{i}")
+            value = Value(name, inner, "input")
+            values[inner] = value
+            if i < self._fixed:
+                base = self._outside(self.node.inputs[i])
+                symbols[value] = base if isinstance(base, Symbol) else Symbol(name, name, shape=inner.shape)
+            elif i < self._fixed + self._count:
+                symbols[value] = timed(self._states[i - self._fixed], inner.shape, self._before)
+            else:
+                symbols[value] = timed(name, inner.shape, "t")
+        for i, node in enumerate(body.outputs[: self._count]):
+            if node.primitive is not None and node not in values:
+                values[node] = Value(self._states[i], node, "inner")
+                symbols[values[node]] = timed(self._states[i], node.shape, "t")
+        shown = [*range(self._count), *self._items]
+        for i in shown:
+            node = body.outputs[i]
+            if node.primitive is not None and node not in values:
+                values[node] = Value(self._items[i].name, node, "inner")
+                symbols[values[node]] = timed(self._items[i].name, node.shape, "t")
+        kept = Graph(body.inputs, tuple(dict.fromkeys(body.outputs[i] for i in shown)))
+        boxes = boxes_of(kept, values, namer)
+        seeds = [values[node] for node in kept.outputs if node in values and node.dtype.kind == "f"]
+        wrt = [values[node] for node in body.inputs if node.dtype.kind == "f" and self._wanted(node)]
+        self._seeds = [value for value in seeds if value.node.primitive is not None]
+        if any(value.gradient is not None for value in self._step.outputs):
+            derive_inside(boxes, self._seeds, wrt)
+        model = Model(kept, values, boxes, wrt, self._chain.model.output, wrt)
+        return _Body(model, self._chain, symbols, set(self._seeds))
+
+    def _wanted(self, inner: Node) -> bool:
+        i = self._body.inputs.index(inner)
+        if self._fixed <= i < self._fixed + self._count:
+            return True
+        outer = self._outer.get(self.node.inputs[i])
+        return outer is not None and outer.gradient is not None
+
+    @property
+    def steps(self) -> list[Step]:
+        """The steps of the body."""
+        return self._inside.steps
+
+    # ---- formulas
+    def forward(self) -> Iterator[Recurrence]:
+        """Starts, one step, and what comes out."""
+        first = str(self.length) if self._before == "t+1" else "0"
+        start_at = str(self.length + 1) if self._before == "t+1" else first
+        for i, name in enumerate(self._states):
+            node = self.node.inputs[self._fixed + i]
+            given = self._outside(node)
+            start = timed(name, node.shape, start_at)
+            if not (
+                isinstance(given, Symbol) and (given.base, given.subscript) == (start.base, start.subscript)
+            ):
+                yield Recurrence(False, _equal(start, given), kind="start")
+        for i, inner in enumerate(self._body.inputs[self._fixed + self._count :]):
+            node = self.node.inputs[self._fixed + self._count + i]
+            whole = self._outside(node)
+            part = self._symbols[self._values[inner]]
+            if isinstance(whole, Symbol) and (whole.base, whole.subscript) == (
+                part.base,
+                part.subscript[:-2],
+            ):
+                continue
+            if isinstance(whole, Symbol) and whole.base == part.base and part.subscript == "t":
+                continue
+            yield Recurrence(False, _equal(part, x.Item(whole, "t", shape=inner.shape)), kind="start")
+        for step in self._inside.steps:
+            for value, expression in step.forward.items():
+                yield Recurrence(False, _equal(self._inside.symbol(value), expression), value)
+        for i, outer in self._items.items():
+            node = self._body.outputs[i]
+            inner = self._values.get(node)
+            symbol = self._inside.symbol(inner) if inner is not None else x.Words("?", shape=())
+            whole = self._chain.symbol(outer)
+            if i < self._count:
+                last = "1" if self._before == "t+1" else str(self.length)
+                yield Recurrence(
+                    False, _equal(whole, timed(self._states[i], node.shape, last)), outer, "result"
+                )
+            elif symbol.key.removesuffix("[t]") != whole.key or whole.shape != node.shape:  # type: ignore[union-attr]
+                part = x.Item(whole, "t", shape=node.shape)
+                yield Recurrence(False, _equal(part, symbol), outer, "result")
+
+    def backward(self) -> Iterator[Recurrence]:
+        """The recurrence of the gradients, sums over t for what all steps share, parts for sequences."""
+        inside, chain = self._inside, self._chain
+        found = inside.contributions()
+        totals = {value: simplify(x.add(*(part for _, part in parts))) for value, parts in found.items()}
+        sources = {self._symbols[v]: v for v in self._seeds}
+        direct = {value: self._direct(value) for value in self._seeds}
+        order = list(totals)
+        for value in self._seeds:
+            carried = [i for i in range(self._count) if self._body.outputs[i] is value.node]
+            terms = list(direct[value])
+            for i in carried:
+                through = totals.get(self._values[self._body.inputs[self._fixed + i]])
+                if through is not None:
+                    terms.append(self._later(through))
+            terms += [totals[value]] if value in totals else []
+            order = [one for one in order if one is not value]
+            if terms:
+                yield Recurrence(True, _equal(inside.gradient(value), simplify(x.add(*terms))), value)
+        del sources
+        states = {self._values[node] for node in self._body.inputs[self._fixed : self._fixed + self._count]}
+        shared = {self._values[node] for node in self._body.inputs[: self._fixed]}
+        streams = {self._values[node] for node in self._body.inputs[self._fixed + self._count :]}
+        for value in order:
+            if value not in states | shared | streams:
+                yield Recurrence(True, _equal(inside.gradient(value), totals[value]), value)
+        for value in order:
+            outer = self._outer_of(value)
+            if value in streams and outer is not None:
+                part = x.Item(chain.gradient(outer), "t", shape=value.shape)
+                yield Recurrence(True, _equal(part, totals[value]), outer, "result")
+            elif value in shared and outer is not None:
+                summed = x.Over("Σ", "t", "1", str(self.length), totals[value], shape=value.shape)
+                yield Recurrence(True, _equal(chain.gradient(outer), summed), outer, "total")
+            elif value in states and outer is not None and outer.gradient is not None:
+                first = str(self.length) if self._before == "t+1" else "1"
+                yield Recurrence(
+                    True, _equal(chain.gradient(outer), _at(totals[value], "t", first)), outer, "total"
+                )
+
+    def _outer_of(self, value: Value) -> Value | None:
+        if value.node not in self._body.inputs:
+            return None
+        return self._outer.get(self.node.inputs[self._body.inputs.index(value.node)])
+
+    def _direct(self, value: Value) -> list[Expression]:
+        """What reaches a value in step t from outside the loop."""
+        terms: list[Expression] = []
+        for i, outer in self._items.items():
+            if self._body.outputs[i] is not value.node or outer.gradient is None:
+                continue
+            g = self._chain.gradient(outer)
+            if i >= self._count:
+                terms.append(x.Item(g, "t", shape=value.shape))
+            else:
+                last = x.Words(f"t={'1' if self._before == 't+1' else self.length}", shape=())
+                terms.append(x.times(x.Indicator(last, shape=()), g))
+        return terms
+
+    def _later(self, e: Expression) -> Expression:
+        """An expression of step t as it stands in the step from which the gradient comes."""
+        return _at(e, "t", self._after)
+
+
+def _at(e: Expression, time: str, other: str) -> Expression:
+    """An expression at another time: t becomes t + 1, and t − 1 becomes t."""
+    shift = {"t": other}
+    if other == "t+1":
+        shift["t−1"] = "t"
+    elif other == "t−1":
+        shift["t+1"] = "t"
+    elif other.isdigit():
+        shift["t−1"], shift["t+1"] = str(int(other) - 1), str(int(other) + 1)
+
+    def move(part: Expression) -> Expression:
+        if isinstance(part, Symbol):
+            head, comma, mark = part.subscript.rpartition(",")
+            if mark in shift and part.key.endswith("]"):
+                name = part.key[: part.key.rindex("[")]
+                return Symbol(
+                    f"{name}[{shift[mark]}]", part.base, f"{head}{comma}{shift[mark]}", shape=part.shape
+                )
+            return part
+        if isinstance(part, x.Item) and part.index in shift:
+            return x.Item(move(part.x), shift[part.index], shape=part.shape)
+        return part.over(move)
+
+    return move(e)
+
+
+def _equal(left: Expression, right: Expression) -> Expression:
+    return x.Relation((left, right), shape=left.shape)
+
+
+__all__ = ["Loop", "Recurrence", "named", "timed"]
