@@ -1,38 +1,28 @@
 """How one element of a value, or of a gradient, came about: what a page shows when one points at it.
 
-A formula is a small tree of lists that a page can evaluate at an index (page.js does): named values,
-numbers, operations, sums and products over axes. Where that would not be readable there is none.
+A formula is a small tree of lists, ``[kind, shape, parts …]``, that page.js evaluates at an index: named
+values, numbers, operations, sums and products. Where that would not be readable there is none.
 
-Knows the notation of primitives; knows nothing of pages.
+Knows expressions; knows nothing of graphs or pages.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from boxgrad.explain.boxes import Box, Model, Value
+from boxgrad.explain import expression as x
+from boxgrad.explain.boxes import Model
+from boxgrad.explain.expression import Expression
 from boxgrad.explain.steps import mark
-from boxgrad.graph.node import Node
-from boxgrad.graph.primitive import (
-    Call,
-    Contraction,
-    Delimited,
-    Fraction,
-    Infix,
-    Prefix,
-    Same,
-    Sum,
-    Superscript,
-)
-from boxgrad.ops.contract import split
 
 SIZE = 400
 """The largest number of elements that is sent along with a page."""
-TREE = 24
-"""The largest formula, in operations."""
+TREE = 40
+"""The largest formula, in marks."""
+SUMMED = 400
+"""The longest sum."""
 
 Formula = list[Any]
 
@@ -50,113 +40,80 @@ def numbers(model: Model) -> dict[str, Any]:
     return found
 
 
-def _short(number: float) -> float | str:
+def _short(number: Any) -> float | str:
     return float(f"{number:.6g}") if np.isfinite(number) else str(number)
 
 
-def formulas(model: Model) -> dict[str, Formula]:
-    """For each small value and gradient the formula of its elements, where there is a readable one."""
-    found: dict[str, Formula] = {}
-    parts: dict[Value, list[Formula | None]] = {}
-    for box in _all(model.boxes):
-        sources = {value.node: mark(value) for value in box.inputs}
-        results = {value.node: mark(value) for value in box.outputs}
-        arriving = {value.gradient: mark(value, True) for value in box.outputs if value.gradient is not None}
-        for value in box.outputs:
-            made = _Writer(sources).start(value.node)
-            if made is not None and _is_small(value):
-                found.setdefault(mark(value), made)
-        for value, node in box.local.items():
-            if _is_small(value) and box in model.boxes:
-                parts.setdefault(value, []).append(_Writer({**sources, **results, **arriving}).write(node))
-    for value, terms in parts.items():
-        written = [term for term in terms if term is not None]
-        if len(written) == len(terms):
-            whole = written[0]
-            for term in written[1:]:
-                whole = ["op", "+", 1, whole, term]
-            found[mark(value, True)] = whole
-    return found
-
-
-def _all(boxes: list[Box]) -> Iterator[Box]:
-    for box in boxes:
-        yield box
-        yield from _all(box.inner)
-
-
-def _is_small(value: Value) -> bool:
-    return int(np.prod(value.shape)) <= SIZE
+def formula(expression: Expression, known: dict[str, Any]) -> Formula | None:
+    """The formula of an expression in values whose numbers are known; None where it is not readable."""
+    if expression.size > TREE or int(np.prod(expression.shape)) > SIZE:
+        return None
+    return _Writer(known).write(expression)
 
 
 class _Writer:
-    """Writes nodes as formulas down to the values that are known by name."""
-
-    def __init__(self, known: dict[Node, str]) -> None:
+    def __init__(self, known: dict[str, Any]) -> None:
         self._known = known
-        self._left = TREE
 
-    def start(self, node: Node) -> Formula | None:
-        """The formula of a node, even if the node itself is known."""
-        return None if node.primitive is None else self._expand(node)
+    def write(self, e: Expression) -> Formula | None:
+        made = self._kind(e)
+        return (
+            None
+            if made is None or any(part is None for part in made)
+            else [made[0], list(e.shape), *made[1:]]
+        )
 
-    def write(self, node: Node) -> Formula | None:
-        """The formula of a node."""
-        if node in self._known:
-            return ["value", self._known[node], list(node.shape)]
-        if node.primitive is not None:
-            return self._expand(node)
-        if node.value is not None and np.size(node.value) == 1 and np.ndim(node.value) == 0:
-            return ["number", _short(float(np.real(node.value)))]
-        if node.value is not None and np.ptp(node.value) == 0:
-            return ["number", _short(float(np.ravel(node.value)[0]))]
-        return None
+    def _value(self, name: str) -> Formula | None:
+        return ["value", name] if name in self._known else None
 
-    def _expand(self, node: Node) -> Formula | None:
-        self._left -= 1
-        assert node.primitive is not None
-        inputs = [self.write(x) for x in node.inputs] if self._left > 0 else [None]
-        if any(x is None for x in inputs) or not node.inputs:
-            return None
-        notation, name, parameters = node.primitive.notation, node.primitive.name, node.parameters
-        shape = list(node.shape)
-        if name == "where":
-            return None
-        if name == "transpose":
-            return ["transpose", list(parameters["axes"]), inputs[0]]
-        if name == "reshape":
-            return ["reshape", list(node.inputs[0].shape), shape, inputs[0]]
-        match notation:
-            case Contraction():
-                return ["product", *split(parameters["subscripts"]), list(_sizes(node)), *inputs]
-            case Sum() if name == "sum":
-                return self._sum(node, inputs[0])
-            case Infix(symbol, precedence) if len(inputs) == 2 and "conv" not in name:
-                return ["op", symbol.replace("⊙", "·").replace("-", "−"), precedence, *inputs]
-            case Fraction():
-                return ["op", "/", 2, *inputs]
-            case Prefix(symbol, _):
-                return ["prefix", symbol.replace("-", "−"), inputs[0]]
-            case Superscript(text) if name in ("power", "square", "reciprocal"):
-                return ["power", inputs[0], inputs[1] if text is None else ["number", float(text)]]
-            case Delimited(left, right) if len(inputs) == 1:
-                return ["call", left, right, inputs[0]]
-            case Same() if name in ("broadcast", "cast", "identity", "positive"):
-                return inputs[0]
-            case Call(symbol) if node.primitive.callables and isinstance(
-                node.primitive.callables[0], np.ufunc
+    def _kind(self, e: Expression) -> Formula | None:
+        write = self.write
+        match e:
+            case x.Symbol(key):
+                return self._value(key)
+            case x.Derivative(_, x.Symbol(key)):
+                return self._value(f"∂{key}")
+            case x.Number(value) | x.Fill(value):
+                top, bottom = value if isinstance(value, tuple) else (value, 1)
+                return ["number", top, bottom] if isinstance(top, (int, float)) else None
+            case x.Add(terms):
+                return ["+", *map(write, terms)]
+            case x.Negative(inside):
+                return ["−", write(inside)]
+            case x.Times(factors):
+                return ["·", *map(write, factors)]
+            case x.Fraction(top, bottom):
+                return ["/", write(top), write(bottom)]
+            case x.Power(base, exponent):
+                return ["^", write(base), write(exponent)]
+            case x.Root(inside):
+                return ["call", "√(", ")", write(inside)]
+            case x.Call(function, arguments, order, note) if not note and all(
+                a.shape in (e.shape, ()) for a in arguments
             ):
-                return ["call", f"{symbol}(", ")", *inputs]
+                return ["call", function + "′" * order + "(", ")", *map(write, arguments)]
+            case x.Delimited(left, inside, right) if inside.shape == e.shape:
+                return ["call", left, right, write(inside)]
+            case x.Transpose(inside):
+                return ["T", write(inside)]
+            case x.Product(factors):
+                return self._product(list(factors))
+            case x.Outer(a, b) if len(a.shape) == len(b.shape) == 1:
+                return ["⊗", write(a), write(b)]
+            case x.Reduce("Σ", body, axes, keep) if int(np.prod(body.shape)) <= SUMMED:
+                return ["Σ", list(axes), keep, list(body.shape), write(body)]
+            case x.Rearranged(inside):
+                return ["reshape", list(inside.shape), write(inside)]
+            case x.Permuted(inside, axes):
+                return ["permute", list(axes), write(inside)]
+            case x.Spread(inside, axes):
+                return ["spread", list(axes), write(inside)]
         return None
 
-    def _sum(self, node: Node, x: Formula | None) -> Formula | None:
-        inside = node.inputs[0].shape
-        return ["sum", list(node.parameters["axis"]), node.parameters["keepdims"], list(inside), x]
-
-
-def _sizes(node: Node) -> Iterator[int]:
-    """The sizes of the letters that are summed over, in the order of the first operand."""
-    first, _, result = split(node.parameters["subscripts"])
-    for letter, size in zip(first, node.inputs[0].shape, strict=True):
-        if letter not in result:
-            yield size
+    def _product(self, factors: list[Expression]) -> Formula | None:
+        """A product of two at a time; only products of plain matrices and vectors."""
+        *before, last = factors
+        first = before[0] if len(before) == 1 else x.product(*before)
+        if len(first.shape) > 2 or len(last.shape) > 2 or not first.shape or not last.shape:
+            return None
+        return ["@", first.shape[-1], len(first.shape), len(last.shape), self.write(first), self.write(last)]

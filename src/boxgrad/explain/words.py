@@ -19,6 +19,11 @@ WORDS: Words = {
     "parameter": {"en": "parameter", "zh": "参数"},
     "constant": {"en": "constant", "zh": "常量"},
     "scalar": {"en": "scalar", "zh": "标量"},
+    # ---- code
+    "code_file": {
+        "en": "A function and its gradient by the chain rule; made by boxgrad, needs NumPy only.",
+        "zh": "一个函数，以及按链式法则求出的梯度；由 boxgrad 生成，只需 NumPy。",
+    },
     # ---- page
     "page_title": {"en": "{name}: its gradient, three ways", "zh": "{name} 的梯度：三种讲法"},
     "page_subtitle": {
