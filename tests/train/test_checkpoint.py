@@ -95,10 +95,7 @@ def test_all_damaged_is_an_error(tmp_path):
     saved(tmp_path, 2)
     for path in tmp_path.glob("*.json"):
         empty(path)
-    with (
-        pytest.warns(DamagedCheckpoint),
-        pytest.raises(RunError, match=r"no checkpoint in .* can be used"),
-    ):
+    with pytest.warns(DamagedCheckpoint), pytest.raises(RunError, match=r"no checkpoint in .* can be used"):
         Checkpoints(tmp_path).load()
 
 
@@ -106,8 +103,5 @@ def test_a_pickle_is_not_read(tmp_path):
     saved(tmp_path, 1)
     path = tmp_path / "checkpoint-000001.safetensors"
     path.write_bytes(b"\x80\x04cos\nsystem\n(S'touch pwned'\ntR.")
-    with (
-        pytest.warns(DamagedCheckpoint),
-        pytest.raises(RunError, match="do not match their digest"),
-    ):
+    with pytest.warns(DamagedCheckpoint), pytest.raises(RunError, match="do not match their digest"):
         Checkpoints(tmp_path).load()

@@ -40,8 +40,4 @@ def test_an_unknown_column_names_the_known_ones():
 
 
 def test_small_and_large_numbers_stay_readable():
-    assert [show("loss", value) for value in (0.0, 1e-7, 12345.0)] == [
-        "0.0000",
-        "1.00e-07",
-        "1.23e+04",
-    ]
+    assert [show("loss", value) for value in (0.0, 1e-7, 12345.0)] == ["0.0000", "1.00e-07", "1.23e+04"]

@@ -42,10 +42,7 @@ def test_functions_are_metrics_under_their_names():
     def top_score(outputs, targets):
         return np.max(outputs)
 
-    assert [metric.name for metric in named([top_score, accuracy, "loss"])] == [
-        "top_score",
-        "accuracy",
-    ]
+    assert [metric.name for metric in named([top_score, accuracy, "loss"])] == ["top_score", "accuracy"]
 
 
 def test_an_unknown_metric_names_the_known_ones():

@@ -24,9 +24,7 @@ def drive(shown):
 def test_pipes_get_a_line_an_epoch_and_nothing_else():
     stream = io.StringIO()
     drive(progress("auto", stream))
-    assert stream.getvalue() == (
-        "epoch 1/2  train_loss 0.2500  val_accuracy 50.00 %  seconds 1.2 s\nstopped\n"
-    )
+    assert stream.getvalue() == ("epoch 1/2  train loss 0.2500  val accuracy 50.00 %  1.2 s\nstopped\n")
 
 
 def test_a_terminal_gets_a_bar(monkeypatch):
@@ -42,7 +40,7 @@ def test_a_terminal_gets_a_bar(monkeypatch):
     assert "left" in text
     assert "/s" in text
     assert "stopped\n" in text
-    assert "train_loss 0.2500" in text
+    assert "train loss 0.2500" in text
     assert "\x1b[?25h" in text  # the cursor is shown again
 
 

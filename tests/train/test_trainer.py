@@ -12,6 +12,7 @@ from boxgrad.train import (
     Checkpoint,
     ClipNorm,
     ClipValue,
+    DamagedCheckpoint,
     EarlyStopping,
     Freeze,
     LearningRateSchedule,
@@ -353,6 +354,18 @@ def test_checkpoints_in_the_midst_of_an_epoch(tmp_path):
     run.fit(clouds(), epochs=2)
     assert saved == [1, 1, 2, 3, 4, 4]  # hooks that save come after the others
     assert len(run.folder.checkpoints.numbers()) == 3
+
+
+def test_a_damaged_checkpoint_falls_back_and_ends_with_the_same_bits(tmp_path):
+    whole, run = trainer(), trainer(tmp_path)
+    whole.fit(clouds(), epochs=4)
+    run.fit(clouds(), epochs=2)
+    newest = sorted((tmp_path / "checkpoints").glob("*.safetensors"))[-1]
+    newest.write_bytes(newest.read_bytes()[:100])
+    with pytest.warns(DamagedCheckpoint, match="falling back to the one before it"):
+        again = Trainer.resume(tmp_path, verbosity="silent")
+    again.fit(clouds(), epochs=4)
+    assert weights(again.model) == weights(whole.model)
 
 
 def test_it_is_quiet_when_it_should_be(tmp_path, capsys):

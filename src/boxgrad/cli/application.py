@@ -16,7 +16,6 @@ from boxgrad.cli.train import train
 
 app = typer.Typer(
     name="boxgrad",
-    help="Deep learning that you can see through: train a model, then use it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
@@ -40,9 +39,20 @@ def options(
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
-    """Deep learning that you can see through: train a model, then use it."""
+    """Deep learning that you can see through: train a model, then use it.
+
+    Examples:
+
+        boxgrad train digits
+
+        boxgrad predict runs/digits my-seven.png
+
+        boxgrad train text --data book.txt
+
+        boxgrad sample runs/text --prompt "Once upon"
+    """
 
 
 def main() -> None:
     """The entry point of the ``boxgrad`` command."""
-    app()
+    app(prog_name="boxgrad")

@@ -24,8 +24,7 @@ _BAR = 30
 def predict(
     run: Annotated[Path, typer.Argument(help="A run's folder, such as runs/digits.")],
     input: Annotated[
-        str,
-        typer.Argument(metavar="IMAGE-OR-TEXT", help="A picture (PNG …), a .npy file, or text."),
+        str, typer.Argument(metavar="IMAGE-OR-TEXT", help="A picture (PNG …), a .npy file, or text.")
     ],
     invert: Annotated[
         bool | None,

@@ -45,12 +45,7 @@ def sample(
 
 
 def continued(
-    model: Any,
-    details: dict[str, Any],
-    prompt: str,
-    length: int,
-    temperature: float = 0.8,
-    seed: int = 0,
+    model: Any, details: dict[str, Any], prompt: str, length: int, temperature: float = 0.8, seed: int = 0
 ) -> str:
     """The continuation of a prompt."""
     return sampling.sample(model, str(details["vocabulary"]), prompt, length, temperature, seed)

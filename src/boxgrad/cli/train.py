@@ -21,6 +21,12 @@ from boxgrad.train.progress import duration
 from boxgrad.train.runs import RunFolder, fresh
 
 
+def _defaults(name: str) -> str:
+    """The default of a setting for each data set, for the help."""
+    values = (f"{dataset} {getattr(chosen, name)}" for dataset, chosen in tasks.DEFAULTS.items())
+    return f"[default: {', '.join(values)}]"
+
+
 class Dataset(StrEnum):
     """What can be trained on."""
 
@@ -43,21 +49,25 @@ class Verbosity(StrEnum):
 def train(
     dataset: Annotated[Dataset, typer.Argument(help="What to train on.", show_default=False)],
     model: Annotated[
-        str | None,
-        typer.Option(help="Images: cnn (default) or mlp. Text: lstm (default), gru or rnn."),
+        str | None, typer.Option(help="Images: cnn (default) or mlp. Text: lstm (default), gru or rnn.")
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training data.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Examples per step.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help=f"Passes over the training data. {_defaults('epochs')}")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help=f"Examples per step. {_defaults('batch_size')}")
+    ] = None,
     lr: Annotated[
-        float | None, typer.Option(help="The largest learning rate of the one-cycle schedule.")
+        float | None, typer.Option(help=f"The largest rate of the one-cycle schedule. {_defaults('lr')}")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="The same seed gives the same run, bit for bit.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="The same seed gives the same run, bit for bit. [default: 0]")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder; runs/DATASET if not given.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     engine: Annotated[str | None, typer.Option(help="What compiles the training step.")] = None,
     data: Annotated[
-        Path | None,
-        typer.Option(help="mnist, fashion: the folder with the IDX files. text: a text file."),
+        Path | None, typer.Option(help="mnist, fashion: the folder with the IDX files. text: a text file.")
     ] = None,
     verbosity: Annotated[Verbosity, typer.Option(help="How to tell of progress.")] = Verbosity.auto,
 ) -> None:

@@ -74,11 +74,7 @@ class Checkpoints:
         array_path, state_path = self._paths(number)
         content = pack(arrays)
         body = to_json(state)
-        header = {
-            "format": _FORMAT,
-            "arrays": _digest(content),
-            "state_digest": _digest(body.encode()),
-        }
+        header = {"format": _FORMAT, "arrays": _digest(content), "state_digest": _digest(body.encode())}
         write_atomically(array_path, content)
         write_atomically(state_path, f'{to_json(header)[:-1]}, "state": {body}}}\n'.encode())
         sound = [other for other in (*present, number) if other not in self._damaged]

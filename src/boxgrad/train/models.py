@@ -18,9 +18,9 @@ _CELLS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 def cnn(
     shape: tuple[int, int, int],
     classes: int,
-    channels: tuple[int, ...] = (16, 32),
+    channels: tuple[int, ...] | None = None,
     hidden: int = 64,
-    dropout: float = 0.25,
+    dropout: float = 0.5,
     seed: int = 0,
 ) -> nn.Sequential:
     """A convolutional network in the manner of LeNet: convolve, normalise, halve; then two layers.
@@ -30,7 +30,8 @@ def cnn(
     Args:
         shape: of an image: channels, height, width.
         classes: how many there are.
-        channels: the outputs of each 3×3 convolution.
+        channels: the outputs of each 3×3 convolution; by default 16 and 32, and twice as many for
+            small images.
         hidden: the width of the layer before the last.
         dropout: the share of that layer's inputs that is dropped in training.
         seed: of the initial parameters and of dropout.
@@ -40,10 +41,12 @@ def cnn(
     (2, 10)
     """
     depth, height, width = shape
+    small = min(height, width) < 16
+    channels = channels or ((32, 64) if small else (16, 32))
     layers: list[Any] = []
     for number, outputs in enumerate(channels, 1):
         layers += [nn.Conv2d(depth, outputs, 3, padding=1), nn.BatchNorm2d(outputs), nn.ReLU()]
-        if min(shape[1:]) >= 16 or number == len(channels):
+        if not small or number == len(channels):
             layers.append(nn.MaxPool2d(2))
             height, width = height // 2, width // 2
         depth = outputs

@@ -52,7 +52,11 @@ def curves(rows: Sequence[Row], path: Path, title: str = "") -> None:
             axes.yaxis.set_major_formatter(lambda value, _position: f"{100 * value:.4g} %")
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False)
+        if len(axes.lines) > 1:
+            axes.legend(frameon=False)
+        values = [value for line in axes.lines for value in line.get_ydata()]
+        if quantity == "loss" and values and 0 < 30 * min(values) < max(values):
+            axes.set_yscale("log")
     _save(figure, path)
 
 

@@ -32,9 +32,20 @@ def duration(seconds: float) -> str:
 
 
 def line(row: Row, epochs: int) -> str:
-    """An epoch's row as one line."""
-    rest = [f"{name} {show(name, value)}" for name, value in row.items() if name != "epoch"]
-    return f"epoch {row['epoch']:>{len(str(epochs))}}/{epochs}  " + "  ".join(rest)
+    """An epoch's row as one line, what belongs together in one group.
+
+    >>> line({"epoch": 1, "train_loss": 0.25, "train_accuracy": 0.5, "val_loss": 1.0, "seconds": 2.0}, 10)
+    'epoch  1/10  train loss 0.2500, accuracy 50.00 %  val loss 1.0000  2.0 s'
+    """
+    groups: dict[str, list[str]] = {}
+    for name, value in row.items():
+        prefix = name.split("_")[0] if name.startswith(("train_", "val_")) else ""
+        if name not in ("epoch", "seconds", "learning_rate"):
+            words = name.removeprefix(f"{prefix}_").replace("_", " ")
+            groups.setdefault(prefix, []).append(f"{words} {show(name, value)}")
+    parts = [f"{prefix} {', '.join(shown)}".strip() for prefix, shown in groups.items()]
+    number = f"epoch {row['epoch']:>{len(str(epochs))}}/{epochs}"
+    return "  ".join([number, *parts, show("seconds", row["seconds"])])
 
 
 class Progress(ABC):

@@ -107,7 +107,7 @@ class RunFolder:
 
     def write_model(self, model: Any, config: dict[str, Any]) -> None:
         """Write model.safetensors: the state under PyTorch's names, with the configuration."""
-        metadata = {"format": "np", "config": to_json(config)}
+        metadata = {"config": to_json(config)}  # one entry: the order of several is not fixed
         write_atomically(self.file("model.safetensors"), pack(model.state_dict(), metadata))
 
     def load_model(self) -> tuple[Any, dict[str, Any]]:

@@ -22,13 +22,7 @@ from boxgrad.train.interrupt import Interrupt
 from boxgrad.train.metrics import Means, Measure, named
 from boxgrad.train.progress import Progress, Silent, Verbosity, progress
 from boxgrad.train.runs import RunFolder, build, fresh
-from boxgrad.train.sources import (
-    Sources,
-    batch_examples,
-    evaluation_batches,
-    sources,
-    steps_of,
-)
+from boxgrad.train.sources import Sources, batch_examples, evaluation_batches, sources, steps_of
 from boxgrad.train.steps import Loss, evaluation_step, prediction_step, training_step
 
 
@@ -181,6 +175,8 @@ class Trainer:
             saving.check_data(self._config, parts.description)
             parts.train.load_state_dict(self._restored)
             self._restored = None
+            if self.finished:
+                return self.history
         self._open_folder(parts, validation, resume)
         return self._run(parts)
 
@@ -294,12 +290,12 @@ class Trainer:
             measured = {f"test_{name}": v for name, v in self.evaluate(parts.test).items()}
             seconds = round(time.monotonic() - begun, 3)
             self.history.test = finite({"epoch": self.epoch, **measured, "seconds": seconds})
-        self.finished = True
-        self.save()
         self._write(pictures=True)
         if self.folder is not None:
             part = parts.validation if parts.test is None else parts.test
             reports.classification(self, part, self.folder)
+        self.finished = True
+        self.save()
 
     # Files --------------------------------------------------------------------------------------
 
