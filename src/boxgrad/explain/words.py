@@ -65,8 +65,8 @@ WORDS: Words = {
         "zh": "{x} 用到了，但没有梯度传到它：从 {y} 回到 {x} 的路都断了。",
     },
     "note_branch": {
-        "en": "The function branches on a value ({place}): this is the branch taken for these arguments.",
-        "zh": "函数按数值分支（{place}）：这里讲的是这些自变量所走的那一支。",
+        "en": "The function asks for a number ({place}): shown is the branch that it takes for these arguments.",
+        "zh": "函数用到了具体数值（{place}）：这里讲的是它对这些自变量所走的那一支。",
     },
     "page_shape": {
         "en": "{gradient} has the shape of {value}: {shape}. "
@@ -92,6 +92,12 @@ WORDS: Words = {
     "math_cancels": {
         "en": "softmax and cross-entropy: all else cancels",
         "zh": "softmax 遇上交叉熵：其余各项全部抵消",
+    },
+    "math_convolution": {
+        "en": "⋆ slides the kernel as it is; ∗ slides it flipped in every spatial axis, over all overlaps. "
+        "x ⋆ ∂L/∂y, the gradient of a kernel, is summed over the batch.",
+        "zh": "⋆ 按原样滑动卷积核；∗ 先把卷积核沿各空间轴翻转，再滑过所有重叠位置。"
+        "卷积核的梯度 x ⋆ ∂L/∂y 对整批求和。",
     },
     "math_otherwise": {"en": "otherwise", "zh": "其他"},
     "math_if": {"en": "if", "zh": "若"},

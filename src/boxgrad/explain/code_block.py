@@ -1,0 +1,354 @@
+"""A graph as statements: the forward pass line by line, then the backward pass in the opposite order.
+
+The same for a whole function and for the body of a loop. Knows when a gradient is complete and where it goes;
+how a primitive is written stands in ``code_convert``, loops in ``code_loops``.
+"""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from boxgrad.autodiff.loops import scan_backward
+from boxgrad.autodiff.reverse import Walk
+from boxgrad.explain.boxes import Box
+from boxgrad.explain.code_convert import Converter
+from boxgrad.explain.code_cut import WHOLE, Statement, chosen, is_view, statements
+from boxgrad.explain.code_lines import NamesTaken, Page, names_in
+from boxgrad.explain.code_rules import whole_gradient
+from boxgrad.explain.code_slopes import known_slope
+from boxgrad.explain.code_terms import (
+    Term,
+    is_name,
+    number,
+    reshaped,
+    spread,
+    total,
+    transposed,
+    value_of,
+    variable,
+)
+from boxgrad.explain.code_text import shape_text, text
+from boxgrad.graph.node import Node, input_node
+from boxgrad.graph.walk import depending
+from boxgrad.ops import control
+from boxgrad.trace.apply import noting
+from boxgrad.trace.box import Box as TracedBox
+from boxgrad.trace.box import OwnBox
+from boxgrad.types import ArrayType
+
+Sink = Callable[[Page, Term, bool], None]
+"""Takes what arrives as the gradient of a source: the page, a term, and whether it is the last."""
+LoopEmitter = Callable[..., Any]
+
+
+@dataclass(eq=False, slots=True)
+class Setting:
+    """What all blocks of a program share."""
+
+    names: NamesTaken
+    result: str
+    """The name of the result: gradients are called after it."""
+    converter: Converter
+    boxes: dict[Node, Box]
+    called: dict[Node, str]
+    """Names that values have already."""
+    forward_loop: LoopEmitter
+    backward_loop: LoopEmitter
+
+    def gradient_name(self, name: str) -> str:
+        """∂L/∂X as a name."""
+        return f"d{self.result}_d{name}"
+
+    def name(self, node: Node, wanted: str | None) -> str:
+        """The name of a value."""
+        known = self.called.get(node)
+        if known is None:
+            known = self.names.unique(wanted) if wanted else self.names.automatic()
+            self.called[node] = known
+        return known
+
+
+@dataclass(eq=False)
+class Block:
+    """Statements over a graph.
+
+    ``known`` gives the terms of the sources (inputs and constants of the graph); ``active`` are the nodes
+    that gradients pass.
+    """
+
+    setting: Setting
+    nodes: Sequence[Node]
+    outputs: Sequence[Node]
+    known: dict[Node, Term]
+    active: set[Node]
+    wanted_names: Callable[[Node], str | None]
+    sources: Sequence[Node] = ()
+    statements: list[Statement] = field(default_factory=list)
+    loops: dict[Node, Any] = field(default_factory=dict)
+    terms: dict[Node, Term] = field(default_factory=dict)
+    own: set[str] = field(default_factory=set)
+    """Names that the forward statements of this block define."""
+
+    def __post_init__(self) -> None:
+        inner = [node for node in self.nodes if node.primitive is not None]
+        named = chosen(inner, set(self.outputs), [x for x in self.sources if x in self.active], self.active)
+        self.named = named
+        self.statements = statements(inner, named, self.known)
+        self.terms = dict(self.known)
+        self.items: dict[Node, list[Node]] = {}
+        for node in inner:
+            if node.primitive is control.item:
+                self.items.setdefault(node.inputs[0], []).append(node)
+
+    # ---- forward
+    def forward(self, page: Page) -> None:
+        """Write the forward statements."""
+        for statement in self.statements:
+            node = statement.node
+            box = self.setting.boxes.get(node)
+            if node.primitive is control.loop:
+                self.loops[node] = self.setting.forward_loop(self, page, statement)
+                continue
+            term = self.expression(node)
+            name = self.setting.name(node, self.wanted_names(node))
+            self.own.add(name)
+            write(page, name, term, node, name, box)
+            self.terms[node] = variable(name, node.shape, node.dtype)
+
+    def expression(self, node: Node) -> Term:
+        """The term of a node from the names so far."""
+        return self.setting.converter.term(node, self.terms)
+
+    # ---- backward
+    def backward(self, page: Page, seeds: dict[Node, list[Term]], sinks: dict[Node, Sink]) -> None:
+        """Write the gradients, from those of the outputs to those of the sources in ``sinks``."""
+        self.page, self.sinks = page, sinks
+        self.arrived: dict[Node, list[Term]] = {node: list(terms) for node, terms in seeds.items()}
+        self.gradients: dict[Node, Term] = {}
+        self.started: dict[Node, str] = {}
+        self.left: dict[Node, int] = {}
+        live = self._reaching(set(seeds))
+        for statement in live:
+            for x in statement.inputs:
+                if x in self.active:
+                    self.left[x] = self.left.get(x, 0) + 1
+        self.many = {x for x, n in self.left.items() if n > 3}
+        for node, terms in seeds.items():
+            if node in sinks:
+                self.left[node] = self.left.get(node, 0) + len(terms)
+                for term in self.arrived.pop(node):
+                    self.arrive(node, term, None)
+            elif not self.left.get(node):
+                self._complete(node, self.setting.boxes.get(node))
+        for statement in reversed(live):
+            box = self.setting.boxes.get(statement.node)
+            if statement.node.primitive is control.loop:
+                self.setting.backward_loop(self, page, statement, self.loops[statement.node])
+                for x in statement.inputs:
+                    self.arrive(x, None, box)
+                continue
+            g = self.gradients.get(statement.node)
+            wanted = [x for x in statement.inputs if x in self.active]
+            found = self.local(statement, g, wanted) if g is not None else [None] * len(wanted)
+            for x, term in zip(wanted, found, strict=True):
+                self.arrive(x, term, box)
+
+    def _reaching(self, seeds: set[Node]) -> list[Statement]:
+        """The statements through which a gradient passes."""
+        reached = set(seeds)
+        found: list[Statement] = []
+        for statement in reversed(self.statements):
+            outs = self.items.get(statement.node, [statement.node])
+            if any(x in reached and x in self.active for x in outs):
+                found.append(statement)
+                reached |= {x for x in statement.inputs if x in self.active}
+        return found[::-1]
+
+    def arrive(self, node: Node, term: Term | None, box: Box | None) -> None:
+        """A share of the gradient of a value has been found; None only counts."""
+        if node not in self.active:
+            return
+        self.left[node] -= 1
+        last = not self.left[node]
+        sink = self.sinks.get(node)
+        if sink is not None:
+            if term is not None or last:
+                sink(self.page, term, last)  # type: ignore[arg-type]
+            return
+        if term is not None:
+            self.arrived.setdefault(node, []).append(term)
+        if node in self.many and term is not None:
+            self._accumulate(node, box)
+        if last:
+            self._complete(node, box)
+
+    def _gradient_name(self, node: Node) -> str:
+        return self.setting.gradient_name(self.setting.name(node, None))
+
+    def _accumulate(self, node: Node, box: Box | None) -> None:
+        """Add what has arrived to a gradient that many lines contribute to."""
+        name = self.started.get(node)
+        terms = self.arrived.pop(node, [])
+        if not terms:
+            return
+        value = self.setting.name(node, None)
+        if name is None:
+            name = self.started[node] = self.setting.names.unique(self._gradient_name(node))
+            write_total(self.page, name, terms, node, value, box, fresh=True)
+        else:
+            for term in terms:
+                add_into(self.page, name, term, value, box)
+
+    def _complete(self, node: Node, box: Box | None) -> None:
+        """All shares are there: the gradient gets its line, unless it is only another name for one."""
+        if node in self.started:
+            self._accumulate(node, box)
+            self.gradients[node] = variable(self.started[node], node.shape, node.dtype)
+            return
+        terms = self.arrived.pop(node, [])
+        if not terms:
+            return
+        summed = total([(x, 1) for x in terms], node.shape, node.dtype) if len(terms) > 1 else terms[0]
+        own = self._gradient_name(node)
+        if is_name(summed) and summed.data == own:
+            self.gradients[node] = summed
+            return
+        if self._silent(node, summed):
+            self.gradients[node] = summed
+            return
+        name = self.setting.names.unique(own)
+        write_total(self.page, name, terms, node, self.setting.name(node, None), box)
+        self.gradients[node] = variable(name, node.shape, node.dtype)
+
+    def _silent(self, node: Node, term: Term) -> bool:
+        """Whether a gradient is so simple that it is written where it is used."""
+        if value_of(term) is not None and not node.shape:
+            return True
+        return is_name(term) and self.wanted_names(node) is None and node not in self.known
+
+    def local(self, statement: Statement, g: Term, wanted: list[Node]) -> list[Term | None]:
+        """What a line adds to the gradients of its inputs."""
+        node = statement.node
+        assert node.primitive is not None
+        names = {x: self.terms[x] for x in statement.inputs}
+        if node.primitive.name in WHOLE and len(statement.nodes) == 1:
+            x = node.inputs[0]
+            found = whole_gradient(node, g, self.terms[node], names[x])
+            if found is not None:
+                return [found]
+        seed = input_node(ArrayType(node.shape, node.dtype), "g")
+        with noting(origin=(), scope=None):
+            results = Walk(True, scan_backward).run([node], [OwnBox(seed)], wanted)
+        known = ChainMap({seed: g}, self.terms)
+        if len(wanted) == 1 and isinstance(results[0], TracedBox):
+            slope = known_slope(statement, results[0].node, seed, wanted[0], g, known)
+            if slope is not None:
+                return [slope]
+        return [None if r is None else self._share(r, x, known) for r, x in zip(results, wanted, strict=True)]
+
+    def _share(self, result: Any, x: Node, known: Mapping[Node, Term]) -> Term:
+        if not isinstance(result, TracedBox):
+            array = np.asarray(result)
+            if np.all(array == array.flat[0]):
+                return spread(number(array.flat[0]), x.shape)
+            return self.setting.converter.constant(input_node(ArrayType.of(array), None, array))
+        term = self.setting.converter.term(result.node, known)
+        return spread(term, x.shape) if np.prod(term.shape) <= np.prod(x.shape) else reshaped(term, x.shape)
+
+
+# ---- writing
+def write(page: Page, name: str, term: Term, node: Node, value: str, box: Box | None) -> None:
+    """``name = term``, with the shape; a write into an array is two lines."""
+    comment = shape_text(node.shape) if node.shape else ""
+    if term.op == "put":
+        base, new, *indices = term.args
+        key = term.data.format(*map(text, indices))
+        page.add(f"{name} = {_fresh(base)}", value=value, box=box, reads=names_in(base), comment=comment)
+        page.add(f"{name}[{key}] = {text(new)}", value=value, box=box, reads=names_in(new, *indices))
+        return
+    page.add(f"{name} = {text(term)}", value=value, box=box, reads=names_in(term), comment=comment)
+
+
+def _fresh(term: Term) -> str:
+    """A term as an array that nobody else holds."""
+    inner = text(term)
+    if term.op == "broadcast" and not term.args[0].shape:
+        return inner
+    if term.op in ("name", "index", "reshape", "transpose"):
+        return f"{inner}.copy()"
+    return f"{inner}.copy()" if term.op == "broadcast" else inner
+
+
+def write_total(
+    page: Page, name: str, terms: list[Term], node: Node, value: str, box: Box | None, fresh: bool = False
+) -> None:
+    """``name = sum of terms``; terms that go into a part of the array are written there."""
+    comment = shape_text(node.shape) if node.shape else ""
+    plain = [x for x in terms if x.op not in ("embed", "scatter_add")]
+    placed = [x for x in terms if x.op in ("embed", "scatter_add")]
+    summed = total([(x, 1) for x in plain], node.shape, node.dtype) if plain else None
+    if summed is not None:
+        written = _fresh(summed) if placed or fresh else text(summed)
+        if summed.op == "put":
+            write(page, name, summed, node, value, box)
+        else:
+            page.add(f"{name} = {written}", value=value, box=box, reads=names_in(summed), comment=comment)
+    else:
+        zeros = text(spread(Term("number", (), ("float", 0.0, None), (), node.dtype), node.shape))
+        page.add(f"{name} = {zeros}", value=value, box=box, comment=comment)
+    for x in placed:
+        if summed is None and len(placed) == 1 and x.op == "embed":
+            page.add(f"{name}[{x.data[0]}] = {text(x.args[0])}", value=value, box=box, reads=names_in(x))
+        else:
+            add_into(page, name, x, value, box)
+
+
+def add_into(page: Page, name: str, term: Term, value: str, box: Box | None) -> None:
+    """``name += term``, or into the part of it where the term belongs."""
+    reads = names_in(term)
+    if term.op == "embed":
+        page.add(f"{name}[{term.data[0]}] += {text(term.args[0])}", value=value, box=box, reads=reads)
+    elif term.op == "scatter_add":
+        key = term.data[0].format(*map(text, term.args[1:]))
+        page.add(
+            f"np.add.at({name}, {_key(key)}, {text(term.args[0])})",
+            value=value,
+            box=box,
+            reads={*reads, name},
+        )
+    elif term.op == "product" and term.data[0] == -1 and term.data[1] == 1:
+        positive = Term(term.op, term.args, (1, 1, term.data[2]), term.shape, term.dtype)
+        page.add(f"{name} -= {text(_plain(positive))}", value=value, box=box, reads={*reads, name})
+    else:
+        page.add(f"{name} += {text(term)}", value=value, box=box, reads={*reads, name})
+
+
+def _plain(term: Term) -> Term:
+    """A product of one factor is that factor."""
+    return term.args[0] if len(term.args) == 1 and term.data[2] == (1,) else term
+
+
+def _key(key: str) -> str:
+    """An index as an argument of a function."""
+    if ":" in key:
+        return f"np.s_[{key}]"
+    return f"({key})" if "," in key and not (key.startswith("(") and key.endswith(")")) else key
+
+
+def pulled_back(term: Term, view: Node) -> tuple[Node, Term]:
+    """The gradient of a transposed matrix as that of the matrix."""
+    while is_view(view):
+        axes = view.parameters["axes"]
+        term = transposed(term, tuple(axes.index(i) for i in range(len(axes))))
+        view = view.inputs[0]
+    return view, term
+
+
+def depends(nodes: Sequence[Node], sources: Sequence[Node]) -> set[Node]:
+    """The sources and everything that depends on them and carries a gradient."""
+    return {x for x in depending(nodes, sources) if x.dtype.kind in "fc" or x.items is not None}
