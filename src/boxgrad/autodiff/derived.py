@@ -11,119 +11,23 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from boxgrad import tree
-from boxgrad.autodiff.loops import saving, scan_backward
-from boxgrad.autodiff.reverse import Walk, broken
+from boxgrad.autodiff.call import DERIVATIVE, Call
+from boxgrad.autodiff.loops import scan_backward
+from boxgrad.autodiff.memory import owned
+from boxgrad.autodiff.reverse import Walk
 from boxgrad.boxed import activate, current_tracer
-from boxgrad.errors import DerivativeError, ShapeError, message
+from boxgrad.errors import DerivativeError, ShapeError
 from boxgrad.graph.node import Node, input_node
 from boxgrad.ops.control import scan
-from boxgrad.ops.elementwise import identity
-from boxgrad.trace.apply import apply, call_traced, lift
-from boxgrad.trace.arguments import Arguments, is_real, type_of
+from boxgrad.trace.apply import lift
+from boxgrad.trace.arguments import is_real, type_of
 from boxgrad.trace.box import Box, OwnBox
-from boxgrad.trace.tracer import Tracing
-from boxgrad.types import is_ndarray, is_scalar, is_tuple
-
-_DERIVATIVE = Tracing(prepare=saving)
-
-
-def _fresh(leaf: Any, name: str) -> Node:
-    """A node of its own for an argument, so that only uses of the argument count."""
-    if isinstance(leaf, Box):
-        node = apply(identity, (leaf,))
-        node.label = leaf.node.label
-        return node
-    return input_node(type_of(leaf), None, leaf)
-
-
-class _Call:
-    """One call of a function with some arguments boxed."""
-
-    def __init__(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Any, chosen: Any) -> None:
-        self.nested = current_tracer() is not None
-        numbers = (chosen,) if isinstance(chosen, int) else tuple(chosen)
-        numbers = tuple(_argument_number(n, len(args)) for n in numbers)
-        self._single = isinstance(chosen, int)
-        selected = tuple(args[n] for n in numbers)
-        self.arguments = Arguments(selected, is_real, _fresh)
-        if not self.arguments.boxes:
-            raise DerivativeError(_nothing_real(selected))
-        full = list(args)
-        for n, boxed in zip(numbers, self.arguments.args, strict=True):
-            full[n] = boxed
-        outer = current_tracer()
-        tracing = replace(outer, prepare=saving) if isinstance(outer, Tracing) else _DERIVATIVE
-        with activate(tracing):
-            self.result = call_traced(function, tuple(full), kwargs)
-        self.as_graph = self.nested or any(node.value is None for node in self.arguments.nodes)
-
-    def gradients(self, outputs: Sequence[Node], cotangents: Sequence[Any]) -> list[Any]:
-        """The gradient of each boxed argument; zeros where none arrives."""
-        traced = current_tracer() is not None or any(isinstance(g, Box) for g in cotangents)
-        as_graph = self.as_graph or traced
-        nodes = self.arguments.nodes
-        with activate(_DERIVATIVE if as_graph and current_tracer() is None else current_tracer()):
-            found = Walk(as_graph, scan_backward).run(outputs, cotangents, nodes)
-        if all(g is None for g in found):
-            broken(outputs, nodes)
-        return [
-            np.zeros(node.shape, node.dtype)[()] if g is None else g
-            for g, node in zip(found, nodes, strict=True)
-        ]
-
-    def shaped(self, gradients: Sequence[Any]) -> Any:
-        """The gradients in the structure of the chosen arguments."""
-        arrays: list[Any] = [  # of an array an array, also of one without axes
-            np.asarray(g) if is_ndarray(leaf) and is_scalar(g) else g
-            for g, leaf in zip(gradients, self.arguments.leaves, strict=True)
-        ]
-        filled = self.arguments.fill(arrays)
-        return filled[0] if self._single else filled
-
-    def plain(self, value: Any) -> Any:
-        """A result without boxes, unless an outer derivative or compilation goes on with it."""
-        if self.as_graph:
-            return value
-        return tree.map(_without_box, value)
-
-    def write_back(self) -> None:
-        """Repeat what the function wrote on the caller's objects."""
-        selected, leaves = self.arguments.originals, self.arguments.leaves
-        for write, node in self.arguments.writes():
-            write.repeat(selected, leaves, OwnBox(node) if self.as_graph else node.value)
-
-
-def _without_box(leaf: Any) -> Any:
-    return leaf.node.value if isinstance(leaf, Box) else leaf
-
-
-def _argument_number(number: int, count: int) -> int:
-    if not -count <= number < count:
-        raise DerivativeError.because(
-            f"argnums names argument {number} of a call with {count} arguments",
-            "arguments are numbered from 0",
-            f"argnums between 0 and {count - 1}" if count else "a call with arguments",
-        )
-    return number % count
-
-
-def _nothing_real(selected: Any) -> str:
-    kinds = sorted({_kind(leaf) for leaf in tree.leaves(selected)})
-    return message(
-        f"a derivative with respect to {', '.join(kinds) or 'nothing'}",
-        "only floating-point and complex values can be varied by a little",
-        "a float: 3.0 for 3, x.astype(float) for an array of integers; argnums chooses the argument",
-    )
-
-
-def _kind(leaf: Any) -> str:
-    return repr(type_of(leaf)) if hasattr(leaf, "dtype") else type(leaf).__name__
+from boxgrad.types import is_tuple
 
 
 def _scalar_node(result: Any) -> Node:
@@ -170,7 +74,7 @@ def value_and_grad(
 
     @functools.wraps(function)
     def derivative(*args: Any, **kwargs: Any) -> Any:
-        call = _Call(function, args, kwargs, argnums)
+        call = Call(function, args, kwargs, argnums)
         result, others = call.result, None
         if has_aux:
             if not is_tuple(result) or len(result) != 2:
@@ -183,9 +87,9 @@ def value_and_grad(
         node = _scalar_node(result)
         one: Any = np.ones((), node.dtype)[()]
         gradients = call.gradients([node], [OwnBox(lift(one)) if call.as_graph else one])
+        value = (call.plain(result), call.plain(others)) if has_aux else call.plain(result)
         call.write_back()
-        value = call.plain(result)
-        return ((value, call.plain(others)) if has_aux else value), call.shaped(gradients)
+        return value, call.shaped(gradients)
 
     return derivative
 
@@ -223,16 +127,17 @@ def vjp(function: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], 
     >>> pullback(np.array([1.0, 10.0]))
     (array([ 2., 40.]),)
     """
-    call = _Call(function, args, {}, tuple(range(len(args))))
-    call.write_back()
+    call = Call(function, args, {}, tuple(range(len(args))))
     leaves, structure = tree.flatten(call.result)
     nodes = [leaf.node if isinstance(leaf, Box) else lift(leaf) for leaf in leaves]
+    value = call.plain(call.result)
+    call.write_back(nodes)
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
         parts = _matching(cotangent, structure, nodes, "the gradient given to the pullback")
         return call.shaped(call.gradients(nodes, parts))
 
-    return call.plain(call.result), pullback
+    return value, pullback
 
 
 def _matching(given: Any, structure: tree.Structure, nodes: Sequence[Node], what: str) -> list[Any]:
@@ -240,9 +145,7 @@ def _matching(given: Any, structure: tree.Structure, nodes: Sequence[Node], what
     leaves, other = tree.flatten(given)
     if other != structure:
         raise ShapeError.because(
-            f"{what} has the structure {other}",
-            f"the result has {structure}",
-            "the same containers",
+            f"{what} has the structure {other}", f"the result has {structure}", "the same containers"
         )
     parts: list[Any] = []
     for leaf, node in zip(leaves, nodes, strict=True):
@@ -269,8 +172,8 @@ def jvp(function: Callable[..., Any], args: Sequence[Any], tangents: Sequence[An
     """
     args, tangents = tuple(args), tuple(tangents)
     outer = current_tracer()
-    with activate(outer or _DERIVATIVE):
-        call = _Call(function, args, {}, tuple(range(len(args))))
+    with activate(outer or DERIVATIVE):
+        call = Call(function, args, {}, tuple(range(len(args))))
     call.nested = outer is not None
     leaves, structure = tree.flatten(call.result)
     outputs = [leaf.node if isinstance(leaf, Box) else lift(leaf) for leaf in leaves]
@@ -284,7 +187,7 @@ def jvp(function: Callable[..., Any], args: Sequence[Any], tangents: Sequence[An
         for part, n in zip(_tangents(tangents, args), call.arguments.positions, strict=True)
         if n is not None
     ]
-    with activate(outer or _DERIVATIVE):
+    with activate(outer or DERIVATIVE):
         pulled = Walk(True, scan_backward).run(
             outputs, [None if p is None else OwnBox(p) for p in probes], call.arguments.nodes
         )
@@ -293,7 +196,7 @@ def jvp(function: Callable[..., Any], args: Sequence[Any], tangents: Sequence[An
     ]
     as_graph = outer is not None or any(isinstance(v, Box) for v in directions)
     wrt = [p for p in probes if p is not None]
-    with activate(_DERIVATIVE if as_graph and outer is None else outer):
+    with activate(DERIVATIVE if as_graph and outer is None else outer):
         pushed = iter(
             Walk(as_graph, scan_backward).run([n for n, _ in reached], [v for _, v in reached], wrt)
         )
@@ -302,8 +205,9 @@ def jvp(function: Callable[..., Any], args: Sequence[Any], tangents: Sequence[An
         g = None if probe is None else next(pushed)
         changes.append(np.zeros(node.shape, node.dtype)[()] if g is None else g)
     call.as_graph = as_graph or any(node.value is None for node in call.arguments.nodes)
+    value = call.plain(call.result)
     call.write_back()
-    return call.plain(call.result), tree.unflatten(structure, changes)
+    return value, tree.unflatten(structure, changes if as_graph else owned(changes, directions))
 
 
 def _zeros(node: Node) -> Any:
@@ -341,10 +245,10 @@ def jacobian(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> 
 
     @functools.wraps(function)
     def derivative(*args: Any, **kwargs: Any) -> Any:
-        call = _Call(function, args, kwargs, argnums)
-        call.write_back()
+        call = Call(function, args, kwargs, argnums)
         leaves, structure = tree.flatten(call.result)
         nodes = [leaf.node if isinstance(leaf, Box) else lift(leaf) for leaf in leaves]
+        call.write_back(nodes)
         rows: list[Any] = []
         for node in nodes:
             size = type_of(OwnBox(node)).size
@@ -353,10 +257,14 @@ def jacobian(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> 
             def row(carry: Any, g: Any, node: Node = node) -> Any:
                 return carry, tuple(call.gradients([node], [g]))
 
-            _, stacked = scan(row, np.zeros(()), basis)
+            sources = call.arguments.nodes
+            stacked = (
+                scan(row, np.zeros(()), basis)[1]
+                if size
+                else [np.zeros((0, *source.shape), source.dtype) for source in sources]
+            )
             shaped = [
-                x.reshape((*node.shape, *source.shape))
-                for x, source in zip(stacked, call.arguments.nodes, strict=True)
+                x.reshape((*node.shape, *source.shape)) for x, source in zip(stacked, sources, strict=True)
             ]
             rows.append(call.shaped(shaped))
         return tree.unflatten(structure, rows)

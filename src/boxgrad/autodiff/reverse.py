@@ -69,6 +69,8 @@ class Walk:
         """Pass the gradient of one box on to its inputs."""
         primitive = node.primitive
         assert primitive is not None
+        if node.dtype.kind == "c":
+            refuse_complex(node)
         if primitive is control.item:
             parts = found.setdefault(node.inputs[0], {})
             index = node.parameters["index"]
@@ -120,6 +122,17 @@ def _cast(g: Any, dtype: np.dtype[Any]) -> Any:
 def _accumulate(found: dict[Node, Any], node: Node, g: Any) -> None:
     known = found.get(node)
     found[node] = g if known is None else known + g
+
+
+def refuse_complex(node: Node) -> None:
+    """The rules are those of real calculus; on complex values they would be silently wrong."""
+    if node.dtype.kind == "c":
+        raise DerivativeError.because(
+            f"a derivative through a complex value {node.type!r}",
+            "the rules are those of real numbers",
+            "the real and the imaginary part as two real arrays",
+            node.place,
+        )
 
 
 def broken(outputs: Sequence[Node], wrt: Sequence[Node]) -> None:
