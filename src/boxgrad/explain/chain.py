@@ -110,7 +110,7 @@ class Chain:
 
     # ---- steps
     def _merged(self, steps: list[Step]) -> list[Step]:
-        """Steps joined where the value between has no name of the user's and its gradient says nothing new."""
+        """Steps joined where the value between has no name of the user's and an obvious gradient."""
         users: dict[Value, list[Step]] = {}
         for step in steps:
             for value in step.inputs:
@@ -139,7 +139,7 @@ class Chain:
         return found is not None and (value.shape == () or _is_plain(found))
 
     def _known(self, values: Iterable[Value]) -> dict[Node, Expression]:
-        return {value.node: self.symbol(value) for value in values}
+        return {value.node: self.symbol(value) for value in values if not is_uniform(value)}
 
     def _write(self, step: Step) -> None:
         """The definition of a step and the expressions of its gradients."""
@@ -200,12 +200,12 @@ class Chain:
         for other in getattr(self, "steps", [step]):
             for value in other.inputs:
                 users[value] = users.get(value, 0) + 1
-        for value, whole in sorted(step.local.items(), key=lambda item: -item[1].size):
-            if _is_plain(whole) or users.get(value, 1) > 1:
+        for value, share in sorted(step.local.items(), key=lambda item: -item[1].size):
+            if _is_plain(share) or users.get(value, 1) > 1:
                 continue
             for other, expression in list(step.local.items()):
-                if other is not value and expression.size > whole.size:
-                    step.local[other] = x.substitute(expression, {whole: self.gradient(value)})
+                if other is not value and expression.size > share.size:
+                    step.local[other] = x.substitute(expression, {share: self.gradient(value)})
 
     # ---- the whole chain
     def contributions(self) -> dict[Value, list[tuple[Step, Expression]]]:
@@ -215,6 +215,14 @@ class Chain:
             for value, expression in step.local.items():
                 found.setdefault(value, []).append((step, expression))
         return found
+
+
+def is_uniform(value: Value) -> bool:
+    """Whether a value is a constant array of one number, without a name of the user's."""
+    array = value.node.value
+    if value.role != "constant" or not value.automatic or array is None or not np.size(array):
+        return False
+    return bool(np.all(array == np.ravel(array)[0]))
 
 
 def _is_plain(e: Expression) -> bool:

@@ -302,9 +302,9 @@ def _tidy(subscripts: str) -> str:
     return "".join(table.get(c, c) for c in subscripts)
 
 
-def _convolution(symbol: str, turned: bool) -> Rule:
+def _convolution(symbol: str) -> Rule:
     def rule(node: Node, arguments: list[Expression]) -> Expression:
-        return x.Convolve(symbol, arguments[0], arguments[1], _window(node), turned, shape=node.shape)
+        return x.Convolve(symbol, arguments[0], arguments[1], _window(node), shape=node.shape)
 
     return rule
 
@@ -377,8 +377,8 @@ _RULES: dict[str, Rule] = {
     "item": _item,
     "concatenate": _concatenate,
     "contract": _contract,
-    "conv": _convolution("⋆", False),
-    "conv_input_gradient": _convolution("∗", True),
-    "conv_filter_gradient": _convolution("⋆", False),
+    "conv": _convolution("⋆"),
+    "conv_input_gradient": _convolution("∗"),
+    "conv_filter_gradient": _convolution("⋆"),
     "where": _where,
 }

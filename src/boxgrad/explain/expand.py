@@ -16,7 +16,7 @@ from boxgrad.explain.expression import Expression
 Elements = Callable[[Expression], "np.ndarray[Any, Any]"]
 
 
-class NotExpanded(Exception):
+class NotExpandedError(Exception):
     """The expression has a part that is not written out."""
 
 
@@ -31,7 +31,7 @@ def letters(symbol: Expression) -> np.ndarray[Any, Any]:
         elif isinstance(symbol, x.Symbol):
             found[place] = x.Element(symbol, marks, shape=()) if marks else symbol
         else:
-            raise NotExpanded(type(symbol).__name__)
+            raise NotExpandedError(type(symbol).__name__)
     return found
 
 
@@ -39,7 +39,7 @@ def elements(e: Expression, named: Elements = letters) -> np.ndarray[Any, Any]:
     """The elements of an expression's value, as expressions.
 
     Raises:
-        NotExpanded: where a part has no elementwise form.
+        NotExpandedError: where a part has no elementwise form.
     """
     if isinstance(e, (x.Symbol, x.Derivative)):
         return named(e)
@@ -52,7 +52,7 @@ def elements(e: Expression, named: Elements = letters) -> np.ndarray[Any, Any]:
     parts = [elements(part, named) for part in e.children()]
     rule = _RULES.get(type(e))
     if rule is None:
-        raise NotExpanded(type(e).__name__)
+        raise NotExpandedError(type(e).__name__)
     return rule(e, parts)
 
 
@@ -89,7 +89,7 @@ def _dot(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> np.ndarray[Any, An
 
 def _product(e: Expression, parts: list[Any]) -> np.ndarray[Any, Any]:
     if any(part.ndim > 2 for part in parts):
-        raise NotExpanded("a product of stacks of matrices")
+        raise NotExpandedError("a product of stacks of matrices")
     result = parts[0]
     for part in parts[1:]:
         result = _dot(result, part)
@@ -99,7 +99,7 @@ def _product(e: Expression, parts: list[Any]) -> np.ndarray[Any, Any]:
 def _reduce(e: Expression, parts: list[Any]) -> np.ndarray[Any, Any]:
     assert isinstance(e, x.Reduce)
     if e.symbol != "Σ":
-        raise NotExpanded(e.symbol)
+        raise NotExpandedError(e.symbol)
     (body,) = parts
     kept = [i for i in range(body.ndim) if i not in e.axes]
     moved = body.transpose((*kept, *e.axes)).reshape((*(body.shape[i] for i in kept), -1))
@@ -127,9 +127,9 @@ def _cases(e: Expression, parts: list[Any]) -> np.ndarray[Any, Any]:
 
 
 _RULES: dict[type, Callable[[Any, list[Any]], Any]] = {
-    x.Add: lambda e, parts: _zip(lambda *v: x.add(*v), *parts),
+    x.Add: lambda e, parts: _zip(x.add, *parts),
     x.Negative: lambda e, parts: _zip(x.negative, *parts),
-    x.Times: lambda e, parts: _zip(lambda *v: x.times(*v), *parts),
+    x.Times: lambda e, parts: _zip(x.times, *parts),
     x.Fraction: lambda e, parts: _zip(x.fraction, *parts),
     x.Power: lambda e, parts: _zip(x.power, *parts),
     x.Root: lambda e, parts: _zip(lambda v: x.Root(v, shape=()), *parts),
@@ -153,7 +153,7 @@ _WHOLE = {"softmax", "logsoftmax", "sort", "cumsum", "cumprod", "gather", "scatt
 
 
 def _refuse(name: str) -> Any:
-    raise NotExpanded(name)
+    raise NotExpandedError(name)
 
 
 def matrix(cells: np.ndarray[Any, Any]) -> Expression:

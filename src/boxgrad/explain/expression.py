@@ -269,13 +269,12 @@ class Contract(Expression):
 
 @dataclass(frozen=True, eq=False)
 class Convolve(Expression):
-    """x ⋆ w (cross-correlation), or x ∗ w with the kernel turned round; ``note`` gives stride and padding."""
+    """x ⋆ w (cross-correlation), or x ∗ w (convolution, its adjoint); ``note`` gives stride and padding."""
 
     symbol: str
     x: Expression
     w: Expression
     note: str = ""
-    turned: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,8 +17,8 @@ _GREEK = {
     "Ω": r"\Omega",
 }  # fmt: skip
 _OPERATORS = {
-    "+": " + ", "−": " - ", "−1": "-", "·": r" \cdot ", "⊙": r" \odot ", "⊗": r" \otimes ", "⋆": r"\star",
-    "∗": r"\ast", "=": " = ", "≠": r" \neq ", "<": " < ", ">": " > ", "≤": r" \le ", "≥": r" \ge ", "∧": r" \land ",
+    "+": " + ", "−": " - ", "−1": "-", "·": r" \cdot ", "⊙": r" \odot ", "⊗": r" \otimes ", "⋆": r" \star ",
+    "∗": r" \ast ", "=": " = ", "≠": r" \neq ", "<": " < ", ">": " > ", "≤": r" \le ", "≥": r" \ge ", "∧": r" \land ",
     "∨": r" \lor ", "⊻": r" \oplus ", "mod": r" \bmod ", "ᵀ": r"\mathsf{T}", ",": ",\\, ", "": r"\,", "≈": r" \approx ",
     "//": r" \mathbin{/\!/} ", "&": r" \mathbin{\&} ", "|": r" \mathbin{|} ", "^": r" \mathbin{\wedge} ",
     "<<": r" \ll ", ">>": r" \gg ", "∝": r" \propto ",
@@ -70,7 +70,13 @@ class Latex(Writer):
     def derivative(self, of: str, by: str) -> str:
         return rf"\frac{{\partial {of}}}{{\partial {by}}}"
 
+    def noted(self, symbol: str, note: str) -> str:
+        sign = self.operator(symbol)
+        return rf" \mathbin{{{sign.strip()}_{{{self.index(note)}}}}} " if note else sign
+
     def raised(self, base: str, exponent: str) -> str:
+        if "^" in base and not base.endswith((")", "]")):
+            return f"{{{base}}}^{{{exponent}}}"
         return f"{base if _is_atom(base) else '{' + base + '}'}^{{{exponent}}}"
 
     def lowered(self, base: str, index: str) -> str:
@@ -101,7 +107,12 @@ class Latex(Writer):
         return r"\begin{cases} " + r" \\ ".join(f"{a} & {b}" for a, b in rows) + r" \end{cases}"
 
     def grid(self, rows: Sequence[Sequence[str]]) -> str:
-        return r"\begin{bmatrix} " + r" \\ ".join(" & ".join(row) for row in rows) + r" \end{bmatrix}"
+        tall = any(r"\frac" in part for row in rows for part in row)
+        return (
+            r"\begin{bmatrix} "
+            + (r" \\[5pt] " if tall else r" \\ ").join(" & ".join(row) for row in rows)
+            + r" \end{bmatrix}"
+        )
 
     def words(self, text: str) -> str:
         return rf"\text{{{escaped(text)} }}"
@@ -145,25 +156,30 @@ def aligned(e: Expression, note: str = "") -> str:
     return text + (rf" && {{\scriptstyle {writer.index(note)}}}" if note else "")
 
 
+_FORMULA = re.compile(
+    r"∂(\w+?)/∂([A-Za-zα-ωΑ-Ω]+)((?:_\{[^}]*\}|[₀-₉]+)?)|([A-Za-zα-ωΑ-Ω]+)(_\{[^}]*\}|[₀-₉]+)|([⋆∗⊙×Σᵀα-ωΑ-Ω])"
+)
+_IN_TEXT = {"×": r"\times", "⊙": r"\odot", "Σ": r"\Sigma", "ᵀ": r"^{\mathsf{T}}", "⋆": r"\star", "∗": r"\ast"}
+_DIGITS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+
+
 def prose(text: str) -> str:
     """A sentence with a little mathematics in plain text, for LaTeX's text mode."""
-    made = escaped(text)
-    made = re.sub(r"∂(\S+?)/∂([\w₀-₉]+)", lambda m: rf"$\partial {m[1]}/\partial {_plain(m[2])}$", made)
-    for mark, command in {**_GREEK, **_IN_TEXT}.items():
-        made = made.replace(mark, f"${command}$")
-    return re.sub(r"(\w?)([₀-₉]+)", lambda m: rf"${m[1]}_{{{_plain(m[2])}}}$", made)
+    made, position = "", 0
+    for found in _FORMULA.finditer(text):
+        made += escaped(text[position : found.start()]) + f"${_formula(found)}$"
+        position = found.end()
+    return made + escaped(text[position:])
 
 
-_DIGITS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
-_IN_TEXT = {"×": r"\times", "⊙": r"\odot", "Σ": r"\Sigma", "ᵀ": r"^{\mathsf{T}}", "⋆": r"\star", "∗": r"\ast"}
-
-
-def _plain(text: str) -> str:
-    return re.sub(
-        r"([₀-₉]+)",
-        lambda m: f"_{{{m[1].translate(_DIGITS)}}}" if m.start() else m[1].translate(_DIGITS),
-        text,
-    )
+def _formula(found: re.Match[str]) -> str:
+    if found[6]:
+        return _IN_TEXT.get(found[6]) or _GREEK[found[6]]
+    writer = Latex()
+    if found[4]:
+        return writer.identifier(found[4], found[5].translate(_DIGITS).strip("_{}"), "")
+    by = writer.identifier(found[2], found[3].translate(_DIGITS).strip("_{}"), "")
+    return rf"\partial {writer.identifier(found[1], '', '')}/\partial {by}"
 
 
 def document(title: str, body: str, chinese: bool = False) -> str:
@@ -179,6 +195,9 @@ def document(title: str, body: str, chinese: bool = False) -> str:
             preamble,
             r"\usepackage{amsmath,amssymb}",
             r"\usepackage[margin=2.2cm]{geometry}",
+            r"\usepackage{graphicx}",
+            r"\newcommand{\fit}[1]{\[\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}"
+            r"{$\displaystyle #1$}\]}",
             r"\allowdisplaybreaks",
             r"\setlength{\parindent}{0pt}",
             r"\begin{document}",

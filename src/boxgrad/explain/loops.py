@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from boxgrad.explain import expression as x
 from boxgrad.explain.boxes import Model, Namer, Value, boxes_of
-from boxgrad.explain.chain import Chain, Step
+from boxgrad.explain.chain import Chain, Step, is_uniform
 from boxgrad.explain.convert import converted
 from boxgrad.explain.expression import Derivative, Expression, Symbol
 from boxgrad.explain.gradients import derive_inside
@@ -103,9 +103,9 @@ class Loop:
     def _outside(self, node: Node) -> Expression:
         """What goes into the loop, as it is written outside."""
         value = self._outer.get(node)
-        if value is not None:
+        if value is not None and not is_uniform(value):
             return self._chain.symbol(value)
-        known = {v.node: self._chain.symbol(v) for v in self._step.inputs}
+        known = {v.node: self._chain.symbol(v) for v in self._step.inputs if not is_uniform(v)}
         return simplify(converted([node], known)[node])
 
     def _chain_inside(self) -> _Body:

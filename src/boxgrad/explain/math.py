@@ -18,7 +18,7 @@ from boxgrad.explain import expression as x
 from boxgrad.explain import indexing, latex, mathml, special, unicode
 from boxgrad.explain.boxes import Box, Model, Value
 from boxgrad.explain.chain import Chain, Step
-from boxgrad.explain.expand import NotExpanded, elements, letters, matrix, size
+from boxgrad.explain.expand import NotExpandedError, elements, letters, matrix, size
 from boxgrad.explain.expression import Expression
 from boxgrad.explain.formulas import ARGUMENT, formula
 from boxgrad.explain.loops import Loop, Recurrence
@@ -31,6 +31,8 @@ CLOSED_SIZE = 70
 EXPANDED_SIZE = 130
 """The largest matrix of written-out elements, in marks."""
 EXPANDED_ELEMENTS = 12
+FITTED = 220
+"""The longest row of LaTeX, in characters, that surely fits a page."""
 SECTIONS = ("forward", "functions", "backward", "closed", "expanded", "numbers")
 
 
@@ -103,8 +105,10 @@ class Math:
         parts: list[str] = []
         for _, heading, lines, remarks in self.sections():
             parts.append(rf"\subsection*{{{latex.escaped(heading)}}}")
-            if lines:
-                rows = [latex.aligned(line.expression, line.note) for line in lines]
+            rows = [latex.aligned(line.expression, line.note) for line in lines]
+            if any(len(row) > FITTED for row in rows):
+                parts += [rf"\fit{{{latex.fragment(line.expression)}}}" for line in lines]
+            elif lines:
                 parts.append("\\begin{align*}\n" + " \\\\\n".join(rows) + "\n\\end{align*}")
             parts += [latex.prose(remark) + r"\par" for remark in remarks]
         return "\n".join(parts)
@@ -214,8 +218,12 @@ class _Document:
     def _functions(self) -> Iterator[Line]:
         seen: set[tuple[str, int]] = set()
         calls = {p.function for e in (*self.definitions.values(), *self._extra.values()) for p in x.parts_of(e) if isinstance(p, x.Call)}  # fmt: skip
-        for equation in special.definitions(calls):
+        whole = [*self.definitions.values(), *(e for step in self.chain.steps for e in step.local.values())]
+        signs = {part.symbol for e in whole for part in x.parts_of(e) if isinstance(part, x.Convolve)}
+        for equation in (*special.definitions(calls), *special.convolutions(signs)):
             yield Line("functions", equation)
+        if "∗" in signs:
+            self._say("functions", "math_convolution")
         steps = [*self.chain.steps, *(one for loop in self._loops.values() for one in loop.steps)]
         for step in steps:
             for function in sorted(step.functions, key=lambda one: one.order):
@@ -316,7 +324,7 @@ class _Document:
     def _elements(self, expression: Expression, named: Any, limit: int) -> Any:
         try:
             found = elements(expression, named)
-        except (NotExpanded, KeyError):
+        except (NotExpandedError, KeyError):
             return None
         return found if size(found) <= limit else None
 
@@ -339,7 +347,7 @@ class _Document:
     def _number_of(self, symbol: Expression) -> Any:
         known = self._value_of(symbol)
         if known is None:
-            raise NotExpanded("a value that is not known")
+            raise NotExpandedError("a value that is not known")
         return _rounded(known)
 
 

@@ -74,7 +74,9 @@ class MathML(Writer):
         return f"<msub>{base}{index}</msub>"
 
     def bracketed(self, body: str, left: str = "(", right: str = ")") -> str:
-        return f'<mrow><mo form="prefix">{left}</mo>{body}<mo form="postfix">{right}</mo></mrow>'
+        tall = any(tag in body for tag in ("<mfrac", "<munder", "<mtable", "<msqrt"))
+        size = "" if tall else ' stretchy="false"'
+        return f'<mrow><mo form="prefix"{size}>{left}</mo>{body}<mo form="postfix"{size}>{right}</mo></mrow>'
 
     def root(self, body: str, level: int) -> str:
         return f"<msqrt>{body}</msqrt>"

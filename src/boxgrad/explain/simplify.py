@@ -5,6 +5,7 @@ Each rule is an equation that holds for every value of the symbols (of the given
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -151,6 +152,24 @@ def _like_terms(e: x.Add) -> Expression | None:
     terms = [_scaled(factor, rest) for rest, factor in counts.items() if _plain(factor) != 0]
     made = x.add(*terms) if terms else zeros(e.shape)
     return made if made.shape == e.shape else None
+
+
+def _embedded(e: x.Add) -> Expression | None:
+    """Parts put side by side along the last axis are a concatenation."""
+    parts: list[tuple[int, int, Expression]] = []
+    for term in e.terms:
+        body = term.x if isinstance(term, x.Negative) else term
+        found = re.fullmatch(r"…,(\d+):(\d+)", body.note) if isinstance(body, x.Call) else None
+        if not isinstance(body, x.Call) or body.function != "embed" or found is None:
+            return None
+        (inner,) = body.arguments
+        signed = x.negative(inner) if isinstance(term, x.Negative) else inner
+        parts.append((int(found[1]), int(found[2]), signed))
+    parts.sort(key=lambda part: part[0])
+    edges = [0, *(stop for _, stop, _ in parts)]
+    if [start for start, _, _ in parts] != edges[:-1] or edges[-1] != e.shape[-1]:
+        return None
+    return x.Call("concat", tuple(part for _, _, part in parts), shape=e.shape)
 
 
 def _coefficient(e: Expression) -> tuple[Any, Expression]:
@@ -607,7 +626,7 @@ def _cases(e: x.Cases) -> Expression | None:
 
 _RULES: dict[type, tuple[tuple[str, Rule], ...]] = {
     x.Add: (("", _add), ("zero_term", _add_zero), ("numbers", _add_numbers), ("broadcast", _add_spread),
-            ("like_terms", _like_terms)),
+            ("like_terms", _like_terms), ("concat", _embedded)),
     x.Times: (("", _times_flat), ("zero_factor", _times_zero), ("signs", _times_sign), ("one_factor", _times_one),
               ("one_factor", _times_fill), ("numbers", _times_numbers), ("broadcast", _times_spread),
               ("indicator", _times_indicator), ("cancel", _times_cancel), ("powers", _times_powers),

@@ -178,6 +178,23 @@ def definitions(names: set[str]) -> list[Expression]:
     return found
 
 
+def convolutions(symbols: set[str]) -> list[Expression]:
+    """What ⋆ and ∗ mean: cross-correlation, and convolution, whose kernel is flipped (s − k for s + k)."""
+    found: list[Expression] = []
+    for symbol, other, sign, summed, kept in (("⋆", "w", "+", "c", "o"), ("∗", "w", "−", "o", "c")):
+        if symbol not in symbols:
+            continue
+        first, second = (
+            Symbol("x", "x" if symbol == "⋆" else "g", shape=(2,)),
+            Symbol(other, other, shape=(2,)),
+        )
+        left = x.Item(x.Convolve(symbol, first, second, shape=(2,)), f"n,{kept},s", shape=())
+        body = x.times(x.Item(first, f"n,{summed},s{sign}k", shape=()), x.Item(second, "o,c,k", shape=()))
+        right = x.Over("Σ", f"{summed},k", "", "", body, shape=())
+        found.append(x.Relation((left, right), shape=()))
+    return found
+
+
 @dataclass(frozen=True)
 class Difference:
     """∂L/∂Z = c (P − Y): where softmax meets cross-entropy, all else cancels."""

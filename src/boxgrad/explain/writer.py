@@ -232,7 +232,7 @@ class Writer(ABC):
     def _reduce(self, e: x.Reduce) -> tuple[str, int]:
         letters = [LETTERS[i] for i in range(len(e.body.shape))]
         below = ",".join(letters[i] for i in e.axes) if len(letters) > 1 else letters[0]
-        if len(e.axes) == len(letters) or e.keep:
+        if len(e.axes) == len(letters):
             index = "".join(letters)
         else:
             index = ",".join(c if i in e.axes else ":" for i, c in enumerate(letters))
@@ -241,8 +241,10 @@ class Writer(ABC):
             body = self.lowered(self._inner(e.body), self.index(index))
         else:
             body = self.lowered(self.write(e.body, ATOM), self.index(index))
-        symbol = e.symbol
-        return self.big(symbol, self.index(below), "", body), SCALED
+        whole = self.big(e.symbol, self.index(below), "", body)
+        if not e.keep or len(e.axes) == len(letters):
+            return whole, SCALED
+        return self.lowered(self.bracketed(whole), self.index(_marked(e.shape, set(e.axes)))), ATOM
 
     def _inner(self, e: Expression) -> str:
         """What an index is put on: in brackets, save a power or a call that has brackets already."""
@@ -266,10 +268,7 @@ class Writer(ABC):
 
     def _convolve(self, e: x.Convolve) -> tuple[str, int]:
         symbol = self.noted(e.symbol, e.note)
-        w = self.write(e.w, PREFIX)
-        if e.turned:
-            w = self.function("rot180", 0) and self.applied(self.function("flip", 0), self.write(e.w))
-        return self.beside([self.write(e.x, PREFIX), symbol, w]), SCALED
+        return self.beside([self.write(e.x, PREFIX), symbol, self.write(e.w, PREFIX)]), SCALED
 
     def _spread(self, e: x.Spread) -> tuple[str, int]:
         others = [i for i in range(len(e.shape)) if i not in e.axes]
@@ -287,6 +286,9 @@ class Writer(ABC):
         return self.applied(name, self.write(e.x)), PREFIX
 
     def _rearranged(self, e: x.Rearranged) -> tuple[str, int]:
+        marks = _new_axes(e.x.shape, e.shape)
+        if marks is not None:
+            return self.lowered(self._inner(e.x), self.index(marks)), ATOM
         name = self.lowered(self.function("reshape", 0), self.index("×".join(map(str, e.shape)) or "1"))
         return self.applied(name, self.write(e.x)), PREFIX
 
@@ -334,7 +336,9 @@ def _level(e: Expression) -> int:
         return SUM
     if isinstance(e, (x.Times, x.Negative, x.Fraction, x.Product, x.Reduce, x.Over)):
         return ELEMENTWISE
-    return ATOM if isinstance(e, (x.Symbol, x.Number, x.Call, x.Power, x.Element, x.Derivative)) else SUM
+    return (
+        ATOM if isinstance(e, (x.Symbol, x.Number, x.Call, x.Root, x.Power, x.Element, x.Derivative)) else SUM
+    )
 
 
 def _delimited(e: Expression) -> bool:
@@ -349,6 +353,32 @@ def _needs_dot(before: Expression, after: Expression) -> bool:
         start = after.base if isinstance(after, x.Power) else after
         return before.value == 1 or any(isinstance(part, x.Number) for part in _starts(start))
     return before.shape == () and after.shape == ()
+
+
+def _marked(shape: tuple[int, ...], new: set[int]) -> str:
+    """An index that keeps all axes and marks those of size 1 that are new: :,∗"""
+    return ",".join("∗" if i in new else ":" for i in range(len(shape)))
+
+
+def _new_axes(before: tuple[int, ...], after: tuple[int, ...]) -> str | None:
+    """The index that gives a shape axes of size 1, or takes them away; None where more happens."""
+    marks: list[str] = []
+    left = list(before)
+    for n in after:
+        if left and left[0] == n:
+            marks.append(":")
+            left.pop(0)
+        elif n == 1:
+            marks.append("∗")
+        else:
+            break
+    else:
+        if not left:
+            return ",".join(marks)
+    kept = [n for n in before if n != 1]
+    if list(after) == kept and after:
+        return ",".join("1" if n == 1 else ":" for n in before)
+    return None
 
 
 def _starts(e: Expression) -> tuple[Expression, ...]:
