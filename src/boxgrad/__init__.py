@@ -7,6 +7,8 @@ derivative, and a training step.
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 from typing import Any
 
 from boxgrad import data, nn, optim, tree
@@ -39,7 +41,12 @@ from boxgrad.trace import trace
 __version__ = "0.1.0"
 
 # Loaded on first use: training brings plots and progress bars, which take longer to load than NumPy.
-_ON_USE = {"Trainer": "boxgrad.train", "train": "boxgrad.train", "interop": "boxgrad.interop"}
+_ON_USE = {
+    "Trainer": "boxgrad.train",
+    "explain": "boxgrad.explain.explanation",
+    "interop": "boxgrad.interop",
+    "train": "boxgrad.train",
+}
 
 __all__ = [
     "BoxgradError",
@@ -58,6 +65,7 @@ __all__ = [
     "conv_transpose",
     "data",
     "erf",
+    "explain",
     "grad",
     "hessian",
     "hvp",
@@ -87,3 +95,14 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *_ON_USE})
+
+
+class _Package(ModuleType):
+    """``bg.explain`` is the function, also when the folder of that name has been imported."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name != "explain" or not isinstance(value, ModuleType):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

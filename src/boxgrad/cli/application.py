@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from boxgrad.cli.explain import explain
 from boxgrad.cli.predict import predict
 from boxgrad.cli.sample import sample
 from boxgrad.cli.train import train
@@ -22,6 +23,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(train)
+app.command()(explain)
 app.command()(predict)
 app.command()(sample)
 

@@ -70,12 +70,7 @@ def _living(trace: TracebackType | None) -> list[Node]:
 
 def described(value: Value) -> str:
     """A value with its shape, as messages name it: ``X (3×2)``."""
-    return f"{value.name} ({shape_text(value.shape)})"
-
-
-def shape_text(shape: tuple[int, ...], lang: str = "en") -> str:
-    """A shape as people say it: 3×2."""
-    return "×".join(map(str, shape)) or ("scalar" if lang == "en" else "标量")
+    return f"{value.name} ({'×'.join(map(str, value.shape)) or 'scalar'})"
 
 
 def so_far(model: Model) -> list[str]:

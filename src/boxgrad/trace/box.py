@@ -18,7 +18,7 @@ from boxgrad.graph.node import Node
 from boxgrad.graph.primitive import Primitive
 from boxgrad.ops import elementwise, shape
 from boxgrad.trace import indexing
-from boxgrad.trace.apply import Holder, apply
+from boxgrad.trace.apply import Holder, apply, context, origin
 from boxgrad.trace.ufunc import call_function, call_ufunc
 from boxgrad.types import ArrayType, is_integer
 
@@ -100,6 +100,8 @@ class Box(Holder):
                 "np.where(condition, a, b) for a choice, bg.scan for a loop; or call the function "
                 "without compile: under bg.grad values are known",
             )
+        if context.reads is not None:
+            context.reads.append(origin(2))
         return value
 
     def __bool__(self) -> bool:
