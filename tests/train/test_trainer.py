@@ -5,6 +5,7 @@ import pytest
 from problems import clouds, trainer, weights, without_seconds
 from safetensors import safe_open
 
+import boxgrad as bg
 from boxgrad import nn, optim
 from boxgrad.errors import ShapeError
 from boxgrad.optim import schedules
@@ -113,6 +114,34 @@ def test_data_that_do_not_fit_are_refused():
         trainer().fit((x, y), validation=1.5)
     with pytest.raises(Exception, match="without training data"):
         trainer().fit()
+
+
+def test_data_of_other_kinds():
+    x, y = clouds()
+    expected = trainer().fit((x, y), epochs=2)["train_loss"]
+    assert trainer().fit((x.tolist(), y.tolist()), epochs=2)["train_loss"] == pytest.approx(expected)
+    assert trainer().fit(bg.data.batches((x, y), 32, seed=0), epochs=2)["train_loss"] == expected
+    pairs = list(zip(x, y, strict=True))
+    assert trainer().fit(pairs, validation=(x, y), epochs=2)["train_loss"] == expected
+    with pytest.raises(TypeError, match="generator"):
+        trainer().fit(batch for batch in [(x, y)])
+    with pytest.raises(TypeError, match="only arrays"):
+        trainer().fit(pairs, validation=0.1)
+
+
+def test_digits_by_name_and_the_program_of_the_design(tmp_path):
+    images = bg.data.digits()
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10, seed=0))
+    optimizer = optim.Adam(model, lr=1e-2)
+    options = {"metrics": ["accuracy"], "out": tmp_path / "runs" / "digits", "verbosity": "silent"}
+    run = bg.Trainer(model, loss=nn.cross_entropy, optimizer=optimizer, **options)
+    history = run.fit(images.train, validation=0.1, epochs=2)
+    assert run.evaluate(images.test)["accuracy"] > 0.8
+    assert bg.Trainer.resume(run.out).fit().rows == history.rows  # it had been finished
+    model.initialise(0)
+    named = bg.Trainer(model, loss=nn.cross_entropy, optimizer=optim.Adam(model), **options)
+    assert named.fit(images).test["test_accuracy"] > 0.1
+    assert len(bg.Trainer.resume(named.out, verbosity="silent").fit(epochs=2)) == 2
 
 
 # Callbacks -----------------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ def is_batches(value: Any) -> bool:
 
 def is_pair(value: Any) -> bool:
     """Whether something is inputs and targets."""
-    return isinstance(value, tuple | list) and len(value) == 2 and hasattr(value[0], "shape")
+    return isinstance(value, tuple) and len(value) == 2 and hasattr(value[0], "shape")
 
 
 def sources(train: Any, validation: Any, test: Any, batch_size: int, seed: int, shuffling: int) -> Sources:
@@ -49,10 +49,19 @@ def sources(train: Any, validation: Any, test: Any, batch_size: int, seed: int, 
     name = None
     if isinstance(train, data.ImageData):
         name, test, train = train.name, train.test if test is None else test, train.train
+    train, validation, test = columns(train), columns(validation), columns(test)
     if isinstance(validation, float):
         train, validation = split(train, validation, seed)
     if is_pair(train):
         check_pair(train, "the training data")
+    elif not is_batches(train) and not hasattr(train, "__getitem__"):
+        raise TypeError(
+            message(
+                f"the training data are of type {type(train).__name__}",
+                "a run can be resumed only where its data can say how far they were read",
+                "fit((x, y)), a list of examples, or what bg.data.batches returns",
+            )
+        )
     for part, what in ((validation, "the validation data"), (test, "the test data")):
         if is_pair(part):
             check_pair(part, what)
@@ -67,6 +76,14 @@ def sources(train: Any, validation: Any, test: Any, batch_size: int, seed: int, 
     description = {"name": name, "examples": count(train), "fingerprint": fingerprint(train)}
     batches = train if is_batches(train) else data.batches(train, batch_size, seed=shuffling)
     return Sources(batches, validation, test, description)
+
+
+def columns(part: Any) -> Any:
+    """Inputs and targets as arrays, where they are lists or columns of a table."""
+    if not isinstance(part, tuple) or len(part) != 2:
+        return part
+    part = (column.to_numpy() if hasattr(column, "to_numpy") else column for column in part)
+    return tuple(np.asarray(column) if isinstance(column, list) else column for column in part)
 
 
 def split(train: Any, fraction: float, seed: int) -> tuple[Any, Any]:
@@ -115,6 +132,7 @@ def check_pair(pair: Any, what: str) -> None:
 
 def evaluation_batches(part: Any, size: int) -> Iterator[tuple[Any, Any]]:
     """Batches in order, without shuffling."""
+    part = columns(part)
     if not is_pair(part):
         yield from part
         return
