@@ -15,7 +15,7 @@ import numpy as np
 
 from boxgrad.autodiff.loops import scan_backward
 from boxgrad.autodiff.reverse import Walk
-from boxgrad.explain.boxes import Box
+from boxgrad.explain.boxes import Box, is_elementwise
 from boxgrad.explain.code_convert import Converter
 from boxgrad.explain.code_cut import WHOLE, Statement, chosen, is_view, statements
 from boxgrad.explain.code_lines import NamesTaken, Page, names_in
@@ -241,6 +241,16 @@ class Block:
             found = whole_gradient(node, g, self.terms[node], names[x])
             if found is not None:
                 return [found]
+        entry = entry_of(statement, wanted, self.active)
+        if entry is not None and entry not in self.terms:
+            inner = Statement(node, [entry], [x for x in statement.nodes if x.number > entry.number])
+            [share] = self._derived(inner, g, [entry])
+            return [None] if share is None else self._derived(Statement(entry, wanted, []), share, wanted)
+        return self._derived(statement, g, wanted)
+
+    def _derived(self, statement: Statement, g: Term, wanted: list[Node]) -> list[Term | None]:
+        """The gradients of some nodes from that of one that is made of them, by the rules."""
+        node = statement.node
         seed = input_node(ArrayType(node.shape, node.dtype), "g")
         with noting(origin=(), scope=None):
             results = Walk(True, scan_backward).run([node], [OwnBox(seed)], wanted)
@@ -289,15 +299,20 @@ def write_total(
 ) -> None:
     """``name = sum of terms``; terms that go into a part of the array are written there."""
     comment = shape_text(node.shape) if node.shape else ""
-    plain = [x for x in terms if x.op not in ("embed", "scatter_add")]
-    placed = [x for x in terms if x.op in ("embed", "scatter_add")]
+    if any(x.op == "sum" and any(part.op in _PLACED or part.op == "put" for part in x.args) for x in terms):
+        terms = [part for x in terms for part in _summands(x)]
+    terms = sorted(terms, key=lambda x: x.op != "put")
+    plain = [x for x in terms if x.op not in _PLACED]
+    placed = [x for x in terms if x.op in _PLACED]
+    if plain and plain[0].op == "put":
+        write(page, name, plain[0], node, value, box)
+        for x in terms[1:]:
+            add_into(page, name, x, value, box)
+        return
     summed = total([(x, 1) for x in plain], node.shape, node.dtype) if plain else None
     if summed is not None:
         written = _fresh(summed) if placed or fresh else text(summed)
-        if summed.op == "put":
-            write(page, name, summed, node, value, box)
-        else:
-            page.add(f"{name} = {written}", value=value, box=box, reads=names_in(summed), comment=comment)
+        page.add(f"{name} = {written}", value=value, box=box, reads=names_in(summed), comment=comment)
     else:
         zeros = text(spread(Term("number", (), ("float", 0.0, None), (), node.dtype), node.shape))
         page.add(f"{name} = {zeros}", value=value, box=box, comment=comment)
@@ -308,36 +323,65 @@ def write_total(
             add_into(page, name, x, value, box)
 
 
+_PLACED = ("embed", "scatter_add")
+
+
+def _summands(x: Term) -> list[Term]:
+    """The terms of a sum, each with its sign."""
+    if x.op != "sum":
+        return [x]
+    return [part if sign > 0 else negated(part) for part, sign in zip(x.args, x.data, strict=True)]
+
+
 def add_into(page: Page, name: str, term: Term, value: str, box: Box | None) -> None:
     """``name += term``, or into the part of it where the term belongs."""
     reads = names_in(term)
     if term.op == "embed":
-        page.add(f"{name}[{term.data[0]}] += {text(term.args[0])}", value=value, box=box, reads=reads)
+        inner, sign = (negated(term.args[0]), "-") if _is_minus(term.args[0]) else (term.args[0], "+")
+        page.add(f"{name}[{term.data[0]}] {sign}= {text(inner)}", value=value, box=box, reads=reads)
     elif term.op == "scatter_add":
         key = term.data[0].format(*map(text, term.args[1:]))
+        key = f"np.s_[{key}]" if ":" in term.data[0] else f"({key})" if len(term.args) > 2 else key
         page.add(
-            f"np.add.at({name}, {_key(key)}, {text(term.args[0])})",
+            f"np.add.at({name}, {key}, {text(term.args[0])})",
             value=value,
             box=box,
             reads={*reads, name},
         )
-    elif term.op == "product" and term.data[0] == -1 and term.data[1] == 1:
-        positive = Term(term.op, term.args, (1, 1, term.data[2]), term.shape, term.dtype)
-        page.add(f"{name} -= {text(_plain(positive))}", value=value, box=box, reads={*reads, name})
+    elif _is_minus(term):
+        page.add(f"{name} -= {text(negated(term))}", value=value, box=box, reads={*reads, name})
+    elif term.op == "sum" and any(part.op in _PLACED for part in term.args):
+        for part in _summands(term):
+            add_into(page, name, part, value, box)
     else:
         page.add(f"{name} += {text(term)}", value=value, box=box, reads={*reads, name})
 
 
-def _plain(term: Term) -> Term:
-    """A product of one factor is that factor."""
-    return term.args[0] if len(term.args) == 1 and term.data[2] == (1,) else term
+def _is_minus(term: Term) -> bool:
+    """Whether a term is a negative multiple."""
+    return term.op == "product" and term.data[0] < 0
 
 
-def _key(key: str) -> str:
-    """An index as an argument of a function."""
-    if ":" in key:
-        return f"np.s_[{key}]"
-    return f"({key})" if "," in key and not (key.startswith("(") and key.endswith(")")) else key
+def entry_of(statement: Statement, wanted: list[Node], active: set[Node]) -> Node | None:
+    """The part of one value, taken by a layout, of which a line is a function of each element."""
+    if len(wanted) != 1 or len(statement.inputs) != 1 or not is_elementwise(statement.node):
+        return None
+    entries: set[Node] = set()
+    stack = [statement.node]
+    seen: set[Node] = set()
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        for x in node.inputs:
+            if x in active and x is not wanted[0] and x.primitive is not None and is_elementwise(x):
+                stack.append(x)
+            elif x in active:
+                entries.add(x)
+    entry = entries.pop() if len(entries) == 1 else None
+    fits = entry is not None and entry is not wanted[0] and entry.shape == statement.node.shape
+    return entry if fits else None
 
 
 def pulled_back(term: Term, view: Node) -> tuple[Node, Term]:

@@ -154,9 +154,27 @@ def _choice(node: Node, args: list[Term]) -> Term:
     condition, first, second = args
     if first == second or (value_of(first) == 0 and value_of(second) == 0):
         return spread(first, node.shape)
+    share = _won(condition, first, second)
+    if share is not None:
+        return product([(first, 1), (share, 1)], node.shape, node.dtype)
     parts = [condition, *(x.args[0] if x.op == "broadcast" else x for x in (first, second))]
     shape = np.broadcast_shapes(*(x.shape for x in parts))
     return spread(Term("call", parts, ("np.where", ""), shape, node.dtype), node.shape)
+
+
+def _won(condition: Term, first: Term, second: Term) -> Term | None:
+    """The share of the larger of two values: 1, or ½ at a tie, which is Heaviside's step."""
+    inner = second.args[0] if second.op == "broadcast" else second
+    if condition.op != "binary" or condition.data[0] not in "<>" or inner.op != "call":
+        return None
+    if inner.data[0] != "np.where" or inner.args[0].op != "binary" or inner.args[0].data[0] != "==":
+        return None
+    half = product([(first, 1), (number(2), -1)], first.shape, first.dtype)
+    large, small = condition.args if condition.data[0] == ">" else condition.args[::-1]
+    if {large, small} != {*inner.args[0].args} or half.args != inner.args[1].args or value_of(inner.args[2]) != 0:
+        return None
+    difference = total([(large, 1), (small, -1)], condition.shape, first.dtype)
+    return Term("call", (difference, number(0.5)), ("np.heaviside", ""), condition.shape, first.dtype)
 
 
 def _moved(name: str, node: Node, x: Term) -> Term | None:

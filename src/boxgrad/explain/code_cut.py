@@ -22,7 +22,6 @@ WHOLE = {"prod", "cumprod", "sinc", "sort", "max", "min"}
 _STATEMENTS = {"put_slice", "put", "embed", "scatter_add"}
 _LINEAR = {
     "add", "subtract", "negative", "positive", "cast", "identity", "reshape", "transpose", "broadcast", "slice",
-    "item",
 }  # fmt: skip
 _MOST = 10
 
@@ -63,41 +62,73 @@ def chosen(
     """The nodes that get a line."""
     users = users_of(nodes)
     named: set[Node] = set()
-    reached = _sources(nodes, sources)
-    size: dict[Node, int] = {}
     bent: dict[Node, bool] = {}
     for node in reversed(nodes):
-        assert node.primitive is not None
         mine = users.get(node, [])
-        bent[node] = any(_bends(user, node, active) or (user not in named and bent[user]) for user in mine)
-        if (
-            node in outputs
-            or node.primitive in (control.loop, control.item)
-            or node.primitive.name in _STATEMENTS
+        bent[node] = any(_bends(user, node) or (user not in named and bent[user]) for user in mine)
+        if _always(node, mine, outputs) or (
+            node in active and not is_light(node) and not _straight(node, mine, named, users)
         ):
             named.add(node)
-        elif is_view(node) and node.inputs[0].primitive is None:
-            continue
-        elif (
-            any(user.primitive is control.loop for user in mine)
-            or node.primitive.name in WHOLE
-            or any(user.primitive is not None and user.primitive.name in WHOLE for user in mine)
-            or by_user(node) is not None
-            or (len(mine) > 1 and not _cheap(node))
-            or (node.scope is not None and all(_leaves(node, user) for user in mine) and not is_layout(node))
-        ):
-            named.add(node)
-        elif node in active:
-            straight = len(mine) == 1 and _straight(node, mine[0], named, users)
-            if (not is_light(node) and not straight) or (
-                len(reached.get(node, ())) > 1 and bent[node] and not is_layout(node)
-            ):
-                named.add(node)
+    reached: dict[Node, frozenset[Node]] = {x: frozenset([x]) for x in sources}
+    size: dict[Node, int] = {}
     for node in nodes:
+        inside = frozenset().union(*(reached.get(x, ()) for x in node.inputs))
         size[node] = 1 + sum(0 if x in named else size.get(x, 0) for x in node.inputs)
-        if size[node] > _MOST and node not in named and not is_view(node):
+        shared = len(inside) > 1 and node in active and bent[node] and not is_layout(node)
+        shared = shared and not any(_adds(user, active) and bent[user] for user in users.get(node, []))
+        shared = shared or _factor(node, users.get(node, []), active)
+        if (shared or size[node] > _MOST) and not is_view(node):
             named.add(node)
+        reached[node] = frozenset([node]) if node in named and inside else inside
+    for node in reversed(nodes):
+        mine = users.get(node, [])
+        if (
+            node in named
+            and not is_light(node)
+            and not _always(node, mine, outputs)
+            and _straight(node, mine, named, users)
+        ):
+            named.remove(node)
     return named
+
+
+def _adds(user: Node, active: Collection[Node]) -> bool:
+    """Whether a user adds something else that has a gradient."""
+    assert user.primitive is not None
+    return user.primitive.name in ("add", "subtract") and all(x in active for x in user.inputs)
+
+
+def _factor(node: Node, users: Sequence[Node], active: Collection[Node]) -> bool:
+    """Whether a value is that of a function, and a factor of something that has a gradient too."""
+    if node not in active or len(node.inputs) != 1 or not is_light(node) or is_layout(node):
+        return False
+    assert node.primitive is not None
+    if node.primitive.name in _LINEAR:
+        return False
+    return any(
+        user.primitive is not None
+        and user.primitive.name in ("multiply", "divide")
+        and all(x in active for x in user.inputs)
+        for user in users
+    )
+
+
+def _always(node: Node, users: Sequence[Node], outputs: Collection[Node]) -> bool:
+    """Whether a value has a line wherever it stands."""
+    assert node.primitive is not None
+    name = node.primitive.name
+    if node in outputs or node.primitive in (control.loop, control.item) or name in _STATEMENTS:
+        return True
+    if is_view(node) and node.inputs[0].primitive is None:
+        return False
+    return (
+        name in WHOLE
+        or by_user(node) is not None
+        or (len(users) > 1 and not _cheap(node))
+        or any(user.primitive is control.loop or user.primitive.name in WHOLE for user in users if user.primitive)
+        or (node.scope is not None and not is_layout(node) and all(_leaves(node, user) for user in users))
+    )
 
 
 def is_layout(node: Node) -> bool:
@@ -122,59 +153,44 @@ def _leaves(node: Node, user: Node) -> bool:
     return True
 
 
-def _sources(nodes: Sequence[Node], sources: Collection[Node]) -> dict[Node, frozenset[Node]]:
-    """For each node up to three of the differentiable leaves or earlier values that it depends on."""
-    found: dict[Node, frozenset[Node]] = {x: frozenset([x]) for x in sources}
-    for node in nodes:
-        inside: set[Node] = set()
-        for x in node.inputs:
-            inside |= found.get(x, frozenset())
-            if len(inside) > 2:
-                break
-        if inside and not (is_light(node) and by_user(node) is None):
-            inside = {node}
-        found[node] = frozenset(inside)
-    return found
-
-
-def _bends(user: Node, node: Node, active: Collection[Node]) -> bool:
-    """Whether the gradient that passes a user is multiplied by something that varies."""
+def _bends(user: Node, node: Node) -> bool:
+    """Whether the gradient that passes a user is more than copied, scaled or summed."""
     assert user.primitive is not None
     name = user.primitive.name
+    if name in ("reshape", "transpose"):
+        return True
     if name in _LINEAR or not is_light(user):
         return False
     if name in ("multiply", "divide"):
         others = [x for x in user.inputs if x is not node]
-        return not (others and (name == "multiply" or user.inputs[0] is node) and others[0].shape == ())
+        scaled = others and (name == "multiply" or user.inputs[0] is node)
+        return not (scaled and others[0].shape == () and others[0].primitive is None)
     return True
 
 
-def _straight(node: Node, user: Node, named: Collection[Node], users: dict[Node, list[Node]]) -> bool:
+def _straight(
+    node: Node, mine: Sequence[Node], named: Collection[Node], users: dict[Node, list[Node]]
+) -> bool:
     """Whether what happens to a value up to the next line is adding and scaling only, in its shape."""
     while True:
+        if len(mine) != 1:
+            return False
+        user = mine[0]
         assert user.primitive is not None
         name = user.primitive.name
         if user.shape != node.shape or not is_light(user):
             return False
         if name in ("multiply", "divide"):
-            other = [x for x in user.inputs if x is not node]
-            if (
-                not other
-                or other[0].shape
-                or other[0].primitive is not None
-                or (user.inputs[0] is other[0] and name == "divide")
-            ):
+            other = next((x for x in user.inputs if x is not node), node)
+            if other.shape or other.value is None or other.primitive is not None:
                 return False
-            if other[0].value is None:
+            if name == "divide" and user.inputs[0] is other:
                 return False
         elif name not in ("add", "subtract", "negative"):
             return False
         if user in named:
             return True
-        mine = users.get(user, [])
-        if len(mine) != 1:
-            return False
-        node, user = user, mine[0]
+        node, mine = user, users.get(user, [])
 
 
 def statements(nodes: Sequence[Node], named: Collection[Node], known: Collection[Node]) -> list[Statement]:

@@ -74,10 +74,27 @@ def wrapped(text: str, room: str, comment: str = "") -> str:
     if not equals or "(" in head:
         inner = textwrap.wrap(text, WIDTH, initial_indent=room, subsequent_indent=room + "    ", **_WHOLE)
         return "\n".join(inner) + after
+    inner = _at_signs(rest, room + "    ")
+    if inner:
+        return "\n".join([f"{room}{head}{equals}({after}", *inner, f"{room})"])
     inner = textwrap.wrap(
         rest, WIDTH, initial_indent=room + "    ", subsequent_indent=room + "    ", **_WHOLE
     )
     return "\n".join([f"{room}{head}{equals}({after}", *inner, f"{room})"])
+
+
+def _at_signs(text: str, room: str) -> list[str] | None:
+    """A sum with a term on each line, if all of them fit."""
+    parts, depth, start = [], 0, 0
+    for i, character in enumerate(text):
+        depth += (character in "([{") - (character in ")]}")
+        if not depth and text[i : i + 3] in (" + ", " - ") and i > start:
+            parts.append(text[start:i])
+            start = i + 1
+    parts.append(text[start:])
+    if len(parts) == 1 or any(len(part) + len(room) > WIDTH for part in parts):
+        return None
+    return [room + part for part in parts]
 
 
 _WHOLE: dict[str, bool] = {"break_long_words": False, "break_on_hyphens": False}

@@ -175,6 +175,7 @@ def total(terms: Iterable[tuple[Term, int]], shape: Shape, dtype: np.dtype[Any])
             found.append((negated(x), -sign))
         else:
             found.append((x, sign))
+    found = _alike(found, dtype)
     if not found:
         return spread(number(0.0), shape)
     natural = np.broadcast_shapes(*(x.shape for x, _ in found))
@@ -182,6 +183,35 @@ def total(terms: Iterable[tuple[Term, int]], shape: Shape, dtype: np.dtype[Any])
         return spread(found[0][0] if found[0][1] > 0 else negated(found[0][0]), shape)
     found.sort(key=lambda item: item[1] < 0 and not any(s > 0 for _, s in found[:1]))
     return spread(Term("sum", [x for x, _ in found], tuple(s for _, s in found), natural, dtype), shape)
+
+
+def _alike(terms: list[tuple[Term, int]], dtype: np.dtype[Any]) -> list[tuple[Term, int]]:
+    """Multiples of one term, and terms put at one place, taken together."""
+    groups: dict[Any, list[tuple[Term, int]]] = {}
+    for x, sign in terms:
+        if x.op == "embed":
+            key: Any = ("embed", x.data, x.args[1:])
+        elif x.op == "product":
+            key = (x.args, x.data[2])
+        else:
+            key = ((x,), (1,))
+        groups.setdefault(key, []).append((x, sign))
+    found: list[tuple[Term, int]] = []
+    for key, members in groups.items():
+        first = members[0][0]
+        if len(members) == 1:
+            found += members
+        elif key[0] == "embed":
+            inner = total([(x.args[0], sign) for x, sign in members], first.args[0].shape, dtype)
+            found.append((Term("embed", (inner, *first.args[1:]), first.data, first.shape, dtype), 1))
+        else:
+            parts = [(*(x.data[:2] if x.op == "product" else (1, 1)), sign) for x, sign in members]
+            share = sum(sign * top / bottom for top, bottom, sign in parts)
+            if share:
+                factors = list(zip(key[0], key[1], strict=True))
+                made = product([(number(abs(share)), 1), *factors], first.shape, dtype)
+                found.append((made, 1 if share > 0 else -1))
+    return found
 
 
 # ---- shapes
