@@ -11,12 +11,12 @@ import numpy as np
 from boxgrad import tree
 from boxgrad.autodiff.loops import saving, scan_backward
 from boxgrad.autodiff.memory import copied, detach, owned
-from boxgrad.autodiff.reverse import Walk, broken, refuse_complex
+from boxgrad.autodiff.reverse import Walk, broken, lost, refuse_complex
 from boxgrad.boxed import activate, current_tracer
 from boxgrad.errors import DerivativeError, message
 from boxgrad.graph.node import Node, input_node
 from boxgrad.ops.elementwise import identity
-from boxgrad.trace.apply import apply, call_traced
+from boxgrad.trace.apply import apply, call_traced, context
 from boxgrad.trace.arguments import Arguments, IntoArray, is_real, type_of
 from boxgrad.trace.box import Box, OwnBox
 from boxgrad.trace.tracer import Tracing
@@ -53,8 +53,12 @@ class Call:
             full[n] = boxed
         outer = current_tracer()
         tracing = replace(outer, prepare=saving) if isinstance(outer, Tracing) else DERIVATIVE
-        with activate(tracing):
-            self.result = call_traced(function, tuple(full), kwargs)
+        taken, context.taken = context.taken, []
+        try:
+            with activate(tracing):
+                self.result = call_traced(function, tuple(full), kwargs)
+        finally:
+            self._taken, context.taken = context.taken, taken
         self.as_graph = self.nested or any(node.value is None for node in self.arguments.nodes)
 
     def gradients(self, outputs: Sequence[Node], cotangents: Sequence[Any]) -> list[Any]:
@@ -66,6 +70,7 @@ class Call:
             found = Walk(as_graph, scan_backward).run(outputs, cotangents, nodes)
         if all(g is None for g in found):
             broken(outputs, nodes)
+            lost(self._taken, nodes)
         filled = [
             np.zeros(node.shape, node.dtype)[()] if g is None else g
             for g, node in zip(found, nodes, strict=True)

@@ -160,3 +160,14 @@ def broken(outputs: Sequence[Node], wrt: Sequence[Node]) -> None:
                 "or bg.stop_gradient around it if 0 is what you mean",
                 node.place,
             )
+
+
+def lost(taken: Sequence[Node], wrt: Sequence[Node]) -> None:
+    """Refuse a derivative that is 0 because all that was made of the arguments are Python numbers."""
+    active = depending(taken, wrt)
+    if any(node in active for node in taken):
+        raise DerivativeError.because(
+            "the result depends on the argument only through a Python number (float(), .item(), .tolist())",
+            "a number does not remember how it was computed: the gradient would be 0 everywhere",
+            "NumPy functions of x itself; bg.stop_gradient(x) in the result if 0 is what you mean",
+        )

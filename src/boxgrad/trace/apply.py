@@ -34,6 +34,8 @@ class _Context(threading.local):
     whole_stack: bool = False
     inside: bool = False
     """Whether a NumPy function is being composed: of its nodes, the line names only the result."""
+    taken: list[Node] | None = None
+    """What was turned into Python numbers, if a derivative wants to know."""
     reads: list[Origin] | None = None
     """Where the function asked for numbers, if somebody wants to know: it may have branched there."""
 

@@ -16,9 +16,10 @@ import numpy as np
 from boxgrad.errors import BranchError, ShapeError, TraceError
 from boxgrad.graph.node import Node
 from boxgrad.graph.primitive import Primitive
-from boxgrad.ops import elementwise, shape
+from boxgrad.ops import elementwise, index, shape
 from boxgrad.trace import indexing
 from boxgrad.trace.apply import Holder, apply, context, origin
+from boxgrad.trace.conversion import refuse_loss
 from boxgrad.trace.ufunc import call_function, call_ufunc
 from boxgrad.types import ArrayType, is_integer
 
@@ -104,17 +105,26 @@ class Box(Holder):
             context.reads.append(origin(2))
         return value
 
+    def _taken(self, wanted: str) -> Any:
+        """A value that goes on outside of the graph, of which a derivative should know."""
+        value = self._value(wanted)
+        if context.taken is not None:
+            context.taken.append(self.node)
+        return value
+
     def __bool__(self) -> bool:
         return bool(self._value("bool()"))
 
     def __float__(self) -> float:
-        return float(self._value("float()"))
+        refuse_loss()
+        return float(self._taken("float()"))
 
     def __int__(self) -> int:
         return int(self._value("int()"))
 
     def __complex__(self) -> complex:
-        return complex(self._value("complex()"))
+        refuse_loss()
+        return complex(self._taken("complex()"))
 
     def __index__(self) -> int:
         return self._value("use as an index").__index__()
@@ -124,11 +134,11 @@ class Box(Holder):
 
     def item(self, *args: Any) -> Any:
         """The value as a Python number: a constant to every derivative."""
-        return np.asarray(self._value("item()")).item(*args)
+        return np.asarray(self._taken("item()")).item(*args)
 
     def tolist(self) -> Any:
         """The values as nested lists: constants to every derivative."""
-        return np.asarray(self._value("tolist()")).tolist()
+        return np.asarray(self._taken("tolist()")).tolist()
 
     def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise TraceError.because(
@@ -191,7 +201,8 @@ class Box(Holder):
         if new == old.shape and copy is not True:
             return self if not self.is_scalar else wrap(old)
         made = apply(shape.reshape, (self,), {"shape": new})
-        if old.value is None or np.may_share_memory(made.value, old.value):
+        memory = _layout(old)
+        if np.may_share_memory(memory.reshape(new), memory):
             return self.view_through(
                 lambda node: made if node is old else apply(shape.reshape, (node,), {"shape": new}),
                 lambda node, value: apply(shape.reshape, (value,), {"shape": node.shape}),
@@ -318,6 +329,16 @@ class ViewBox(Box):
     def write(self, node: Node) -> None:
         self._base.write(self._put(self._base.node, node))
         self._seen, self._shown = self._base.node, node
+
+
+def _layout(node: Node) -> Any:
+    """An array laid out in memory as the value is; without values, made of the views that led to it."""
+    if node.value is not None:
+        return node.value
+    if node.primitive in (shape.reshape, shape.transpose, index.slice):
+        meaning: Any = node.primitive.meaning
+        return meaning(_layout(node.inputs[0]), **node.parameters)
+    return np.empty(node.shape, bool)
 
 
 def wrap(node: Node) -> Any:
