@@ -1,16 +1,15 @@
 """What a finished run shows: its curves, its confusion matrix, its misclassified images.
 
-Knows what can be shown of which results; how it is drawn is known to the plots, which (with
-matplotlib) are loaded only when a picture is drawn.
+Knows what can be shown of which results; how it is drawn is known to the plots.
 """
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from boxgrad.train import plots
 from boxgrad.train.history import History
 from boxgrad.train.runs import RunFolder
 from boxgrad.train.sources import is_pair
@@ -21,13 +20,9 @@ if TYPE_CHECKING:
 _MOST_CLASSES = 40  # in a confusion matrix that can be read
 
 
-def _plots() -> Any:
-    return importlib.import_module("boxgrad.train.plots")
-
-
 def curves(history: History, folder: RunFolder) -> None:
     """Draw the history into curves.png."""
-    _plots().curves(history.rows, folder.file("curves.png"), folder.path.name)
+    plots.curves(history.rows, folder.file("curves.png"), folder.path.name)
 
 
 def classification(trainer: Trainer, part: Any, folder: RunFolder) -> None:
@@ -42,11 +37,11 @@ def classification(trainer: Trainer, part: Any, folder: RunFolder) -> None:
         return
     predicted = np.argmax(outputs, axis=1)
     names = trainer.details.get("classes") or [str(number) for number in range(outputs.shape[1])]
-    _plots().confusion(true, predicted, names, folder.file("confusion.png"))
+    plots.confusion(true, predicted, names, folder.file("confusion.png"))
     if inputs.ndim == 4 and inputs.shape[1] in (1, 3):
         sure = probabilities(outputs)[np.arange(len(true)), predicted]
         path = folder.file("misclassified.png")
-        _plots().misclassified(inputs, true, predicted, sure, names, path)
+        plots.misclassified(inputs, true, predicted, sure, names, path)
 
 
 def probabilities(outputs: Any) -> Any:
