@@ -188,10 +188,12 @@ def _room(ranked: Ranked, item: Item, spacing: Spacing) -> tuple[float, float]:
     low, high = float("-inf"), float("inf")
     if item.place:
         other = column[item.place - 1]
-        low = (other.bottom if grown else other.line + other.after) + other.margin_after + spacing.across + item.before
+        edge = other.bottom if grown else other.line + other.after
+        low = edge + other.margin_after + spacing.across + item.before
     if item.place + 1 < len(column):
         other = column[item.place + 1]
-        high = (other.top if grown else other.line - other.before) - other.margin_before - spacing.across - item.after
+        edge = other.top if grown else other.line - other.before
+        high = edge - other.margin_before - spacing.across - item.after
     return low - 1e-6, high + 1e-6
 
 

@@ -93,7 +93,7 @@ class Writer:
             return (Run(number(np.reshape(node.value, ())[()])),)
         if depth > 5:
             raise TooLongError
-        found = recognised(node)
+        found = recognised(node, False)
         if found is not None:
             return _fit((Run(found[0] + "("), *self.text(found[1], 0, depth + 1), Run(")")))
         runs, binding = self._application(node, depth + 1)
@@ -200,7 +200,7 @@ def symbol(box: Box, writer: Writer, lang: str) -> tuple[Runs, Runs]:
 
 
 def _elementwise(box: Box, node: Node, name: str, writer: Writer) -> tuple[Runs, Runs]:
-    found = recognised(box.nodes[-1]) if len(box.nodes) > 1 else None
+    found = recognised(box.nodes[-1], False) if len(box.nodes) > 1 else None
     if found is not None and {found[1]} == {value.node for value in box.inputs}:
         said = {"σ": "sigmoid"}.get(found[0], "")
         return (Run(found[0]),), (Run(said),) if said else ()
@@ -236,7 +236,7 @@ def factor(box: Box, value: Value, writer: Writer) -> Runs:
     leaves = {out.gradient for out in box.outputs if out.gradient is not None}
     known = SCOPES.get(box.title) if box.kind == "closed" else None
     if known is None and box.kind == "elementwise" and len(box.nodes) > 1:
-        found = recognised(box.nodes[-1])
+        found = recognised(box.nodes[-1], False)
         known = found[0] if found is not None and found[0] in ("σ", "softplus", "ReLU") else None
     if known is not None and len(box.local) == 1:
         return (Run(("⊙ " if value.shape else "× ") + known + "′("), *writer.text(value.node), Run(")"))
