@@ -15,6 +15,7 @@ import numpy as np
 
 from boxgrad.autodiff.loops import scan_backward
 from boxgrad.autodiff.reverse import Walk
+from boxgrad.boxed import activate
 from boxgrad.explain.boxes import Box, is_elementwise
 from boxgrad.explain.code_convert import Converter
 from boxgrad.explain.code_cut import WHOLE, Statement, chosen, is_view, statements
@@ -27,6 +28,7 @@ from boxgrad.explain.code_terms import (
     number,
     reshaped,
     spread,
+    stripped,
     total,
     transposed,
     value_of,
@@ -39,6 +41,7 @@ from boxgrad.ops import control
 from boxgrad.trace.apply import noting
 from boxgrad.trace.box import Box as TracedBox
 from boxgrad.trace.box import OwnBox
+from boxgrad.trace.tracer import Tracing
 from boxgrad.types import ArrayType
 
 Sink = Callable[[Page, Term, bool], None]
@@ -252,7 +255,7 @@ class Block:
         """The gradients of some nodes from that of one that is made of them, by the rules."""
         node = statement.node
         seed = input_node(ArrayType(node.shape, node.dtype), "g")
-        with noting(origin=(), scope=None):
+        with activate(Tracing()), noting(origin=(), scope=None):
             results = Walk(True, scan_backward).run([node], [OwnBox(seed)], wanted)
         known = ChainMap({seed: g}, self.terms)
         if len(wanted) == 1 and isinstance(results[0], TracedBox):
@@ -335,6 +338,7 @@ def _summands(x: Term) -> list[Term]:
 
 def add_into(page: Page, name: str, term: Term, value: str, box: Box | None) -> None:
     """``name += term``, or into the part of it where the term belongs."""
+    term = stripped(term)
     reads = names_in(term)
     if term.op == "embed":
         inner, sign = (negated(term.args[0]), "-") if _is_minus(term.args[0]) else (term.args[0], "+")

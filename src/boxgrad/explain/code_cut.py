@@ -44,11 +44,15 @@ def users_of(nodes: Iterable[Node]) -> dict[Node, list[Node]]:
     return users
 
 
-def by_user(node: Node) -> str | None:
-    """The name that the user's own code (not a layer's) gave."""
+def by_user(node: Node, users: Sequence[Node]) -> bool:
+    """Whether the user's own code (not a layer's) named the value.
+
+    One call of a NumPy function may make several nodes, of which the last is what is named.
+    """
     places = node.places
-    name = variable(places)
-    return name if name and not places[0].filename.startswith(_LIBRARY) else None
+    if not places or places[0].filename.startswith(_LIBRARY) or variable(places) is None:
+        return False
+    return all(user.origin != node.origin for user in users)
 
 
 def is_view(node: Node) -> bool:
@@ -124,8 +128,9 @@ def _always(node: Node, users: Sequence[Node], outputs: Collection[Node]) -> boo
         return False
     return (
         name in WHOLE
-        or by_user(node) is not None
+        or by_user(node, users)
         or (len(users) > 1 and not _cheap(node))
+        or _arranged(node, users)
         or any(user.primitive is control.loop or user.primitive.name in WHOLE for user in users if user.primitive)
         or (node.scope is not None and not is_layout(node) and all(_leaves(node, user) for user in users))
     )
@@ -136,6 +141,12 @@ def is_layout(node: Node) -> bool:
     return node.primitive is not None and node.primitive.name in (
         "reshape", "transpose", "broadcast", "slice", "cast", "identity", "stop_gradient",
     )  # fmt: skip
+
+
+def _arranged(node: Node, users: Sequence[Node]) -> bool:
+    """Whether a value is arranged in several ways for a product."""
+    products = any(user.primitive is not None and user.primitive.name == "contract" for user in users)
+    return products and is_layout(node) and is_layout(node.inputs[0])
 
 
 def _cheap(node: Node) -> bool:

@@ -88,6 +88,13 @@ def _parts(x: Term) -> tuple[float, float, list[tuple[Term, int]]]:
     value = value_of(x) if not x.shape else None
     if value is not None and not isinstance(value, bool):
         return value, 1, []
+    if x.op == "binary" and x.data[0] in ("*", "/") and x.dtype.kind in "fc":
+        found = [_parts(part) for part in x.args]
+        if x.data[0] == "/":
+            top, bottom, parts = found[1]
+            found[1] = (bottom, top, [(base, -e) for base, e in parts])
+        (a, b, first), (c, d, second) = found
+        return a * c, b * d, [*first, *second]
     if x.op == "power" and isinstance(value_of(x.args[1]), (int, float)):
         exponent = value_of(x.args[1])
         if float(exponent).is_integer() and abs(exponent) < 20:
@@ -95,9 +102,13 @@ def _parts(x: Term) -> tuple[float, float, list[tuple[Term, int]]]:
     return 1, 1, [(x, 1)]
 
 
-def _stripped(x: Term) -> Term:
+def stripped(x: Term) -> Term:
     """A term that broadcasts to what the given one is spread over."""
-    return x.args[0] if x.op == "broadcast" else x
+    if x.op == "broadcast":
+        x = x.args[0]
+    if x.op == "reshape" and x.args[0].shape and x.shape[-len(x.args[0].shape) :] == x.args[0].shape:
+        return x.args[0]
+    return x
 
 
 def product(factors: Iterable[tuple[Term, int]], shape: Shape, dtype: np.dtype[Any]) -> Term:
@@ -107,7 +118,7 @@ def product(factors: Iterable[tuple[Term, int]], shape: Shape, dtype: np.dtype[A
     found: dict[Term, int] = {}
     order: list[Term] = []
     for factor, exponent in factors:
-        above, below, parts = _parts(_stripped(factor))
+        above, below, parts = _parts(stripped(factor))
         if exponent < 0:
             above, below = below, above
         top, bottom = top * above, bottom * below
@@ -166,7 +177,7 @@ def total(terms: Iterable[tuple[Term, int]], shape: Shape, dtype: np.dtype[Any])
     """The sum of terms with signs, of a shape."""
     found: list[tuple[Term, int]] = []
     for x, sign in terms:
-        x = _stripped(x)
+        x = stripped(x)
         if value_of(x) == 0:
             continue
         if x.op == "sum":
@@ -206,9 +217,10 @@ def _alike(terms: list[tuple[Term, int]], dtype: np.dtype[Any]) -> list[tuple[Te
             found.append((Term("embed", (inner, *first.args[1:]), first.data, first.shape, dtype), 1))
         else:
             parts = [(*(x.data[:2] if x.op == "product" else (1, 1)), sign) for x, sign in members]
-            share = sum(sign * top / bottom for top, bottom, sign in parts)
+            below = parts[0][1] if len({bottom for _, bottom, _ in parts}) == 1 else 1
+            share = sum(sign * top / (bottom / below) for top, bottom, sign in parts)
             if share:
-                factors = list(zip(key[0], key[1], strict=True))
+                factors = [(number(below), -1), *zip(key[0], key[1], strict=True)]
                 made = product([(number(abs(share)), 1), *factors], first.shape, dtype)
                 found.append((made, 1 if share > 0 else -1))
     return found
@@ -221,6 +233,8 @@ def spread(x: Term, shape: Shape) -> Term:
         x = x.args[0]
     if x.shape == tuple(shape):
         return x
+    if math.prod(x.shape) == math.prod(shape) and x.shape:
+        return reshaped(x, shape)
     if math.prod(x.shape) == 1 and x.op == "reshape":
         x = x.args[0] if not x.args[0].shape else x
     return Term("broadcast", (x,), tuple(shape), shape, x.dtype)

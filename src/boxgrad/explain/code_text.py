@@ -77,7 +77,10 @@ def _symbol(x: Term) -> str:
 
 
 def _unary(x: Term) -> tuple[str, int]:
-    return f"{x.data}{_at(x.args[0], SIGN)}", SIGN
+    inner = x.args[0]
+    if x.data == "-" and inner.op == "binary" and inner.data[0] in ("*", "/"):
+        return f"-{_binary(inner)[0]}", MULTIPLY
+    return f"{x.data}{_at(inner, SIGN)}", SIGN
 
 
 def _power(x: Term) -> tuple[str, int]:

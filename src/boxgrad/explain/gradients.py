@@ -13,12 +13,14 @@ import numpy as np
 
 from boxgrad.autodiff.loops import scan_backward
 from boxgrad.autodiff.reverse import Walk
+from boxgrad.boxed import activate
 from boxgrad.explain.boxes import Box, Model, Value
 from boxgrad.graph.node import Node, input_node
 from boxgrad.graph.walk import depending
 from boxgrad.trace.apply import noting
 from boxgrad.trace.box import Box as TracedBox
 from boxgrad.trace.box import OwnBox
+from boxgrad.trace.tracer import Tracing
 from boxgrad.types import ArrayType
 
 
@@ -56,7 +58,7 @@ def _derive_level(boxes: list[Box], active: set[Node], totals: dict[Value, Any])
         wanted = [value for value in box.inputs if value.node in active and value.node.dtype.kind in "fc"]
         if not reached or not wanted:
             continue
-        with noting(origin=(), scope=None):
+        with activate(Tracing()), noting(origin=(), scope=None):
             found = Walk(True, scan_backward).run(
                 [value.node for value in reached],
                 [OwnBox(value.gradient) for value in reached if value.gradient is not None],
