@@ -15,15 +15,18 @@ from typing import Any, overload
 import numpy as np
 
 from boxgrad import tree
+from boxgrad.autodiff.memory import owned
 from boxgrad.boxed import activate, current_tracer
 from boxgrad.engines.engine import Engine, Report, Run, engine_named
-from boxgrad.graph.node import Graph, input_node
+from boxgrad.graph.node import Graph, Node, input_node
+from boxgrad.ops.control import item
 from boxgrad.trace.apply import call_traced, noting
 from boxgrad.trace.arguments import Arguments, IntoArray, Write, is_traceable, result_nodes, type_of
 from boxgrad.trace.box import Box
 from boxgrad.trace.tracer import Tracing, argument_names
 
 DEFAULT = "numpy"
+_VIEWS = ("reshape", "transpose", "broadcast", "slice", "identity", "stop_gradient")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,8 @@ class _Entry:
     structure: tree.Structure
     writes: tuple[Write, ...]
     results: int
+    lent: tuple[int, ...]
+    """Which outputs may be memory of an argument or of a constant, and are copied."""
 
 
 class Compiled:
@@ -73,12 +78,15 @@ class Compiled:
             entry = self._entries[key] = self._trace((args, kwargs))
         self._last = entry
         results = entry.run(values)
+        for number in entry.lent:
+            if isinstance(results[number], np.ndarray):
+                results[number] = results[number].copy()
         if entry.writes:
             written = [values[w.number] for w in entry.writes if isinstance(w, IntoArray)]
             results = [_apart(result, written) for result in results]
             for write, value in zip(entry.writes, results[entry.results :], strict=True):
                 write.repeat((args, kwargs), values, value)
-        return tree.unflatten(entry.structure, results[: entry.results])
+        return tree.unflatten(entry.structure, owned(results[: entry.results], ()))
 
     def _trace(self, arguments: tuple[Any, Any]) -> _Entry:
         names = argument_names(self.__wrapped__, len(arguments[0]))
@@ -100,7 +108,8 @@ class Compiled:
         writes = boxed.writes()
         graph = Graph(boxed.nodes, (*nodes, *(node for _, node in writes)))
         run = self._engine.build(graph)
-        return _Entry(graph, run, structure, tuple(write for write, _ in writes), len(nodes))
+        lent = tuple(number for number, node in enumerate(graph.outputs) if _is_lent(node))
+        return _Entry(graph, run, structure, tuple(write for write, _ in writes), len(nodes), lent)
 
     @property
     def graph(self) -> Graph:
@@ -121,6 +130,15 @@ def _leaf_type(leaf: Any) -> Hashable:
     if isinstance(leaf, (float, complex)) and not isinstance(leaf, np.generic):
         return type(leaf)
     return (leaf.shape, leaf.dtype, isinstance(leaf, np.ndarray))
+
+
+def _is_lent(node: Node) -> bool:
+    """Whether a value may be a view of an argument or of a constant, which the caller must not change."""
+    while node.primitive is not None and node.primitive.name in _VIEWS:
+        node = node.inputs[0]
+    if node.primitive is item:  # a carry that the loop only hands on
+        return node.parameters["index"] < node.inputs[0].parameters["carries"]
+    return node.primitive is None
 
 
 def _apart(value: Any, written: list[Any]) -> Any:
