@@ -32,7 +32,7 @@ def fresh(folder: str, *options: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     environment["PYTHONPYCACHEPREFIX"] = folder
     return subprocess.run(
-        [sys.executable, *options], env=environment, check=True, capture_output=True, text=True
+        [sys.executable, "-P", *options], env=environment, check=True, capture_output=True, text=True
     )
 
 
