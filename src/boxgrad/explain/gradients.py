@@ -7,6 +7,7 @@ shows it and as the doctor compares it. Where the forward pass has values, so ha
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,9 @@ def derive_inside(boxes: list[Box], outputs: list[Value], wrt: list[Value]) -> N
     _derive_level(boxes, active, dict.fromkeys(outputs))
 
 
-def _derive_level(boxes: list[Box], active: set[Node], totals: dict[Value, Any]) -> None:
+def _derive_level(
+    boxes: list[Box], active: set[Node], totals: dict[Value, Any], around: Collection[Value] = ()
+) -> None:
     for box in reversed(boxes):
         for value in box.outputs:
             if value in totals and value.gradient is None:
@@ -73,7 +76,8 @@ def _derive_level(boxes: list[Box], active: set[Node], totals: dict[Value, Any])
             totals[value] = node.value if known is None or node.value is None else known + node.value
         if box.inner:
             inside: dict[Value, Any] = {value: totals[value] for value in reached}
-            _derive_level(box.inner, active, inside)
+            _derive_level(box.inner, active, inside, set(box.inputs))
     for value, number in totals.items():
-        if value.gradient is None:
+        # What comes from around the box may be used elsewhere too: its gradient is not known yet.
+        if value.gradient is None and value not in around:
             _give(value, number)
