@@ -90,7 +90,7 @@ class Chain:
                 yield from self._leaves(box.inner)
             else:
                 step = _step(box)
-                step.whole, step.inputs = found, [found.argument]
+                step.whole, step.inputs = found, list(found.gradients)
                 yield step
 
     def _fresh(self, name: str, shape: tuple[int, ...]) -> Symbol:
@@ -158,10 +158,13 @@ class Chain:
         if step.whole is not None:
             (value,) = step.outputs
             step.forward[value] = step.whole.result
-            if value.gradient is not None and step.whole.argument.gradient is not None:
-                step.local[step.whole.argument] = simplify(step.whole.gradient(self.gradient(value)))
+            if value.gradient is not None:
+                for argument, gradient in step.whole.gradients.items():
+                    if argument.gradient is not None:
+                        step.local[argument] = simplify(gradient(self.gradient(value)))
             return
-        new = named(step.nodes, {value.node for value in step.outputs})
+        ends = {value.node for box in step.boxes if box.inner and is_function(box) for value in box.outputs}
+        new = named(step.nodes, ends)
         heads = [new[value.node] for value in step.outputs]
         found = converted(heads, known)
         for value, head in zip(step.outputs, heads, strict=True):

@@ -109,7 +109,11 @@ def _note(node: Node) -> str:
     axis = node.parameters.get("axis")
     size = node.parameters.get("size")
     if size is not None:
-        return "×".join(map(str, size))
+        marks = [_same(size)] if len(set(size)) == 1 else ["×".join(map(str, size))]
+        stride, padding = node.parameters["stride"], node.parameters["padding"]
+        marks += ["s=" + _same(stride)] if tuple(stride) != tuple(size) else []
+        marks += ["p=" + _same([a for a, _ in padding])] if any(n for pair in padding for n in pair) else []
+        return ",".join(marks)
     return (
         ""
         if axis is None
@@ -348,6 +352,11 @@ def _sum(node: Node, arguments: list[Expression]) -> Expression:
     return x.Reduce("Σ", body, parameters["axis"], parameters["keepdims"], shape=node.shape)
 
 
+def _slope(name: str) -> Rule:
+    """The derivative of a function of windows, applied to what arrives."""
+    return lambda node, arguments: x.Call(name, tuple(arguments), 1, _note(node), shape=node.shape)
+
+
 def _where(node: Node, arguments: list[Expression]) -> Expression:
     condition, first, second = arguments
     return x.Cases(((first, condition), (second, None)), shape=node.shape)
@@ -377,6 +386,8 @@ _RULES: dict[str, Rule] = {
     "item": _item,
     "concatenate": _concatenate,
     "contract": _contract,
+    "max_pool_scatter": _slope("maxpool"),
+    "avg_pool_input_gradient": _slope("avgpool"),
     "conv": _convolution("⋆"),
     "conv_input_gradient": _convolution("∗"),
     "conv_filter_gradient": _convolution("⋆"),

@@ -418,7 +418,9 @@ def substitute(expression: Expression, table: dict[Expression, Expression]) -> E
 
 
 def parts_of(expression: Expression) -> Iterator[Expression]:
-    """The expression and all inside it."""
+    """The expression and all inside it; ∂L/∂X is one part."""
     yield expression
+    if isinstance(expression, Derivative):
+        return
     for child in expression.children():
         yield from parts_of(child)

@@ -65,6 +65,8 @@ _TABLE: dict[tuple[str, int], Callable[[], Expression]] = {
     ("tanh", 0): _tanh_formula,
     ("tanh", 1): _tanh_slope,
     ("ReLU", 0): _relu_formula,
+    ("SiLU", 0): lambda: x.times(ARGUMENT, _sigma()),
+    ("SiLU", 1): lambda: x.times(_sigma(), x.add(ONE, x.times(ARGUMENT, x.add(ONE, x.negative(_sigma()))))),
 }
 
 
@@ -91,6 +93,12 @@ def formula(function: Function) -> Expression:
     start = x.Fill(1, shape=inside.shape) if inside.shape else ONE
     node = found.node
     return cases(_scalar(simplify(converted([node], {argument: shaped, seed: start})[node])))
+
+
+def table(name: str) -> Expression | None:
+    """The formula of a function that others are made of."""
+    known = _TABLE.get((name, 0))
+    return known() if known is not None and name not in ("tanh",) else None
 
 
 def _plain(inside: Node) -> bool:

@@ -70,6 +70,9 @@ class Latex(Writer):
     def derivative(self, of: str, by: str) -> str:
         return rf"\frac{{\partial {of}}}{{\partial {by}}}"
 
+    def derivative_inline(self, of: str, by: str) -> str:
+        return rf"\partial {of}/\partial {by}"
+
     def noted(self, symbol: str, note: str) -> str:
         sign = self.operator(symbol)
         return rf" \mathbin{{{sign.strip()}_{{{self.index(note)}}}}} " if note else sign

@@ -20,7 +20,7 @@ from boxgrad.explain.boxes import Box, Model, Value
 from boxgrad.explain.chain import Chain, Step
 from boxgrad.explain.expand import NotExpandedError, elements, letters, matrix, size
 from boxgrad.explain.expression import Expression
-from boxgrad.explain.formulas import ARGUMENT, formula
+from boxgrad.explain.formulas import ARGUMENT, formula, table
 from boxgrad.explain.loops import Loop, Recurrence
 from boxgrad.explain.simplify import Step as Rewriting
 from boxgrad.explain.simplify import simplify
@@ -217,6 +217,7 @@ class _Document:
 
     def _functions(self) -> Iterator[Line]:
         seen: set[tuple[str, int]] = set()
+        used: set[str] = set()
         calls = {p.function for e in (*self.definitions.values(), *self._extra.values()) for p in x.parts_of(e) if isinstance(p, x.Call)}  # fmt: skip
         whole = [*self.definitions.values(), *(e for step in self.chain.steps for e in step.local.values())]
         signs = {part.symbol for e in whole for part in x.parts_of(e) if isinstance(part, x.Convolve)}
@@ -234,8 +235,13 @@ class _Document:
                     one = type(function)(function.name, order, function.inside, function.argument)
                     found = formula(one)
                     if found is not None:
+                        used |= {part.function for part in x.parts_of(found) if isinstance(part, x.Call)}
                         left = x.call(function.name, ARGUMENT, order=order)
                         yield Line("functions", _equation(left, found), step.box)
+        for name in sorted(used - {name for name, _ in seen}):
+            known = table(name)
+            if known is not None:
+                yield Line("functions", _equation(x.call(name, ARGUMENT), known))
 
     # ---- backward
     def _backward(self) -> Iterator[Line]:
@@ -326,7 +332,10 @@ class _Document:
             found = elements(expression, named)
         except (NotExpandedError, KeyError):
             return None
-        return found if size(found) <= limit else None
+        wide = (
+            max((size(row) for row in found.reshape((-1, *found.shape[-1:]))), default=0) if found.ndim else 0
+        )
+        return found if size(found) <= limit and wide <= limit // 2 else None
 
     def _value_of(self, symbol: Expression) -> Any:
         """The number that a named value, or its gradient, has here."""
@@ -366,7 +375,7 @@ def _worth(e: Expression) -> bool:
 
 def _substituted(e: Expression, table: dict[Expression, Expression], limit: int) -> tuple[Expression, bool]:
     """The expression with names replaced by what they stand for until none is left, or it grows too large."""
-    for _ in range(10_000):
+    while True:
         names = {part for part in x.parts_of(e) if part in table}
         if not names:
             return e, True
@@ -376,7 +385,6 @@ def _substituted(e: Expression, table: dict[Expression, Expression], limit: int)
         e = simplify(after)
         if e.size > limit:
             return e, False
-    return e, False
 
 
 def _equation(*sides: Expression) -> Expression:

@@ -67,6 +67,10 @@ class MathML(Writer):
         sign = '<mi mathvariant="normal">∂</mi>'
         return f"<mfrac><mrow>{sign}{of}</mrow><mrow>{sign}{by}</mrow></mfrac>"
 
+    def derivative_inline(self, of: str, by: str) -> str:
+        sign = '<mi mathvariant="normal">∂</mi>'
+        return f"<mrow>{sign}{of}<mo>/</mo>{sign}{by}</mrow>"
+
     def raised(self, base: str, exponent: str) -> str:
         return f"<msup>{base}{exponent}</msup>"
 

@@ -152,12 +152,15 @@ _PATTERNS = (
 )
 
 
-def recognised(node: Node) -> tuple[str, Node] | None:
-    """The name of the function that a node is the result of, and its argument; None where it has none."""
+def recognised(node: Node, whole: bool) -> tuple[str, Node] | None:
+    """The name of the function that a node is the result of, and its argument; None where it has none.
+
+    ``whole`` tells that the node is the result of the boxed function that it was made in.
+    """
     if node.primitive is None or isinstance(node.primitive, Function) or node.dtype.kind != "f":
         return None
     scope = node.scope
-    if scope is not None:
+    if scope is not None and whole:
         argument = _only_argument(node, scope)
         if argument is not None:
             return SCOPES.get(scope.name, scope.name), argument
@@ -222,8 +225,7 @@ def named(nodes: Iterable[Node], outer: set[Node]) -> dict[Node, Node]:
         leaving.update(x for x in node.inputs if x.scope is not None and not _shares(node, x.scope))
     new: dict[Node, Node] = {}
     for node in nodes:
-        inner = node.scope is not None and node not in leaving
-        found = None if inner and _by_scope(node) else recognised(node)
+        found = recognised(node, node in leaving)
         if found is not None:
             name, argument = found
             made = Node(
@@ -241,7 +243,3 @@ def named(nodes: Iterable[Node], outer: set[Node]) -> dict[Node, Node]:
 
 def _shares(node: Node, scope: Scope) -> bool:
     return inside_of(node.scope, scope)
-
-
-def _by_scope(node: Node) -> bool:
-    return node.scope is not None and _only_argument(node, node.scope) is not None

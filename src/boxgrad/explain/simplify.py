@@ -286,7 +286,7 @@ def _times_fractions(e: x.Times) -> Expression | None:
     for i, factor in enumerate(e.factors):
         if isinstance(factor, x.Fraction) and value_of(factor.bottom) is None:
             rest = [f for j, f in enumerate(e.factors) if j != i]
-            if factor.top == ONE:
+            if factor.top == ONE and not (e.shape and _is_constant(factor.bottom)):
                 numbers = [f for f in rest if value_of(f) is not None]
                 others = [f for f in rest if value_of(f) is None]
                 if others and (len(others) == 1 or not e.shape):
@@ -367,6 +367,20 @@ def _fraction_number(e: x.Fraction) -> Expression | None:
         if top is None:
             return x.Times((factor, *_factors(e.top)), shape=e.shape)
     return None
+
+
+def _fraction_scalar(e: x.Fraction) -> Expression | None:
+    """An array over a plain number such as √2 is 1/√2 times the array."""
+    if e.shape and _is_constant(e.bottom) and value_of(e.bottom) is None:
+        return x.times(x.fraction(ONE, e.bottom), *_factors(e.top))
+    return None
+
+
+def _is_constant(e: Expression) -> bool:
+    return (
+        all(not isinstance(part, (x.Symbol, x.Derivative, x.Element)) for part in x.parts_of(e))
+        and not e.shape
+    )
 
 
 def _fraction_nested(e: x.Fraction) -> Expression | None:
@@ -537,6 +551,19 @@ def _reduce_repeated(e: x.Reduce) -> Expression | None:
     return None
 
 
+def _reduce_single(e: x.Reduce) -> Expression | None:
+    """Along an axis of size 1 there is nothing to sum."""
+    single = [i for i in e.axes if e.body.shape[i] == 1]
+    if not single or e.symbol not in ("Σ", "Π", "max", "min"):
+        return None
+    axes = tuple(i for i in e.axes if i not in single)
+    if e.keep:
+        return x.Reduce(e.symbol, e.body, axes, True, shape=e.shape) if axes else e.body
+    kept = tuple(n for i, n in enumerate(e.body.shape) if i not in axes)
+    inner = x.Reduce(e.symbol, e.body, axes, shape=kept) if axes else e.body
+    return x.Rearranged(inner, shape=e.shape)
+
+
 def _reduce_reduce(e: x.Reduce) -> Expression | None:
     inner = e.body
     if not isinstance(inner, x.Reduce) or inner.symbol != e.symbol or e.keep:
@@ -573,6 +600,12 @@ def _spread(e: x.Spread) -> Expression | None:
 def _rearranged(e: x.Rearranged) -> Expression | None:
     if e.shape == e.x.shape:
         return e.x
+    if isinstance(e.x, Number):
+        return x.Times((e.x, x.Fill(1, shape=e.shape)), shape=e.shape)
+    if isinstance(e.x, x.Times) and e.x.factors[0].shape == () and len(e.x.factors) > 1:
+        rest = x.times(*e.x.factors[1:])
+        if rest.shape == e.x.shape:
+            return x.times(e.x.factors[0], x.Rearranged(rest, shape=e.shape))
     if isinstance(e.x, x.Rearranged):
         inner = e.x.x
         return inner if inner.shape == e.shape else x.Rearranged(inner, shape=e.shape)
@@ -631,13 +664,13 @@ _RULES: dict[type, tuple[tuple[str, Rule], ...]] = {
               ("one_factor", _times_fill), ("numbers", _times_numbers), ("broadcast", _times_spread),
               ("indicator", _times_indicator), ("cancel", _times_cancel), ("powers", _times_powers),
               ("fraction", _times_fractions), ("", _times_scalars_first)),
-    x.Fraction: (("numbers", _fraction_number), ("fraction", _fraction_nested), ("signs", _fraction_sign),
+    x.Fraction: (("numbers", _fraction_number), ("numbers", _fraction_scalar), ("fraction", _fraction_nested), ("signs", _fraction_sign),
                  ("cancel", _fraction_scale), ("powers", _fraction_powers)),
     x.Power: (("powers", _power), ("powers", _power_root)),
     x.Negative: (("signs", _negative),),
     x.Transpose: (("transposes", _transpose),),
     x.Product: (("signs", _product_sign), ("numbers", _product_scalar)),
-    x.Reduce: (("sums", _reduce), ("repeated", _reduce_repeated), ("sums", _reduce_reduce)),
+    x.Reduce: (("sums", _reduce), ("broadcast", _reduce_single), ("repeated", _reduce_repeated), ("sums", _reduce_reduce)),
     x.Spread: (("broadcast", _spread),),
     x.Rearranged: (("broadcast", _rearranged),),
     x.Cases: (("indicator", _cases),),

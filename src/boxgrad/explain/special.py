@@ -21,15 +21,14 @@ SYMBOLS = {"softmax": "softmax", "log_softmax": "logsoftmax", "cross_entropy": "
 
 @dataclass(frozen=True)
 class Whole:
-    """A box as one formula: definitions before it, the result, the gradient of its input.
+    """A box as one formula: definitions before it, the result, the gradients of its inputs.
 
-    ``gradient`` takes ∂L/∂(result).
+    A gradient takes ∂L/∂(result).
     """
 
-    argument: Value
     before: tuple[tuple[Symbol, Expression], ...]
     result: Expression
-    gradient: Callable[[Expression], Expression]
+    gradients: dict[Value, Callable[[Expression], Expression]]
 
 
 def whole(
@@ -42,11 +41,9 @@ def whole(
 
 def _argument(box: Box) -> Value | None:
     """The only input of a gradient."""
-    if len(box.outputs) != 1 or box.outputs[0].node.value is None or len(box.local) > 1:
+    if len(box.outputs) != 1 or box.outputs[0].node.value is None:
         return None
-    if box.local:
-        return next(iter(box.local))
-    reals = [value for value in box.inputs if value.node.dtype.kind == "f"]
+    reals = [value for value in box.inputs if value.node.dtype.kind == "f" and value.node.value is not None]
     return reals[0] if len(reals) == 1 else None
 
 
@@ -90,7 +87,7 @@ def _softmax(box: Box, symbol: Any, fresh: Any) -> Whole | None:
     def gradient(g: Expression, axis: int = axis) -> Expression:
         return x.times(named, x.add(g, x.negative(_summed(x.times(g, named), axis))))
 
-    return Whole(argument, (), result, gradient)
+    return Whole((), result, {argument: gradient})
 
 
 def _log_softmax(box: Box, symbol: Any, fresh: Any) -> Whole | None:
@@ -113,7 +110,7 @@ def _log_softmax(box: Box, symbol: Any, fresh: Any) -> Whole | None:
     def gradient(g: Expression, axis: int = axis) -> Expression:
         return x.add(g, x.negative(x.times(softmax, _summed(g, axis))))
 
-    return Whole(argument, (), result, gradient)
+    return Whole((), result, {argument: gradient})
 
 
 def _axis_note(axis: int, ndim: int) -> str:
@@ -122,9 +119,18 @@ def _axis_note(axis: int, ndim: int) -> str:
 
 
 def _cross_entropy(box: Box, symbol: Any, fresh: Any) -> Whole | None:
-    argument = _argument(box)
-    if argument is None or len(argument.shape) != 2 or box.outputs[0].shape != ():
+    if len(box.outputs) != 1 or box.outputs[0].shape != () or box.outputs[0].node.value is None:
         return None
+    shaped = [v for v in box.inputs if len(v.shape) == 2 and v.node.dtype.kind == "f" and v.node.value is not None]
+    for argument in shaped:
+        found = _entropy_of(box, argument, symbol, fresh)
+        if found is not None:
+            return found
+    return None
+
+
+def _entropy_of(box: Box, argument: Value, symbol: Any, fresh: Any) -> Whole | None:
+    """Cross-entropy where the scores are this input."""
     scores = np.asarray(argument.node.value)
     n, classes = scores.shape
     p = _probabilities(scores, 1)
@@ -156,7 +162,10 @@ def _cross_entropy(box: Box, symbol: Any, fresh: Any) -> Whole | None:
         return x.times(g, share, x.add(probabilities, x.negative(picked)))
 
     softmax = x.Call("softmax", (symbol(argument),), shape=argument.shape)
-    return Whole(argument, ((probabilities, softmax),), result, gradient)
+    gradients = {argument: gradient}
+    if isinstance(picked, Symbol):
+        gradients[target] = lambda g: x.negative(x.times(g, share, log))
+    return Whole(((probabilities, softmax),), result, gradients)
 
 
 _MAKERS: dict[str, Callable[[Box, Any, Any], Whole | None]] = {

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from boxgrad.explain import expression as x
 from boxgrad.explain.expression import Expression
-from boxgrad.explain.writer import ELEMENTWISE, SCALED, Writer
+from boxgrad.explain.writer import ATOM, ELEMENTWISE, PREFIX, SCALED, Writer
 
 _SUB = dict(zip("0123456789+-=()aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", strict=True))
 _SUPER = dict(zip("0123456789+-=()ni−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱ⁻", strict=True))
@@ -62,6 +62,9 @@ class Unicode(Writer):
     def bracketed(self, body: str, left: str = "(", right: str = ")") -> str:
         return f"{left}{body}{right}"
 
+    def derivative_inline(self, of: str, by: str) -> str:
+        return f"∂{of}/∂{by}"
+
     def noted(self, symbol: str, note: str) -> str:
         return f" {symbol}{_marks(note, _SUB, '_')} " if note else self.operator(symbol)
 
@@ -88,6 +91,9 @@ class Unicode(Writer):
 
     def index(self, text: str) -> str:
         return text
+
+    def _derivative(self, e: x.Derivative) -> tuple[str, int]:
+        return self.derivative(self.write(e.of), self.write(e.by, ATOM)), PREFIX
 
     def _product(self, e: x.Product) -> tuple[str, int]:
         """On one line a dot stands between the factors, which would run together."""

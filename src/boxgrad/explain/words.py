@@ -6,6 +6,8 @@ views mark so that a page can link them is in steps.py.
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
 from typing import Any
 
 LANGUAGES = ("en", "zh")
@@ -114,3 +116,31 @@ def word(key: str, lang: str, table: Words = WORDS, **values: Any) -> str:
     """
     text = table[key][lang]
     return text.format(**values) if values else text
+
+
+@lru_cache(maxsize=1)
+def _patterns() -> list[tuple[re.Pattern[str], dict[str, str]]]:
+    """The sentences of the table as patterns."""
+    found: list[tuple[re.Pattern[str], dict[str, str]]] = []
+    for versions in WORDS.values():
+        for template in dict.fromkeys(versions.values()):
+            names = re.findall(r"\{(\w+)\}", template)
+            if len(set(names)) == len(names):
+                parts = [re.escape(part) for part in re.split(r"\{\w+\}", template)]
+                groups = [f"(?P<{name}>.+?)" for name in names]
+                pattern = "".join(part + group for part, group in zip(parts, [*groups, ""], strict=True))
+                found.append((re.compile(pattern), versions))
+    return found
+
+
+def translated(text: str, lang: str) -> str:
+    """A sentence of the table in another language; what is not from the table stays as it is.
+
+    >>> translated("Copy", "zh"), translated("step 3 of 9", "zh"), translated("N = X W", "zh")
+    ('复制', '第 3 步，共 9 步', 'N = X W')
+    """
+    for pattern, versions in _patterns():
+        found = pattern.fullmatch(text)
+        if found is not None:
+            return versions[lang].format(**found.groupdict())
+    return text

@@ -54,6 +54,8 @@ class Writer(ABC):
     @abstractmethod
     def derivative(self, of: str, by: str) -> str: ...
     @abstractmethod
+    def derivative_inline(self, of: str, by: str) -> str: ...
+    @abstractmethod
     def index(self, text: str) -> str: ...
 
     def noted(self, symbol: str, note: str) -> str:
@@ -76,6 +78,8 @@ class Writer(ABC):
         return self.identifier(e.base, e.subscript, e.superscript), ATOM
 
     def _derivative(self, e: x.Derivative) -> tuple[str, int]:
+        if self._within:
+            return self.derivative_inline(self.write(e.of), self.write(e.by, ATOM)), ELEMENTWISE
         return self.derivative(self.write(e.of), self.write(e.by, ATOM)), PREFIX
 
     def _number(self, e: x.Number) -> tuple[str, int]:
@@ -163,13 +167,13 @@ class Writer(ABC):
         return self.beside(parts), SCALED
 
     def _fraction(self, e: x.Fraction) -> tuple[str, int]:
-        inner = self.write_flat if self.stacks else self.write
-        return self.quotient(inner(e.top), self.write(e.bottom), _level(e.top), _level(e.bottom)), PREFIX
+        self._within += 1
+        top, bottom = self.write(e.top), self.write(e.bottom)
+        self._within -= 1
+        return self.quotient(top, bottom, _level(e.top), _level(e.bottom)), PREFIX
 
-    stacks = False
-
-    def write_flat(self, e: Expression) -> str:
-        return self.write(e)
+    _within = 0
+    """How many fractions are around what is being written: a derivative inside one is written ∂L/∂x."""
 
     def _power(self, e: x.Power) -> tuple[str, int]:
         exponent = self.write(e.exponent)
@@ -377,7 +381,7 @@ def _new_axes(before: tuple[int, ...], after: tuple[int, ...]) -> str | None:
             return ",".join(marks)
     kept = [n for n in before if n != 1]
     if list(after) == kept and after:
-        return ",".join("1" if n == 1 else ":" for n in before)
+        return ",".join("0" if n == 1 else ":" for n in before)
     return None
 
 
