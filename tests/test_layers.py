@@ -237,7 +237,18 @@ def test_the_core_can_be_read_in_an_afternoon():
     ],
 )
 def test_the_dependency_rule(tmp_path, file, source, broken):
-    for folder in ("graph", "ops", "functions", "nn", "optim", "passes", "autodiff", "train", "interop", "cli"):
+    for folder in (
+        "graph",
+        "ops",
+        "functions",
+        "nn",
+        "optim",
+        "passes",
+        "autodiff",
+        "train",
+        "interop",
+        "cli",
+    ):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "__init__.py").touch()
     for module in ("errors", "types", "tree", "boxed", "ops/shape", "ops/window", "functions/windows"):
