@@ -17,9 +17,9 @@ from boxgrad.explain.folding import Run as Repeated
 from boxgrad.explain.folding import folded
 from boxgrad.explain.layout import Item, Link
 from boxgrad.explain.naming import Names
-from boxgrad.explain.pictures import Picture, picture_of
+from boxgrad.explain.pictures import Picture, picture_of, scale_of
 from boxgrad.explain.placement import Placed, Spacing, place
-from boxgrad.explain.symbols import Writer, factor, symbol
+from boxgrad.explain.symbols import NAMES, Writer, factor, operands, symbol
 from boxgrad.explain.words import word
 
 HALF = 11.0
@@ -27,7 +27,7 @@ HALF = 11.0
 CLEAR = 14.0
 LABEL = 36.0
 RIGHT = Spacing(across=26.0)
-DOWN = Spacing(across=30.0, port=72.0, margin=44.0, relay=18.0, gap=16.0)
+DOWN = Spacing(across=30.0, port=84.0, margin=44.0, relay=18.0, gap=16.0, reach=1200.0)
 PAD, LID = 30.0, 22.0
 
 
@@ -129,7 +129,7 @@ class Arranger:
         unit.name = tuple(piece for i, one in enumerate(first) for piece in _joined(i, one))
         unit.factors = {v: () for v in inputs if any(v in box.local for box in middle)}
         if text_width(unit.name, 12) > 120:
-            unit.name = ()
+            unit.name = (Run(word("repeated", self.lang, NAMES)),)
         return [*first, unit, *last]
 
     def arrange(
@@ -148,7 +148,11 @@ class Arranger:
                 if value.role == "unused":
                     self._station(stations, items, value, True)
         for unit in units:
-            inputs = sorted(unit.inputs, key=lambda value: _ORDER.get(value.role, 0) if not before else 0)
+            order = operands(unit.boxes[0]) if len(unit.boxes) == 1 else {}
+            inputs = sorted(
+                unit.inputs,
+                key=lambda value: (0 if before else _ORDER.get(value.role, 0), order.get(value, 99)),
+            )
             for value in inputs:
                 if value not in stations:
                     self._station(stations, items, value, True)
@@ -184,10 +188,10 @@ class Arranger:
         if value in stations:
             return
         image = source and len(value.shape) >= 3 and value.role == "input"
+        picture = picture_of(value.node.value, value.shape, self.dense, image)
         station = Station(
-            value, source, silent, picture_of(value.node.value, value.shape, self.dense, image),
-            0.0 if silent else self._label_width(value, source),
-        )  # fmt: skip
+            value, source, silent, picture, 0.0 if silent else self._label_width(value, source, picture)
+        )
         station.item = self._value_item(station)
         stations[value] = station
         items.append(station.item)
@@ -198,12 +202,18 @@ class Arranger:
             return word("scalar", self.lang)
         return "×".join(map(str, value.shape)) if len(value.shape) > 1 else f"{value.shape[0]}"
 
-    def _label_width(self, value: Value, source: bool) -> float:
+    def role_text(self, value: Value) -> str:
+        """What a source is: an input, a parameter, a constant, or unused."""
+        return word("unused", self.lang, NAMES) if value.role == "unused" else word(value.role, self.lang)
+
+    def _label_width(self, value: Value, source: bool, picture: Picture) -> float:
         name, shape = text_width(self.write(value), 20), text_width(self.shape_text(value), 11.5)
-        role = text_width(word(value.role, self.lang), 11.5) if value.role in _ORDER else 0.0
+        role = text_width(self.role_text(value), 11.5) if value.role in _ORDER else 0.0
+        shape += 34 if any(scale_of(picture, number) for number in _numbers_of(value)) else 0
         if source and self.right:
             return max(name, shape, role, 36.0)
-        return name + 7 + shape + (role + 5 if source else 0)
+        below = text_width((Run("∂"), *self.write(value)), 16) + 8 + shape
+        return max(name + 7 + shape + (role + 5 if source else 0), below)
 
     def _value_item(self, station: Station) -> Item:
         key = station.value.name
@@ -214,10 +224,10 @@ class Arranger:
         if not self.right:
             if station.source:
                 half = max(wide, station.label) / 2 + 18
-                length = 28 + high + ((LABEL + high + 8) if graded else 0) + 56
+                length = 28 + high + ((LABEL + high + 14) if graded else 0) + 56
                 return Item(key, length, half, half)
             side = HALF + 24 + max(wide, station.label - 8) + 6
-            return Item(key, LABEL + high + 26, side, side if graded else 20.0)
+            return Item(key, LABEL + high + 34, side, side if graded else 20.0)
         if station.source:
             high = max(high, 54.0)
             below = HALF + CLEAR + high + 6 if graded else 20.0
@@ -246,7 +256,7 @@ class Arranger:
         spacing = RIGHT if self.right else DOWN
         across = max(across, (ports - 1) * spacing.port + 2 * spacing.margin)
         loop = 22.0 if unit.kind == "loop" else 0.0
-        rules = 20.0 if self.right and len(unit.factors) == 1 and any(unit.factors.values()) else 0.0
+        rules = 22.0 if self.right and len(unit.factors) == 1 and any(unit.factors.values()) else 0.0
         item = Item(("box", unit.path), along, across / 2, across / 2, flexible=True)
         item.margin_before, item.margin_after = loop, max(loop, rules)
         if not self.right:
@@ -272,6 +282,10 @@ def symbol_size(runs: Runs) -> float:
     """The size of a symbol: short ones are larger."""
     length = sum(len(run.text) for run in runs)
     return 24.0 if length == 1 else 18.0 if length <= 4 else 15.0
+
+
+def _numbers_of(value: Value) -> list[object]:
+    return [value.node.value, value.gradient.value if value.gradient is not None else None]
 
 
 def _joined(number: int, unit: Unit) -> Runs:

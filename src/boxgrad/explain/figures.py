@@ -251,7 +251,7 @@ def _free(area: Rectangle, taken: list[float]) -> float:
     """The height nearest to the middle of a box where a symbol does not meet the rows that are taken."""
     _, y, _, h = area
     edges = [y - 10, *sorted(taken), y + h + 10]
-    gaps = [(a + 34, b - 34) for a, b in pairwise(edges)]
+    gaps = [(a + 26, b - 31) for a, b in pairwise(edges)]
     fit = [min(max(y + h / 2, low), high) for low, high in gaps if high >= low]
     if fit:
         return min(fit, key=lambda at: abs(at - y - h / 2))

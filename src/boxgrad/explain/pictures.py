@@ -59,16 +59,24 @@ def picture_of(value: Any, shape: tuple[int, ...], dense: bool, image: bool = Fa
     if len(shape) == 1:
         return Picture("heat", 2 * extent, 14 + CAPTION, shape, dense)
     if len(shape) == 2 and (max(shape) > 128 or max(shape) / min(shape) > 24):
-        return Picture("summary", 2 * extent if dense else 132.0, 34.0, shape, dense)
+        return Picture("summary", 156.0, 34.0, shape, dense)
     if len(shape) == 2:
         width, height = _scaled(columns, rows, extent)
         return Picture("heat", width, height + CAPTION, shape, dense)
     if max(rows, columns) > 512:
-        return Picture("summary", 132.0, 34.0, shape, dense)
+        return Picture("summary", 156.0, 34.0, shape, dense)
     count = min(_stack(shape), TILES)
     width, height = _scaled(columns, rows, 40.0 if dense else 56.0)
     grey = image and bool(np.min(value) >= 0)
     return Picture("tiles", count * width + (count - 1) * 4, height + CAPTION, shape, dense, grey)
+
+
+def scale_of(picture: Picture, value: Any) -> int:
+    """The power of ten by which the numbers of a picture are to be multiplied."""
+    if picture.kind not in ("cells", "scalar") or value is None:
+        return 0
+    array = np.asarray(value)
+    return exponent(array.reshape(-1)) if array.dtype.kind == "f" else 0
 
 
 def _plane(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -110,8 +118,21 @@ def levels(array: Any) -> Any:
     return np.where(np.isfinite(array), scaled, np.sign(np.where(np.isnan(array), 1.0, array)))
 
 
+def exponent(array: Any) -> int:
+    """The power of ten that the numbers of an array have in common where they are very large or small.
+
+    >>> exponent(np.array([1.5e-7, 2e-8])), exponent(np.array([3.0]))
+    (-7, 0)
+    """
+    finite = np.abs(array[np.isfinite(array)])
+    largest = float(np.max(finite, initial=0.0))
+    if largest == 0 or 1e-3 <= largest < 1e5 or (largest < 1e15 and np.all(finite == np.rint(finite))):
+        return 0
+    return int(np.floor(np.log10(largest)))
+
+
 def numbers(array: Any) -> list[str]:
-    """The numbers of an array in the same few digits, with true minus signs.
+    """The numbers of an array in the same few digits, with true minus signs; see ``exponent``.
 
     >>> numbers(np.array([1.5, -0.25])), numbers(np.array([1.0, 2.0]))
     (['1.500', '−0.250'], ['1', '2'])
@@ -120,15 +141,15 @@ def numbers(array: Any) -> list[str]:
     largest = float(np.max(np.abs(finite), initial=0.0))
     if np.all(finite == np.rint(finite)) and largest < 1e5:
         shape = "{:.0f}"
-    elif largest >= 1e5 or largest < 1e-3:
-        shape = "{:.1e}"
+    elif exponent(array):
+        array, shape = array / 10.0 ** exponent(array), "{:.3f}"
     else:
         shape = f"{{:.{3 if largest < 10 else 2 if largest < 100 else 1}f}}"
     found = []
     for number in array.reshape(-1):
         text = shape.format(float(number) + 0.0)
         text = text if any(c in "123456789" for c in text) or not np.isfinite(number) else text.lstrip("-")
-        found.append(text.replace("-", "−").replace("e−0", "e−").replace("e+0", "e").replace("inf", "∞"))
+        found.append(text.replace("-", "−").replace("inf", "∞"))
     return found
 
 
@@ -198,6 +219,6 @@ def _summary(picture: Picture, array: Any, x: float, y: float, lang: str) -> lis
     parts: list[Part] = [Brackets((x, y, picture.width, picture.height))]
     for number, (key, value) in enumerate(values.items()):
         at = x + 6 + (number % 2) * picture.width / 2, y + 14 + (number // 2) * 14
-        runs = (Run(f"{word(key, lang, SUMMARY)} {_short(float(value))}"),)
+        runs = (Run(f"{word(key, lang, SUMMARY)} {float(value):.2g}".replace("-", "−")),)
         parts.append(Label(at, runs, 10, "muted", "start"))
     return parts

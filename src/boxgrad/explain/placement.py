@@ -25,10 +25,10 @@ class Spacing:
     across: float = 22.0
     gap: float = 14.0
     track: float = 42.0
-    port: float = 46.0
+    port: float = 60.0
     margin: float = 30.0
     relay: float = 16.0
-    reach: float = 640.0
+    reach: float = 900.0
     """How tall an item may grow to meet its wires."""
 
 
@@ -176,6 +176,9 @@ def _straighten(ranked: Ranked, spacing: Spacing) -> None:
             at = next((wish for wish in wishes if low <= wish <= high), min(max(wishes[0], low), high))
             for member in chain:
                 member.line = at
+            if len(chain) == len(relays) and not source.before_items and not source.outlets:
+                least, most = _room(ranked, source, spacing)
+                source.line = at if least <= at <= most else source.line
             start = at
             if relay is not None:
                 chain, (low, high) = [relay], (below, above)

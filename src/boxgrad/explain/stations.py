@@ -9,8 +9,8 @@ from typing import Any
 
 from boxgrad.explain.arrangement import CLEAR, HALF, LABEL, Arranger, Station
 from boxgrad.explain.boxes import Value
-from boxgrad.explain.document import Label, Part, Quotient, Rectangle, Run, ValueFigure, text_width
-from boxgrad.explain.pictures import draw
+from boxgrad.explain.document import Label, Part, Quotient, Rectangle, Run, Runs, ValueFigure, text_width
+from boxgrad.explain.pictures import draw, scale_of
 from boxgrad.explain.steps import mark
 from boxgrad.explain.words import Words, word
 
@@ -29,7 +29,7 @@ def picture_along(station: Station, right: bool) -> float:
     item = station.item
     assert item is not None
     if not right:
-        return item.along + (28 if station.source else LABEL)
+        return item.along + (28 if station.source else LABEL + 8)
     if item.lead is not None:
         return item.along + item.lead
     return item.along + (item.length - station.picture.width) / 2
@@ -84,13 +84,18 @@ class _Station:
         tone = "backward" if gradient else "forward"
         return draw(self.station.picture, number, x, y, tone, self.lang)
 
+    def _scale(self, number: Any) -> Runs:
+        """The power of ten of the numbers in a picture."""
+        power = scale_of(self.station.picture, number)
+        return (Run(" ×10"), Run(str(power).replace("-", "−"), shift=1)) if power else ()
+
     def _extra(self, gradient: bool) -> str:
         """What is said beside a name: the shape, the role, the seed of the backward pass."""
         said = [self.arranger.shape_text(self.value)]
         if gradient and self.value is self.arranger.model.output:
             said = [word("start", self.lang, SAID)]
         elif not gradient and self.station.source and not self.arranger.right:
-            said.append(word(self.value.role, self.lang))
+            said.append(self.arranger.role_text(self.value))
         return " ".join(said)
 
     def _quotient(self, x: float, y: float, right: bool) -> Quotient:
@@ -114,12 +119,13 @@ class _Station:
         shape = Run(self.arranger.shape_text(self.value))
         if gradient:
             parts.append(self._quotient(edge, middle - 8, True))
-            parts.append(Label((edge, middle + 26), (shape,), 11.5, "muted", "end"))
+            parts.append(Label((edge, middle + 26), (shape, *self._scale(number)), 11.5, "muted", "end"))
         else:
-            role = Run(word(self.value.role, self.lang))
+            role = Run(self.arranger.role_text(self.value))
             name = self.arranger.write(self.value)
             parts.append(Label((edge, middle - 6), name, 20, "forward", "end", "math"))
-            parts.append(Label((edge, middle + 11), (shape,), 11.5, "muted", "end"))
+            shaped = (shape, *self._scale(number))
+            parts.append(Label((edge, middle + 11), shaped, 11.5, "muted", "end"))
             parts.append(Label((edge, middle + 26), (role,), 11.5, "muted", "end"))
         ground = (item.along - 4, top - 6, item.length - 4, high + 12)
         return parts, ground
@@ -134,7 +140,7 @@ class _Station:
             x_label = item.along + (item.length - station.label) / 2
         else:
             x_label = x - 3
-        extra = Run(self._extra(gradient))
+        extra = (Run(self._extra(gradient)), *self._scale(number))
         left, right = min(x, x_label) - 8, max(x + wide, x_label + station.label) + 8
         if gradient:
             top = item.line + HALF + CLEAR
@@ -142,18 +148,18 @@ class _Station:
             quotient = self._quotient(x_label, top + high + 25, False)
             parts.append(quotient)
             at = (x_label + quotient.width + 6, top + high + 29)
-            parts.append(Label(at, (extra,), 11.5, "muted", "start"))
+            parts.append(Label(at, extra, 11.5, "muted", "start"))
             return parts, (left, top - 6, right - left, high + 54)
         top = item.line - HALF - CLEAR - high
         parts = self._draw(gradient, number, x, top)
         parts += self._name(x_label, top - 12, extra)
         return parts, (left, top - 34, right - left, high + 40)
 
-    def _name(self, x: float, y: float, extra: Run) -> list[Part]:
+    def _name(self, x: float, y: float, extra: Runs) -> list[Part]:
         name = self.arranger.write(self.value)
         return [
             Label((x, y), name, 20, "forward", "start", "math"),
-            Label((x + text_width(name, 20) + 6, y), (extra,), 11.5, "muted", "start"),
+            Label((x + text_width(name, 20) + 6, y), extra, 11.5, "muted", "start"),
         ]
 
     def _beside(self, gradient: bool, number: Any) -> tuple[list[Part], Rectangle]:
@@ -161,11 +167,11 @@ class _Station:
         station, item = self.station, self.station.item
         assert item is not None
         wide, high = station.picture.width, station.picture.height
-        extra = Run(self._extra(gradient))
+        extra = (Run(self._extra(gradient)), *self._scale(number))
         y = picture_along(station, False)
         if station.source:
             x = item.line - wide / 2
-            y += LABEL + high + 8 if gradient else 0
+            y += LABEL + high + 14 if gradient else 0
         else:
             x = item.line + HALF + 24 if gradient else item.line - HALF - 24 - wide
         parts = self._draw(gradient, number, x, y)
@@ -175,10 +181,10 @@ class _Station:
         elif not gradient:
             label = min(label, item.line - HALF - 16 - station.label)
         if gradient:
-            quotient = self._quotient(label, y - 19, False)
+            quotient = self._quotient(label, y - 25, False)
             parts.append(quotient)
-            parts.append(Label((label + quotient.width + 6, y - 15), (extra,), 11.5, "muted", "start"))
+            parts.append(Label((label + quotient.width + 6, y - 21), extra, 11.5, "muted", "start"))
         else:
             parts += self._name(label, y - 12, extra)
         width = max(x + wide, label + station.label) - min(x, label)
-        return parts, (min(x, label) - 7, y - (40 if gradient else 32), width + 14, high + 46)
+        return parts, (min(x, label) - 7, y - (46 if gradient else 32), width + 14, high + (54 if gradient else 40))

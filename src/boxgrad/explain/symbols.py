@@ -45,7 +45,9 @@ NAMES: Words = {
     "sort": {"en": "sort", "zh": "排序"},
     "scan": {"en": "loop × {length}", "zh": "循环 × {length}"},
     "sigmoid": {"en": "sigmoid", "zh": "sigmoid"},
-    "failed": {"en": "fails", "zh": "出错"},
+    "failed": {"en": "fails here", "zh": "在此出错"},
+    "unused": {"en": "unused", "zh": "未使用"},
+    "repeated": {"en": "repeated", "zh": "次重复"},
 }
 _SYMBOLS = {
     "contract": "@", "sum": "Σ", "prod": "Π", "max": "max", "min": "min", "conv": "⋆", "max_pool": "max",
@@ -177,8 +179,26 @@ def head(box: Box) -> Node:
     return (heavy or box.nodes)[-1]
 
 
+def operands(box: Box) -> dict[Value, int]:
+    """The place of each input among the operands of the node that says what a box does."""
+    if not box.nodes:
+        return {}
+    own = set(box.nodes)
+    place: dict[Node, int] = {}
+    for number, operand in enumerate(head(box).inputs):
+        stack = [operand]
+        while stack:
+            node = stack.pop()
+            if node not in place:
+                place[node] = number
+                stack.extend(node.inputs if node in own else ())
+    return {value: place[value.node] for value in box.inputs if value.node in place}
+
+
 def symbol(box: Box, writer: Writer, lang: str) -> tuple[Runs, Runs]:
     """The symbol of a box and what is written under it; either may be empty."""
+    if not box.nodes:
+        return (Run(box.title),), (Run(word("failed", lang, NAMES)),)
     if box.kind == "closed":
         known = SCOPES.get(box.title)
         shown = known if known and known != box.title else ""
