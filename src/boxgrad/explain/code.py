@@ -226,9 +226,10 @@ class _Writer:
             lines.append(Line(text))
 
         plain(f'"""{word("code_file", self._lang)}"""')
-        plain("")
-        plain("import numpy as np")
         body = [line.text for line in (*forward.lines, *backward.lines)]
+        if any("np." in text for text in (*body, *gradients.values())) or _needed("\n".join(body)):
+            plain("")
+            plain("import numpy as np")
         for source in _needed("\n".join(body)):
             plain("")
             plain("")
@@ -311,6 +312,8 @@ def _literal(written: str, array: Any) -> Term:
 
 def _written_out(array: Any) -> str | None:
     """A small or regular array as Python, else None."""
+    if not array.size:
+        return f"np.zeros({shape_text(array.shape)}, {dtype_text(array.dtype)})"
     if (
         array.ndim == 1
         and array.size > 1

@@ -345,12 +345,9 @@ def add_into(page: Page, name: str, term: Term, value: str, box: Box | None) -> 
         page.add(f"{name}[{term.data[0]}] {sign}= {text(inner)}", value=value, box=box, reads=reads)
     elif term.op == "scatter_add":
         key = term.data[0].format(*map(text, term.args[1:]))
-        key = f"np.s_[{key}]" if ":" in term.data[0] else f"({key})" if len(term.args) > 2 else key
+        key = f"np.s_[{key}]" if ":" in term.data[0] else f"({key})" if "," in term.data[0] else key
         page.add(
-            f"np.add.at({name}, {key}, {text(term.args[0])})",
-            value=value,
-            box=box,
-            reads={*reads, name},
+            f"np.add.at({name}, {key}, {text(term.args[0])})", value=value, box=box, reads={*reads, name}
         )
     elif _is_minus(term):
         page.add(f"{name} -= {text(negated(term))}", value=value, box=box, reads={*reads, name})

@@ -171,7 +171,11 @@ def _won(condition: Term, first: Term, second: Term) -> Term | None:
         return None
     half = product([(first, 1), (number(2), -1)], first.shape, first.dtype)
     large, small = condition.args if condition.data[0] == ">" else condition.args[::-1]
-    if {large, small} != {*inner.args[0].args} or half.args != inner.args[1].args or value_of(inner.args[2]) != 0:
+    if (
+        {large, small} != {*inner.args[0].args}
+        or half.args != inner.args[1].args
+        or value_of(inner.args[2]) != 0
+    ):
         return None
     difference = total([(large, 1), (small, -1)], condition.shape, first.dtype)
     return Term("call", (difference, number(0.5)), ("np.heaviside", ""), condition.shape, first.dtype)
@@ -200,7 +204,7 @@ def _written(name: str, node: Node, args: list[Term]) -> Term:
         return Term(op, parts, data, shape, dtype)
 
     if name in _BINARY:
-        return made("binary", _BINARY[name])
+        return _without_effect(name, node, args) or made("binary", _BINARY[name])
     if name == "power":
         return made("power", None)
     if name == "square":
@@ -240,6 +244,20 @@ def _written(name: str, node: Node, args: list[Term]) -> Term:
     raise NotImplementedError(f"no code for the primitive {name}")
 
 
+def _without_effect(name: str, node: Node, args: list[Term]) -> Term | None:
+    """The other operand, where one adds 0 or multiplies by 1."""
+    neutral = {"add": 0, "subtract": 0, "multiply": 1, "divide": 1}.get(name)
+    if neutral is None:
+        return None
+    places = (0, 1) if name in ("add", "multiply") else (1,)
+    for i in places:
+        other = args[1 - i]
+        if args[i].op == "number" and value_of(args[i]) == neutral:
+            if other.shape == node.shape and other.dtype == node.dtype:
+                return other
+    return None
+
+
 def _joined(node: Node, args: list[Term]) -> Term:
     """A concatenation; pieces that were given a new axis of size 1 for it were stacked."""
     axis = node.parameters["axis"]
@@ -262,7 +280,7 @@ def key_text(key: Any) -> str:
     parts = [_key_part(part) for part in (key if isinstance(key, tuple) else (key,))]
     while len(parts) > 1 and parts[-1] == "...":
         parts.pop()
-    return ", ".join(parts)
+    return ", ".join(parts) or "..."
 
 
 def _key_part(part: Any) -> str:

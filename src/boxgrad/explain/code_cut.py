@@ -131,7 +131,9 @@ def _always(node: Node, users: Sequence[Node], outputs: Collection[Node]) -> boo
         or by_user(node, users)
         or (len(users) > 1 and not _cheap(node))
         or _arranged(node, users)
-        or any(user.primitive is control.loop or user.primitive.name in WHOLE for user in users if user.primitive)
+        or any(
+            user.primitive is control.loop or user.primitive.name in WHOLE for user in users if user.primitive
+        )
         or (node.scope is not None and not is_layout(node) and all(_leaves(node, user) for user in users))
     )
 

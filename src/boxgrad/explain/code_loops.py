@@ -217,8 +217,9 @@ def backward_loop(outer: Block, page: Page, statement: Statement, loop: Loop) ->
             source = _viewed(node.inputs[i])
             if i >= fixed:
                 name = setting.names.unique(outer_name(outer, node.inputs[i]))
-                page.add(f"{name} = np.zeros({shape_text(node.inputs[i].shape)})", box=box)
-                sinks[x] = _sequence_sink(name, loop, x)
+                value = setting.called.get(node.inputs[i])
+                page.add(f"{name} = np.zeros({shape_text(node.inputs[i].shape)})", value=value, box=box)
+                sinks[x] = _sequence_sink(name, loop, x, value)
                 found[i] = (node.inputs[i], variable(name, node.inputs[i].shape, x.dtype))
                 continue
             if source not in totals:
@@ -273,7 +274,7 @@ def _carry_sink(name: str, node: Node, ending: list[tuple[str, Term]]) -> Any:
     return sink
 
 
-def _sequence_sink(name: str, loop: Loop, node: Node) -> Any:
+def _sequence_sink(name: str, loop: Loop, node: Node, value: str | None) -> Any:
     terms: list[Term] = []
 
     def sink(page: Page, term: Term | None, last: bool) -> None:
@@ -281,7 +282,8 @@ def _sequence_sink(name: str, loop: Loop, node: Node) -> Any:
             terms.append(term)
         if last and terms:
             summed = total([(x, 1) for x in terms], node.shape, node.dtype)
-            page.add(f"{name}[{loop.time}] = {text(summed)}", box=loop.box, reads=names_in(summed))
+            line = f"{name}[{loop.time}] = {text(summed)}"
+            page.add(line, value=value, box=loop.box, reads=names_in(summed))
 
     return sink
 

@@ -37,7 +37,7 @@ def known_slope(
     node = statement.node
     if len(statement.inputs) != 1 or x.shape != node.shape or len(statement.nodes) < 2:
         return None
-    if not all(is_elementwise(inner) and _scalar_leaves(inner) for inner in statement.nodes):
+    if not all(is_elementwise(inner) and _scalar_leaves(inner, x) for inner in statement.nodes):
         return None
     points = _POINTS.astype(node.dtype)
     with np.errstate(all="ignore"):
@@ -67,10 +67,9 @@ def _evaluated(nodes: list[Node], given: dict[Node, Any]) -> list[Any]:
     return [found[node] for node in nodes]
 
 
-def _scalar_leaves(node: Node) -> bool:
-    return all(
-        leaf.primitive is not None or leaf.value is None or np.ndim(leaf.value) == 0 for leaf in node.inputs
-    )
+def _scalar_leaves(node: Node, x: Node) -> bool:
+    """Whether all that a node reads besides x and other nodes are numbers."""
+    return all(leaf.primitive is not None or leaf is x or np.ndim(leaf.value) == 0 for leaf in node.inputs)
 
 
 def _factor(slope: Any, guess: Any) -> float | None:

@@ -178,8 +178,11 @@ def total(terms: Iterable[tuple[Term, int]], shape: Shape, dtype: np.dtype[Any])
     found: list[tuple[Term, int]] = []
     for x, sign in terms:
         x = stripped(x)
-        if value_of(x) == 0:
+        value = value_of(x)
+        if value == 0:
             continue
+        if isinstance(value, (int, float)) and value < 0 and x.op == "number":
+            x, sign = number(-value), -sign
         if x.op == "sum":
             found += [(inner, sign * s) for inner, s in zip(x.args, x.data, strict=True)]
         elif x.op == "product" and x.data[0] < 0:

@@ -251,7 +251,8 @@ def _matrices(a: Term, left: str, b: Term, right: str, result: str) -> tuple[str
     second = _oriented(b, right[n:], "".join(inner + columns), n)
     if a.shape[left.index(inner[0])] != b.shape[right.index(inner[0])]:
         return None
-    return f"{first[0] if first[1] >= MULTIPLY else f'({first[0]})'} @ {_wrapped(second)}", MULTIPLY
+    chained = a.op == "contract" and first[1] == MULTIPLY
+    return f"{first[0] if chained else _wrapped(first)} @ {_wrapped(second)}", MULTIPLY
 
 
 def _wrapped(found: tuple[str, int]) -> str:
