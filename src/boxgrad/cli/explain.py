@@ -100,7 +100,13 @@ def _explained(
     try:
         return explanation_of(function, *args, wrt=wrt or None, lang=lang)
     except BoxgradError as error:
-        text = str(error)
+        # Where nothing of the user's has run yet, the line that asked is not the user's.
+        own = (
+            Path(inspect.unwrap(function).__code__.co_filename).name if hasattr(function, "__code__") else ""
+        )
+        text = "\n".join(
+            line for line in str(error).splitlines() if not line.startswith("  where:") or own in line
+        )
         partial: Explanation | None = getattr(error, "explanation", None)
         if partial is not None:
             written = f"in {partial.save(html)}" if html is not None else "--html page.html draws them"
@@ -206,8 +212,8 @@ def _arguments(
         else:
             raise fail(
                 f"nothing is said about the parameter {parameter.name} of {name}\n"
-                f"  why:     the numbers are shown at some arguments\n"
-                f"  instead: --shape {parameter.name}=3x2 for an array, --value {parameter.name}=1.5 for a number"
+                "  why:     the numbers are shown at some arguments\n"
+                f"  instead: --shape {parameter.name}=3x2, or --value {parameter.name}=1.5"
             )
     return args
 

@@ -77,11 +77,13 @@ def so_far(model: Model) -> list[str]:
     """The boxes of a model that was cut short, a line each."""
     lines: list[str] = []
     for box in model.boxes:
-        inputs = ", ".join(map(described, box.inputs))
+        inputs = [described(value) for value in box.inputs]
+        product = box.title == "contract" and len(inputs) == 2
+        done = " @ ".join(inputs) if product else f"{box.title}({', '.join(inputs)})"
         if box.kind == FAILED:
-            lines.append(f"✗ {box.title}({inputs})")
+            lines.append(f"✗ {done}")
         else:
-            lines.append(f"{', '.join(map(described, box.outputs))} = {box.title}({inputs})")
+            lines.append(f"{', '.join(map(described, box.outputs))} = {done}")
     return lines
 
 

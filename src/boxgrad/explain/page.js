@@ -27,13 +27,20 @@ function number() {
   steps = (data.steps[key] || data.steps[""]).map(([say, marks, hidden]) => ({ say, marks, hidden }));
   when = new Map();
   steps.forEach((step, i) => [...step.hidden, ...step.marks].forEach((mark) => when.set(mark, i)));
+  all(".ordered").forEach((rows) => { // a row without a step of its own stays behind the one before it
+    let at = 0;
+    const keyed = [...rows.children].map((row, i) => [(at = when.get(row.dataset.row) ?? at), i, row]);
+    rows.append(...keyed.sort((a, b) => a[0] - b[0] || a[1] - b[1]).map(([, , row]) => row));
+  });
 }
 
 // ---- painting
+const name = (mark) => data.names[base(mark)] ?? base(mark);
+
 function label(step) {
   const [first, ...rest] = step.marks;
-  const name = rest.length === 1 ? `${first}, ${rest[0]}` : base(first) + (rest.length ? ", …" : "");
-  return isGradient(first) ? `<span>∂${data.output}</span><span>∂${name}</span>` : `<span>${name}</span>`;
+  if (isGradient(first)) return `<span>∂${name(data.output)}</span><span>∂${name(first)}</span>`;
+  return `<span>${name(first)}${rest.length === 1 ? `, ${name(rest[0])}` : rest.length ? ", …" : ""}</span>`;
 }
 
 function rail() {
@@ -53,8 +60,9 @@ function thin() { // labels that would touch their neighbour are left away
   let right = -Infinity;
   all(".stop button", $("stops")).forEach((button) => {
     const place = button.getBoundingClientRect();
-    button.style.visibility = place.left < right - 4 ? "hidden" : "";
-    if (place.left >= right - 4) right = place.right;
+    button.style.translate = `${Math.min(0, innerWidth - 6 - place.right)}px`;
+    button.style.visibility = place.left < right ? "hidden" : "";
+    if (place.left >= right) right = place.right;
   });
 }
 
@@ -110,14 +118,14 @@ const drawingName = (open) => `${state.lang} ${state.wide ? "right" : "down"} ${
 let wanted = "";
 
 async function draw() {
-  const name = drawingName(state.open);
-  wanted = name;
+  const drawing = drawingName(state.open);
+  wanted = drawing;
   const canvas = $("canvas");
-  if (canvas.dataset.name !== name && data.drawings[name]) {
-    const svg = await unpacked(data.drawings[name]);
-    if (wanted !== name) return;
+  if (canvas.dataset.name !== drawing && data.drawings[drawing]) {
+    const svg = await unpacked(data.drawings[drawing]);
+    if (wanted !== drawing) return;
     canvas.innerHTML = svg.replace(/image:(\d+);/g, (_, i) => data.images[i]);
-    canvas.dataset.name = name;
+    canvas.dataset.name = drawing;
   }
   size();
   paint();
@@ -200,10 +208,10 @@ function arithmetic(node, at, sources) {
   };
   switch (kind) {
     case "value": {
-      const [name] = parts;
-      const place = fit(index, data.numbers[name][0]);
-      sources.push([name, ...place].join());
-      return show(data.numbers[name][1][flat(place, data.numbers[name][0])]);
+      const [mark] = parts;
+      const place = fit(index, data.numbers[mark][0]);
+      sources.push([mark, ...place].join());
+      return show(data.numbers[mark][1][flat(place, data.numbers[mark][0])]);
     }
     case "number": return show(parts[0]) + (parts[1] === 1 ? "" : `/${parts[1]}`);
     case "+": return parts.map((part) => inner(part, index, 1)).join(" + ").replace(/\+ −/g, "− ");
@@ -239,10 +247,10 @@ function arithmetic(node, at, sources) {
 }
 
 function written(mark, index) {
-  const name = base(mark);
-  const letter = /^[A-Z]$/.test(name) && index.length ? name.toLowerCase() : name;
+  const plain = base(mark);
+  const letter = /^[A-Z]$/.test(plain) && index.length ? plain.toLowerCase() : name(mark);
   const text = `<i>${letter}</i>` + (index.length ? `<sub>${index.map((i) => i + 1).join(Math.max(...index) > 8 ? "," : "")}</sub>` : "");
-  return isGradient(mark) ? `<span class="g">∂<i>${data.output}</i>/∂${text}</span>` : `<span class="f">${text}</span>`;
+  return isGradient(mark) ? `<span class="g">∂<i>${name(data.output)}</i>/∂${text}</span>` : `<span class="f">${text}</span>`;
 }
 
 function element(cell) {
@@ -346,6 +354,7 @@ state.at = Math.max(1, Math.min(steps.length, +hash.get("step") || steps.length)
 dress();
 rail();
 draw().then(() => {
+  if (hash.get("step")) follow();
   const [mark, cell] = [hash.get("hl"), hash.get("cell")];
   if (mark || cell) light(mark || cell.split(",")[0], cell);
   document.documentElement.dataset.ready = "yes";

@@ -101,6 +101,31 @@ WORDS: Words = {
         "zh": "⋆ 按原样滑动卷积核；∗ 先把卷积核沿各空间轴翻转，再滑过所有重叠位置。"
         "卷积核的梯度 x ⋆ ∂L/∂y 对整批求和。",
     },
+    "math_unrolled_cut": {
+        "en": "Of {count} steps, {limit} are written out.",
+        "zh": "共 {count} 步，只写出 {limit} 步。",
+    },
+    "rule_zero_term": {"en": "adding 0 changes nothing", "zh": "加 0 不变"},
+    "rule_zero_factor": {"en": "0 times anything is 0", "zh": "乘 0 得 0"},
+    "rule_one_factor": {"en": "multiplying by 1 changes nothing", "zh": "乘 1 不变"},
+    "rule_numbers": {"en": "numbers are combined", "zh": "合并数字"},
+    "rule_broadcast": {"en": "shapes repeat it by themselves", "zh": "形状本身已表明重复（广播）"},
+    "rule_like_terms": {"en": "like terms are combined", "zh": "合并同类项"},
+    "rule_concat": {"en": "parts side by side are one array", "zh": "并排的各段合成一个数组"},
+    "rule_signs": {"en": "minus signs move outwards, two cancel", "zh": "整理正负号"},
+    "rule_indicator": {
+        "en": "a choice against 0 is a factor [condition]",
+        "zh": "与 0 二选一写成因子 [条件]",
+    },
+    "rule_cancel": {"en": "a common factor cancels", "zh": "约去公因子"},
+    "rule_powers": {"en": "powers of one base are combined", "zh": "合并同底的幂"},
+    "rule_fraction": {"en": "fractions are combined", "zh": "合并分式"},
+    "rule_transposes": {"en": "transposes are resolved: (A B)ᵀ = Bᵀ Aᵀ", "zh": "化简转置：(A B)ᵀ = Bᵀ Aᵀ"},
+    "rule_sums": {"en": "numbers leave the sum, sums are joined", "zh": "数提到求和号外，合并求和"},
+    "rule_repeated": {
+        "en": "the sum of n equal terms is n times the term",
+        "zh": "n 个相同项之和是该项的 n 倍",
+    },
     "math_otherwise": {"en": "otherwise", "zh": "其他"},
     "math_if": {"en": "if", "zh": "若"},
 }

@@ -1,0 +1,96 @@
+"""The code on a page: its lines coloured, with their steps, and their names marked as values.
+
+Knows Python's look; knows nothing of how code is made.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Iterator, Sequence
+from html import escape
+
+from boxgrad.explain.boxes import Model
+from boxgrad.explain.code_lines import Line as CodeLine
+from boxgrad.explain.html_parts import DIRECTIONS, Explained, LeftOut, folded
+from boxgrad.explain.steps import BACKWARD, mark
+from boxgrad.explain.words import LANGUAGES
+
+COMMENTS = 44
+"""The column where comments of the code stand, at the most."""
+LONGEST = 12
+"""How many lines of one statement are shown whole."""
+_TOKENS = re.compile(r'(?P<comment>#.*$)|(?P<text>"""(?:.|\n)*?"""|"[^"\n]*")|(?P<name>[^\W\d]\w*)', re.M)
+
+
+def code_html(explained: Explained) -> str:
+    """The code in both languages, which differ in their comments."""
+    marks = _code_marks(explained.model)
+    out = LeftOut(explained.diagram_in(explained.lang, DIRECTIONS[0], ()))
+    found = {lang: "".join(_code_lines(explained.code_in(lang).lines, marks, out)) for lang in LANGUAGES}
+    if found["en"] == found["zh"]:
+        return found["en"]
+    return "".join(f'<div class="{lang}">{text}</div>' for lang, text in found.items())
+
+
+def _code_marks(model: Model) -> dict[str, str]:
+    """What the names in the code stand for, as marks."""
+    found: dict[str, str] = {}
+    for value in model.values.values():
+        found[value.name] = mark(value)
+        found[f"d{model.output.name}_d{value.name}"] = mark(value, True)
+    return found
+
+
+def _code_lines(lines: Sequence[CodeLine], marks: dict[str, str], out: LeftOut) -> Iterator[str]:
+    """The lines without what a page need not say: the file's docstring, and more than one blank line."""
+    begin = next((i for i, line in enumerate(lines) if line.text.startswith("import")), 0)
+    ends = [line.text.find("  # ") for line in lines[begin:] if "\n" not in line.text]
+    column = min(max(ends, default=0), COMMENTS)
+    pairs = zip(lines[begin:], lines[begin + 1 :] + lines[:1], strict=True)
+    kept = [line for line, after in pairs if line.text.strip() or after.text.strip()]
+    items = [(out.holds(line.box, _code_mark(line)), line) for line in kept]
+    gap = '<div class="ln"><span class="no"></span><span class="c">    # ⋮</span></div>'
+    yield from folded(items, lambda line: _code_line(line, marks, column), gap)
+
+
+def _code_mark(line: CodeLine) -> str:
+    return "" if line.value is None else ("∂" if line.direction == BACKWARD else "") + line.value
+
+
+def _code_line(line: CodeLine, marks: dict[str, str], column: int) -> str:
+    def coloured(found: re.Match[str]) -> str:
+        text = escape(found[0], quote=False)
+        if found["comment"] or found["text"]:
+            return f'<span class="c">{text}</span>'
+        if keyword.iskeyword(found[0]):
+            return f'<span class="k">{text}</span>'
+        if found[0] in marks:
+            return f'<span data-k="{escape(marks[found[0]])}">{text}</span>'
+        return text
+
+    own = _code_mark(line)
+    whole = line.text.split("\n")
+    if len(whole) > LONGEST:
+        whole[3:-2] = ["        …"]
+    written = "\n".join(whole)
+    code, hash, comment = written.partition("  # ")
+    text = (
+        f"{code.ljust(column)}{hash}{comment}"
+        if hash and code.strip() and "\n" not in line.text
+        else line.text
+    )
+    pieces: list[str] = []
+    at = 0
+    for found in _TOKENS.finditer(text):
+        pieces += [escape(text[at : found.start()], quote=False), coloured(found)]
+        at = found.end()
+    body = "".join([*pieces, escape(text[at:], quote=False)])
+    if not own:
+        return f'<div class="ln"><span class="no"></span><span>{body}</span></div>'
+    side = "bwd" if line.direction == BACKWARD else "fwd"
+    key = escape(own)
+    return (
+        f'<div class="ln {side}" data-s="{key}"><span class="no" data-of="{key}"></span>'
+        f"<span>{body}</span></div>"
+    )

@@ -1,0 +1,92 @@
+"""The drawings of a page, packed, and the walk through each: its steps and what is said at them.
+
+Knows which sets of boxes can be open together; knows nothing of how drawings are made.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from boxgrad.explain.captions import caption
+from boxgrad.explain.html_parts import DIRECTIONS, Explained, inside, names_of, written
+from boxgrad.explain.steps import BACKWARD, Step, mark, paths
+from boxgrad.explain.svg import svg
+from boxgrad.explain.words import LANGUAGES
+
+OPENINGS = 40
+"""How many sets of opened boxes have a drawing; boxes beyond that stay closed."""
+_IMAGE = re.compile(r"data:image/png;base64,[A-Za-z0-9+/=]+")
+
+
+def drawn(explained: Explained) -> dict[str, Any]:
+    """All drawings, packed, with their images apart; the steps of each; what is said at the steps."""
+    model = explained.model
+    path_of = {id(box): path for path, box in paths(model.boxes)}
+    drawings: dict[str, str] = {}
+    images: dict[str, int] = {}
+    walks: dict[str, list[Any]] = {}
+    names = names_of(model)
+    said: dict[str, dict[str, str]] = {}
+    for opened in _openings(explained):
+        name = ",".join(sorted(opened))
+        for lang in LANGUAGES:
+            for direction in DIRECTIONS:
+                text = svg(explained.diagram_in(lang, direction, opened).document, standalone=False)
+                lean = _IMAGE.sub(lambda found: f"image:{images.setdefault(found[0], len(images))};", text)
+                drawings[f"{lang} {direction} {name}".strip()] = _packed(lean)
+        steps = explained.diagram_in(explained.lang, DIRECTIONS[0], opened).steps
+        walks[name] = [[key, step.marks, hidden] for key, step, hidden in _walk(steps, path_of)]
+        for key, step, _ in _walk(steps, path_of):
+            if key not in said:
+                said[key] = {
+                    each: caption(model, step, each, lambda v: written(names, v)) for each in LANGUAGES
+                }
+    shown = {
+        value.name: re.sub("</?span[^>]*>", "", written(names, value)) for value in model.values.values()
+    }
+    return {"drawings": drawings, "images": list(images), "steps": walks, "say": said, "names": shown}
+
+
+def _packed(text: str) -> str:
+    return base64.b64encode(gzip.compress(text.encode(), 6, mtime=0)).decode()
+
+
+def _openings(explained: Explained) -> list[tuple[str, ...]]:
+    """Which boxes can be open together: any of a few; of many, each with those around it."""
+    found: list[tuple[str, ...]] = [()]
+    waiting: list[tuple[str, ...]] = [()]
+    few = True
+    while waiting and len(found) < OPENINGS:
+        opened = waiting.pop(0)
+        closed = list(explained.diagram_in(explained.lang, DIRECTIONS[0], opened).closed)
+        few = few and len(closed) <= 3
+        for path in closed:
+            if few or not opened or path.startswith(f"{opened[-1]}."):
+                more = (*opened, path)
+                if {*more} not in map(set, found):
+                    found.append(more)
+                    waiting.append(more)
+    return found[:OPENINGS]
+
+
+def _walk(steps: list[Step], path_of: dict[int, str]) -> Iterator[tuple[str, Step, list[str]]]:
+    """Each step with the key of what is said at it, and the marks inside closed boxes that it covers."""
+    shown = {mark for step in steps for mark in step.marks}
+    last = {id(step.box): step for step in steps}
+    for step in steps:
+        if step.box is None:
+            yield ("∂" if step.direction == BACKWARD else ""), step, []
+            continue
+        path = path_of.get(id(step.box), "?")
+        if step.direction == BACKWARD:
+            inner = [
+                mark(v, True) for box in inside(step.box) for v in box.local if last[id(step.box)] is step
+            ]
+            yield path + step.marks[0], step, [each for each in dict.fromkeys(inner) if each not in shown]
+        else:
+            inner = [mark(value) for box in inside(step.box) for value in box.outputs]
+            yield path, step, [each for each in dict.fromkeys(inner) if each not in shown]

@@ -1,0 +1,141 @@
+"""The mathematics on a page: rows of formulas with their step and shape, and sentences in both languages.
+
+Knows lines of formulas; knows nothing of how they were found.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from html import escape
+
+from boxgrad.explain import mathml, unicode
+from boxgrad.explain.boxes import Model
+from boxgrad.explain.expression import Derivative, Relation
+from boxgrad.explain.html_parts import DIRECTIONS, Explained, LeftOut, both, folded, names_of, translations
+from boxgrad.explain.math import Line
+from boxgrad.explain.naming import Names
+from boxgrad.explain.steps import mark
+from boxgrad.explain.words import LANGUAGES, word
+
+FOLDED = ("expanded", "numbers")
+"""Sections of the mathematics that a reader opens."""
+SIDES = ("forward", "backward")
+LARGEST = 20_000
+"""The longest formula, in characters of MathML, that is shown whole."""
+_GAP = '<div class="row"><span class="no"></span><div class="mx">⋮</div></div>'
+
+
+def math_html(explained: Explained) -> str:
+    """The sections of the mathematics; formulas are the same in both languages, words are there in both."""
+    model = explained.model
+    diagram = explained.diagram_in(explained.lang, DIRECTIONS[0], ())
+    order = {each: step.number for step in diagram.steps for each in step.marks}
+    out = LeftOut(diagram)
+    names = names_of(model)
+    written = {f"{unicode.line(symbol)}: {meaning}" for symbol, meaning in names.legend}
+    parts: list[str] = []
+    for name, heading, lines, remarks in explained.math_in(explained.lang).sections():
+        title = translations(heading)
+        kept = _in_order(lines, order) if name == "backward" else lines
+        rows = "".join(folded([(out.holds(line.box, _line_mark(line)), line) for line in kept], _row, _GAP))
+        rows = f'<div class="ordered">{rows}</div>' if name == "backward" else rows
+        said = "".join(f'<p class="note">{translations(each)}</p>' for each in remarks if each not in written)
+        if name == "forward":
+            said += _legend(names)
+        elif name == "backward":
+            said = _shape_rule(model, lines)
+        if name in FOLDED:
+            parts.append(f'<details class="fold"><summary>{title}</summary>{rows}{said}</details>')
+            continue
+        side = {"forward": ' class="fwd"', "backward": ' class="bwd"'}.get(name, "")
+        parts.append(f"<h3{side}>{title}</h3>{rows}{said}")
+    return "\n".join(parts)
+
+
+def _line_mark(line: Line) -> str:
+    return mark(line.value, line.gradient) if line.value is not None else ""
+
+
+def _in_order(lines: Sequence[Line], order: dict[str, int]) -> list[Line]:
+    """Lines by their steps; those without a step of their own stay behind the line before them."""
+    keyed: list[tuple[int, int, Line]] = []
+    at = 0
+    for position, line in enumerate(lines):
+        at = order.get(_line_mark(line), at)
+        keyed.append((at, position, line))
+    return [line for _, _, line in sorted(keyed, key=lambda one: one[:2])]
+
+
+def _shape_rule(model: Model, lines: Sequence[Line]) -> str:
+    """∂L/∂X has the shape of X, said of the first gradient that has one."""
+    shaped = [
+        line for line in lines if line.value in model.wrt and line.value is not None and line.value.shape
+    ]
+    if not shaped:
+        return ""
+    line = min(shaped, key=lambda one: model.wrt.index(one.value) if one.value is not None else 0)
+    assert line.value is not None
+    assert isinstance(line.expression, Relation)
+    gradient = line.expression.sides[0]
+    by = gradient.by if isinstance(gradient, Derivative) else gradient
+    first, second = (mathml.element(side, display=False) for side in (gradient, by))
+    shape = f"<b>{'×'.join(map(str, line.value.shape))}</b>"
+    said = {lang: word("page_shape", lang, gradient=first, value=second, shape=shape) for lang in LANGUAGES}
+    return f'<p class="note" data-s="{escape(mark(line.value, True))}">{both(said)}</p>'
+
+
+def _legend(names: Names) -> str:
+    """What names that are written shorter stand for: W for weight."""
+    if not names.legend:
+        return ""
+    known = dict.fromkeys((symbol.base, meaning.partition(" ")[0]) for symbol, meaning in names.legend)
+    shown = (f"<span><i>{escape(base)}</i> {escape(full)}</span>" for base, full in known)
+    return f'<p class="names">{"".join(shown)}</p>'
+
+
+def _row(line: Line) -> str:
+    shown = _whole_or_begun(line)
+    if line.direction in FOLDED:
+        return f'<div class="mx">{shown}</div>'
+    note = f'<span class="sh">{translations(line.note)}</span>'
+    if line.value is None:
+        # The x of σ(x) is not the user's x.
+        formula = shown if line.direction in SIDES else re.sub(' data-k="[^"]*"', "", shown)
+        own = _step_of(line)
+        step = f' data-s="{escape(own)}"' if own else ""
+        return f'<div class="row"{step}><span class="no"></span><div class="mx">{formula}</div>{note}</div>'
+    own = escape(mark(line.value, line.gradient))
+    side = "bwd" if line.gradient else "fwd"
+    return (
+        f'<div class="row {side}" data-s="{own}" data-row="{own}" tabindex="0">'
+        f'<span class="no" data-of="{own}"></span><div class="mx">{_aligned(shown)}</div>{note}</div>'
+    )
+
+
+def _whole_or_begun(line: Line) -> str:
+    """The formula of a line; of one that nobody would read to its end, the left side."""
+    shown = line.mathml
+    if len(shown) <= LARGEST or not isinstance(line.expression, Relation):
+        return shown
+    left = mathml.element(line.expression.sides[0], display=False)
+    return left.replace("</math>", "<mo>=</mo><mo>⋯</mo></math>")
+
+
+def _step_of(line: Line) -> str:
+    """The mark of the step of a line that finds no value of its own, such as one inside of a loop."""
+    if line.box is None or line.direction not in SIDES or not line.box.outputs:
+        return ""
+    if line.direction == "forward":
+        return mark(line.box.outputs[0])
+    return mark(next(iter(line.box.local)), True) if line.box.local else ""
+
+
+def _aligned(formula: str) -> str:
+    """A formula with room for a short left side, so that the equals signs stand below each other."""
+    left, equals, right = formula.partition("<mo>=</mo>")
+    begin = left.find("<mrow>") + len("<mrow>")
+    parts = re.sub("<[^>]*>", " ", left[begin:]).split()
+    if not equals or max((len(part) for part in parts), default=9) > 1 or len(parts) > 4:
+        return formula
+    return f'{left[:begin]}<mpadded width="2.1em">{left[begin:]}</mpadded>{equals}{right}'
