@@ -24,7 +24,7 @@ def matmul(x1: Any, x2: Any) -> Any:
 
 
 @implements(np.dot)
-@writes_out
+@writes_out(2)
 def dot(a: Any, b: Any) -> Any:
     first, second = np.ndim(a), np.ndim(b)
     if first == 0 or second == 0:
@@ -45,7 +45,7 @@ def vdot(a: Any, b: Any) -> Any:
 
 
 @implements(np.outer)
-@writes_out
+@writes_out(2)
 def outer(a: Any, b: Any) -> Any:
     return np.reshape(a, (-1, 1)) * np.reshape(b, (1, -1))
 
@@ -80,7 +80,7 @@ def kron(a: Any, b: Any) -> Any:
 
 # ---- einsum
 @implements(np.einsum)
-@writes_out
+@writes_out(99)
 def einsum(*operands: Any, optimize: Any = False, **options: Any) -> Any:
     if options:
         raise TraceError.because(f"np.einsum with {', '.join(options)}=", "it is not traced", "astype")

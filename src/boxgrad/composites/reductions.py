@@ -15,6 +15,7 @@ from boxgrad.errors import ShapeError, TraceError
 from boxgrad.graph.primitive import Primitive
 from boxgrad.ops import elementwise, reduce
 from boxgrad.ops.index import Slot, gather
+from boxgrad.ops.typing import reduced_shape
 from boxgrad.trace.table import implements, writes_out
 
 _NO_VALUE: Any = np._NoValue  # type: ignore[attr-defined]  # NumPy's own "not given"
@@ -64,7 +65,7 @@ def _small_integers(a: Any, dtype: Any) -> Any:
 
 
 @implements(np.sum)
-@writes_out
+@writes_out(3)
 def sum(
     a: Any,
     axis: Any = None,
@@ -78,7 +79,7 @@ def sum(
 
 
 @implements(np.prod)
-@writes_out
+@writes_out(3)
 def prod(
     a: Any,
     axis: Any = None,
@@ -91,28 +92,37 @@ def prod(
     return y if initial is _NO_VALUE else y * initial
 
 
-@implements(np.max)
-@writes_out
+def _extremum(
+    primitive: Primitive, larger: Any, a: Any, axis: Any, keepdims: Any, initial: Any, where: Any
+) -> Any:
+    """``initial`` takes part in the comparison, and is the result where there is nothing to compare."""
+    axes = axes_of(a, axis)
+    if initial is not _NO_VALUE and 0 in (a.shape[i] for i in axes):
+        return np.full_like(a, initial, shape=reduced_shape(a.shape, axes, keepdims is True))
+    y = _reduce(primitive, a, axis, keepdims, initial, where, None)
+    return y if initial is _NO_VALUE else larger(y, initial)
+
+
+@implements(np.max, np.amax)
+@writes_out(2)
 def max(a: Any, axis: Any = None, keepdims: Any = False, initial: Any = _NO_VALUE, where: Any = True) -> Any:
-    y = _reduce(reduce.max, a, axis, keepdims, initial, where, None)
-    return y if initial is _NO_VALUE else np.maximum(y, initial)
+    return _extremum(reduce.max, np.maximum, a, axis, keepdims, initial, where)
 
 
-@implements(np.min)
-@writes_out
+@implements(np.min, np.amin)
+@writes_out(2)
 def min(a: Any, axis: Any = None, keepdims: Any = False, initial: Any = _NO_VALUE, where: Any = True) -> Any:
-    y = _reduce(reduce.min, a, axis, keepdims, initial, where, None)
-    return y if initial is _NO_VALUE else np.minimum(y, initial)
+    return _extremum(reduce.min, np.minimum, a, axis, keepdims, initial, where)
 
 
 @implements(np.any)
-@writes_out
+@writes_out(2)
 def any(a: Any, axis: Any = None, keepdims: Any = False, *, where: Any = True) -> Any:
     return _reduce(reduce.any, a, axis, keepdims, _NO_VALUE, where, False)
 
 
 @implements(np.all)
-@writes_out
+@writes_out(2)
 def all(a: Any, axis: Any = None, keepdims: Any = False, *, where: Any = True) -> Any:
     return _reduce(reduce.all, a, axis, keepdims, _NO_VALUE, where, True)
 
@@ -128,7 +138,7 @@ def _real_sum_dtype(a: Any, dtype: Any) -> Any:
 
 
 @implements(np.mean)
-@writes_out
+@writes_out(3)
 def mean(a: Any, axis: Any = None, dtype: Any = None, keepdims: Any = False, *, where: Any = True) -> Any:
     number = _count(a, axis, keepdims, where)
     total = np.sum(a, axis=axis, dtype=_real_sum_dtype(a, dtype), keepdims=keepdims, where=where)
@@ -141,7 +151,7 @@ def _divided(total: Any, number: Any) -> Any:
 
 
 @implements(np.var)
-@writes_out
+@writes_out(3)
 def var(
     a: Any,
     axis: Any = None,
@@ -159,11 +169,11 @@ def var(
     d = a - middle
     squares = d * d if d.dtype.kind != "c" else (d * np.conjugate(d)).real
     total = np.sum(squares, axis=axis, dtype=dtype, keepdims=keepdims, where=where)
-    return _divided(total, number - ddof)
+    return _divided(total, np.maximum(number - ddof, 0))
 
 
 @implements(np.std)
-@writes_out
+@writes_out(3)
 def std(
     a: Any, axis: Any = None, dtype: Any = None, ddof: float = 0, keepdims: Any = False, **options: Any
 ) -> Any:
@@ -187,7 +197,7 @@ def average(
 
 
 @implements(np.ptp)
-@writes_out
+@writes_out(2)
 def ptp(a: Any, axis: Any = None, keepdims: Any = False) -> Any:
     return np.max(a, axis=axis, keepdims=keepdims) - np.min(a, axis=axis, keepdims=keepdims)
 
@@ -211,25 +221,25 @@ def _position(primitive: Primitive, a: Any, axis: Any, keepdims: Any) -> Any:
 
 
 @implements(np.argmax)
-@writes_out
+@writes_out(2)
 def argmax(a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
     return _position(reduce.argmax, a, axis, keepdims)
 
 
 @implements(np.argmin)
-@writes_out
+@writes_out(2)
 def argmin(a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
     return _position(reduce.argmin, a, axis, keepdims)
 
 
 @implements(np.cumsum)
-@writes_out
+@writes_out(3)
 def cumsum(a: Any, axis: Any = None, dtype: Any = None) -> Any:
     return _along(reduce.cumsum, _small_integers(a, dtype), axis)
 
 
 @implements(np.cumprod)
-@writes_out
+@writes_out(3)
 def cumprod(a: Any, axis: Any = None, dtype: Any = None) -> Any:
     return _along(reduce.cumprod, _small_integers(a, dtype), axis)
 
@@ -245,8 +255,14 @@ def argsort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stab
 
 
 @implements(np.diff)
-def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
-    lead = (slice(None),) * one_axis(np.ndim(a), axis)
+def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = _NO_VALUE, append: Any = _NO_VALUE) -> Any:
+    axis = one_axis(np.ndim(a), axis)
+    edge = (*np.shape(a)[:axis], 1, *np.shape(a)[axis + 1 :])
+    parts = [
+        x if np.ndim(x) else np.broadcast_to(x, edge) for x in (prepend, a, append) if x is not _NO_VALUE
+    ]
+    a = np.concatenate(parts, axis=axis) if len(parts) > 1 else a
+    lead = (slice(None),) * axis
     for _ in range(n):
         later, earlier = a[(*lead, slice(1, None))], a[(*lead, slice(None, -1))]
         a = later != earlier if a.dtype.kind == "b" else later - earlier
@@ -267,7 +283,7 @@ def nonzero(a: Any) -> Any:
 
 
 @implements(np.clip)
-@writes_out
+@writes_out(3)
 def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = _NO_VALUE, max: Any = _NO_VALUE) -> Any:
     """The derivative is 1 inside and at the bounds."""
     low = a_min if min is _NO_VALUE else min
@@ -280,14 +296,18 @@ def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = _NO_VALUE, 
 
 
 @implements(np.round, np.around)
-@writes_out
+@writes_out(2)
 def round(a: Any, decimals: int = 0) -> Any:
-    scale = 10.0**decimals
-    return np.rint(a) if decimals == 0 else np.rint(a * scale) / scale
+    scale = 10.0 ** abs(decimals)
+    if a.dtype.kind in "iu":
+        return a if decimals >= 0 else (np.rint(a / scale) * scale).astype(a.dtype)
+    if decimals == 0:
+        return np.rint(a)
+    return np.rint(a * scale) / scale if decimals > 0 else np.rint(a / scale) * scale
 
 
 @implements(np.take)
-@writes_out
+@writes_out(3)
 def take(a: Any, indices: Any, axis: Any = None, mode: str = "raise") -> Any:
     if mode != "raise":
         size = np.size(a) if axis is None else a.shape[axis]
@@ -319,6 +339,8 @@ def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
 
 @implements(np.nan_to_num)
 def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    if x.dtype.kind != "f":
+        return x.copy() if copy else x
     limits = np.finfo(x.dtype)
     y = np.where(np.isnan(x), nan, x)
     y = np.where(y == np.inf, limits.max if posinf is None else posinf, y)
@@ -330,7 +352,9 @@ def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, 
 
 @implements(np.isclose)
 def isclose(a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Any:
-    close = (np.abs(a - b) <= atol + rtol * np.abs(b)) & np.isfinite(b) | (a == b)
+    finite = np.isfinite(a) & np.isfinite(b)
+    distance = np.abs(np.where(finite, a, 0) - np.where(finite, b, 0))
+    close = (distance <= atol + rtol * np.abs(np.where(finite, b, 0))) & finite | (a == b)
     return close | (np.isnan(a) & np.isnan(b)) if equal_nan else close
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from boxgrad.composites.reductions import axes_of, one_axis
-from boxgrad.errors import TraceError
+from boxgrad.errors import ShapeError, TraceError
 from boxgrad.graph.primitive import Traced
 from boxgrad.ops import shape as shapes
 from boxgrad.ops.index import embed
@@ -226,7 +226,7 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 
 
 @implements(np.trace)
-@writes_out
+@writes_out(5)
 def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Any:
     return np.sum(np.diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype)
 
@@ -254,7 +254,7 @@ def triu(m: Any, k: int = 0) -> Any:
 
 # ---- joining and splitting
 @implements(np.concatenate)
-@writes_out
+@writes_out(2)
 def concatenate(arrays: Any, /, axis: Any = 0, dtype: Any = None, casting: str = "same_kind") -> Any:
     parts = [x if hasattr(x, "ndim") else np.asarray(x) for x in arrays]
     if axis is None:
@@ -264,7 +264,7 @@ def concatenate(arrays: Any, /, axis: Any = 0, dtype: Any = None, casting: str =
 
 
 @implements(np.stack)
-@writes_out
+@writes_out(2)
 def stack(arrays: Any, axis: int = 0, dtype: Any = None, casting: str = "same_kind") -> Any:
     parts = [x if hasattr(x, "ndim") else np.asarray(x) for x in arrays]
     axis = one_axis(np.ndim(parts[0]) + 1, axis)
@@ -287,7 +287,18 @@ def column_stack(tup: Any) -> Any:
     return np.concatenate([x if np.ndim(x) > 1 else np.atleast_1d(x)[:, None] for x in tup], axis=1)
 
 
-@implements(np.split, np.array_split)
+@implements(np.split)
+def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
+    if isinstance(indices_or_sections, (int, np.integer)) and ary.shape[axis] % indices_or_sections:
+        raise ShapeError.because(
+            f"np.split of an axis of size {ary.shape[axis]} into {indices_or_sections} parts",
+            "the parts must be equal",
+            "np.array_split, or the positions of the cuts",
+        )
+    return np.array_split(ary, indices_or_sections, axis)
+
+
+@implements(np.array_split)
 def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
     n = ary.shape[axis]
     if isinstance(indices_or_sections, (int, np.integer)):
@@ -320,9 +331,7 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", *, constant_values: 
 def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     if axis is None:
         return np.roll(np.ravel(a), shift, 0).reshape(a.shape)
-    shifts = shift if isinstance(shift, (tuple, list)) else (shift,)
-    axes = axis if isinstance(axis, (tuple, list)) else (axis,) * len(shifts)
-    for step, i in zip(shifts, axes, strict=True):
+    for step, i in zip(*(x.ravel().tolist() for x in np.broadcast_arrays(shift, axis)), strict=True):
         i = one_axis(a.ndim, i)
         cut = -int(step) % a.shape[i] if a.shape[i] else 0
         lead = (slice(None),) * i

@@ -31,18 +31,26 @@ def implements(*callables: Callable[..., Any]) -> Callable[[F], F]:
     return note
 
 
-def writes_out(function: F) -> F:
-    """Add NumPy's ``out=`` to a composite: the result is written into it, and it is returned."""
+def writes_out(position: int) -> Callable[[F], F]:
+    """Add NumPy's ``out=`` to a composite: the result is written into it, and it is returned.
 
-    @functools.wraps(function)
-    def with_out(*args: Any, out: Any = None, **kwargs: Any) -> Any:
-        result = function(*args, **kwargs)
-        if out is None:
-            return result
-        out[...] = result
-        return out
+    ``position`` is where ``out`` stands among NumPy's positional arguments.
+    """
 
-    return with_out  # type: ignore[return-value]
+    def decorate(function: F) -> F:
+        @functools.wraps(function)
+        def with_out(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+            if len(args) > position:
+                args, out = (*args[:position], *args[position + 1 :]), args[position]
+            result = function(*args, **kwargs)
+            if out is None:
+                return result
+            out[...] = result
+            return out
+
+        return with_out  # type: ignore[return-value]
+
+    return decorate
 
 
 def refuse(reason: str, instead: str, *callables: Callable[..., Any]) -> None:
