@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from textwrap import wrap
 
 from boxgrad.explain.boxes import Box, Model, Value
 from boxgrad.explain.document import Run, Runs, text_width
@@ -45,6 +46,8 @@ class Unit:
     factors: dict[Value, Runs] = field(default_factory=dict)
     inside: Arrangement | None = None
     item: Item | None = None
+    note: tuple[str, ...] = ()
+    """What is written beneath the box: why it failed."""
 
 
 @dataclass(eq=False, slots=True)
@@ -74,10 +77,18 @@ class Arranger:
     """Arranges the boxes of a model, level by level."""
 
     def __init__(
-        self, model: Model, names: Names, lang: str, direction: str, opened: Collection[str]
+        self,
+        model: Model,
+        names: Names,
+        lang: str,
+        direction: str,
+        opened: Collection[str],
+        failure: str = "",
     ) -> None:
         self.model, self.lang, self.direction = model, lang, direction
         self.right = direction == "right"
+        self._failure = wrap(" ".join(failure.split()), 44)[:6]
+        self._unused: set[Value] = set()
         self._names, self._opened = names, set(opened)
         self.writer = Writer(model.values, self.write)
         self.dense = len(model.boxes) > 9
@@ -102,10 +113,12 @@ class Arranger:
 
     def _unit(self, box: Box, path: str) -> Unit:
         kind = box.kind if box.kind in ("closed", "loop") else "plain"
-        if not box.outputs:
+        if not box.nodes:
             kind = "failed"
         unit = Unit(path, kind, list(box.inputs), list(box.outputs), [box])
         unit.symbol, unit.name = symbol(box, self.writer, self.lang)
+        if kind == "failed":
+            unit.note = tuple(self._failure)
         if path in self._opened and box.inner:
             unit.kind = "opened"
             unit.inside = self.arrange(box.inner, f"{path}.", unit.inputs, unit.outputs)
@@ -144,8 +157,10 @@ class Arranger:
         for value in given:
             self._station(stations, items, value, True, silent=True)
         if not before:
+            met = {value for unit in units for value in unit.inputs}
             for value in self.model.inputs:
-                if value.role == "unused":
+                if value.role == "unused" and value not in met:
+                    self._unused.add(value)
                     self._station(stations, items, value, True)
         for unit in units:
             order = operands(unit.boxes[0]) if len(unit.boxes) == 1 else {}
@@ -204,7 +219,9 @@ class Arranger:
 
     def role_text(self, value: Value) -> str:
         """What a source is: an input, a parameter, a constant, or unused."""
-        return word("unused", self.lang, NAMES) if value.role == "unused" else word(value.role, self.lang)
+        if value in self._unused:
+            return word("unused", self.lang, NAMES)
+        return word("input" if value.role == "unused" else value.role, self.lang)
 
     def _label_width(self, value: Value, source: bool, picture: Picture) -> float:
         name, shape = text_width(self.write(value), 20), text_width(self.shape_text(value), 11.5)
@@ -259,6 +276,13 @@ class Arranger:
         rules = 22.0 if self.right and len(unit.factors) == 1 and any(unit.factors.values()) else 0.0
         item = Item(("box", unit.path), along, across / 2, across / 2, flexible=True)
         item.margin_before, item.margin_after = loop, max(loop, rules)
+        if unit.note:
+            wide = max(text_width(line, 12) for line in unit.note) + 8
+            if self.right:
+                item.length, item.margin_after = max(along, wide), 14 + 17.0 * len(unit.note)
+            else:
+                item.length, item.margin_after = along, 12 + wide
+            return item
         if not self.right:
             side = [text_width(runs, 13) + 16 for runs in unit.factors.values() if runs]
             item.margin_before = 0.0

@@ -19,6 +19,7 @@ from boxgrad.explain.mermaid import mermaid
 from boxgrad.explain.naming import Names
 from boxgrad.explain.steps import Step, paths, steps_of
 from boxgrad.explain.svg import svg
+from boxgrad.explain.unroll import unrolled as unroll
 from boxgrad.explain.words import Words, word
 
 EDGE = 14.0
@@ -79,7 +80,11 @@ class Diagram:
 
 
 def diagram_of(
-    model: Model, lang: str = "en", direction: str = "right", open: Collection[str] = ()
+    model: Model,
+    lang: str = "en",
+    direction: str = "right",
+    open: Collection[str] = (),
+    unrolled: bool = False,
 ) -> Diagram:
     """The diagram of a model.
 
@@ -88,18 +93,28 @@ def diagram_of(
         lang: ``"en"`` or ``"zh"``.
         direction: ``"right"``, or ``"down"`` for narrow pages.
         open: paths of closed boxes (``"2"``, ``"2.1"``) that are drawn opened.
+        unrolled: whether the steps of loops are drawn as boxes, with the gradients of each step.
 
     Returns:
         The diagram, laid out.
     """
-    return _diagram(model, None, "", lang, direction, tuple(open))
+    return _diagram(unroll(model) if unrolled else model, None, "", lang, direction, tuple(open))
+
+
+def failed_diagram(model: Model, message: str, lang: str = "en", direction: str = "right") -> Diagram:
+    """The diagram of a function up to the box that could not compute, with the reason beneath that box.
+
+    The last box of the model is the one that failed: it has inputs and no outputs.
+    """
+    return _diagram(model, None, "", lang, direction, (), message)
 
 
 def _diagram(
-    model: Model, box: Box | None, before: str, lang: str, direction: str, opened: tuple[str, ...]
-) -> Diagram:
+    model: Model, box: Box | None, before: str, lang: str, direction: str, opened: tuple[str, ...],
+    failure: str = "",
+) -> Diagram:  # fmt: skip
     names = Names([(value.name, value.shape) for value in model.values.values()])
-    arranger = Arranger(model, names, lang, direction, opened)
+    arranger = Arranger(model, names, lang, direction, opened, failure)
     boxes = model.boxes if box is None else box.inner
     arrangement = arranger.arrange(boxes, before)
     placed = arrangement.placed

@@ -79,7 +79,7 @@ class Drawer:
         for unit in level.units:
             self._unit(level, unit)
         for station in level.stations.values():
-            if station.value.role != "unused":
+            if (station.item is not None and station.item.after_items) or not station.source:
                 self._wire(level, station)
             if not station.silent:
                 self._document.values.extend(draw_station(station, self._arranger))
@@ -103,7 +103,7 @@ class Drawer:
             name = word("folded", self._lang, SAID, count=plain(unit.symbol).strip("× "))
         inlets = level.inlets(item)
         labels = self._across_labels(unit, area, inlets) if self._right else self._down_labels(unit, area)
-        rules = self._rules(unit, item, inlets)
+        rules = self._rules(unit, item, inlets) + _note(unit, area, self._right)
         self._document.boxes.append(BoxFigure(unit.path, unit.kind, area, labels, rules, name, step))
         if unit.kind == "loop":
             self._loop(area, unit)
@@ -158,7 +158,8 @@ class Drawer:
             elif self._right:
                 at, anchor = (item.along + 9, port + 4.5), "start"
             else:
-                at = (port, item.along + 20)
+                half = text_width(runs, 13) / 2 + 8
+                at = (max(min(port, item.bottom - half), item.top + half), item.along + 20)
             found.append(Label(at, runs, 13, "backward", anchor, "math", step=mark(value, True)))
         return tuple(found)
 
@@ -245,6 +246,16 @@ class Drawer:
         badge = self._at(badge_at(station, self._right), across) if number is not None else None
         points = tuple(self._at(*point) for point in line)
         self._document.arrows.append(Arrow(key, backward, points, head, number, badge))
+
+
+def _note(unit: Unit, area: Rectangle, right: bool) -> tuple[Label, ...]:
+    """Why a box failed, in lines beneath or beside it."""
+    x, y, w, h = area
+    at = (x, y + h + 20) if right else (x + w + 12, y + 14)
+    return tuple(
+        Label((at[0], at[1] + 17 * number), (Run(line),), 12, "bad", "start")
+        for number, line in enumerate(unit.note)
+    )
 
 
 def _free(area: Rectangle, taken: list[float]) -> float:

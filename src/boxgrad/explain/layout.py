@@ -106,7 +106,9 @@ def rank(items: Sequence[Item], links: Sequence[Link]) -> None:
         users = [link.target.rank for moved in (unit or [item]) for link in out[moved]]
         head = (item.rank + 1) if unit else item.rank
         slack = min(users, default=head + 1) - 1 - head
-        if slack > 0 and all(len(out[link.source]) == 1 for link in into[item]):
+        later = item.rank + slack
+        longer = sum(_stretch(link.source, item, later, into, out) for link in into[item])
+        if slack > 0 and longer < slack * max(len(unit), 1):
             for moved in (item, *unit):
                 moved.rank += slack
     last = max((item.rank for item in items), default=0)
@@ -116,6 +118,16 @@ def rank(items: Sequence[Item], links: Sequence[Link]) -> None:
     first = min((item.rank for item in items), default=0)
     for item in items:
         item.rank -= first
+
+
+def _stretch(
+    source: Item, user: Item, later: int, into: dict[Item, list[Link]], out: dict[Item, list[Link]]
+) -> int:
+    """How much longer the wire of a source becomes when one of its users moves to a later column."""
+    others = [link.target.rank for link in out[source] if link.target is not user]
+    if others:
+        return max(0, later - max(others))
+    return 0 if not into[source] else later - user.rank
 
 
 def columns_of(items: Sequence[Item], links: Sequence[Link], relay_extent: float) -> Ranked:

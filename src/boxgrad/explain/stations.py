@@ -187,4 +187,5 @@ class _Station:
         else:
             parts += self._name(label, y - 12, extra)
         width = max(x + wide, label + station.label) - min(x, label)
-        return parts, (min(x, label) - 7, y - (46 if gradient else 32), width + 14, high + (54 if gradient else 40))
+        above = 46 if gradient else 32
+        return parts, (min(x, label) - 7, y - above, width + 14, high + above + 8)

@@ -53,6 +53,7 @@ STYLE = f"""
 .bg-dia .word{{font-style:italic;
 font-family:"Latin Modern Roman","STIX Two Text",Cambria,"Times New Roman",serif}}
 .bg-dia .t-f{{fill:var(--f-ink)}}.bg-dia .t-b{{fill:var(--b-ink)}}.bg-dia .t-m{{fill:var(--mute)}}
+.bg-dia .t-x{{fill:var(--bad)}}
 .bg-dia .cell text{{text-anchor:middle;font-variant-numeric:tabular-nums}}
 .bg-dia .cell .edge{{fill:none;stroke:none}}.bg-dia .paper{{fill:var(--bg)}}
 .bg-dia .br{{fill:none;stroke-width:1.4}}
@@ -112,7 +113,7 @@ def _n(number: float) -> str:
 
 
 def _tone(tone: str) -> str:
-    return {"forward": "t-f", "backward": "t-b", "muted": "t-m"}.get(tone, "")
+    return {"forward": "t-f", "backward": "t-b", "muted": "t-m", "bad": "t-x"}.get(tone, "")
 
 
 def _spans(runs: Runs, size: float) -> str:
@@ -303,7 +304,7 @@ def _dot(dot: Dot) -> str:
         )
     elif dot.kind == "constant":
         shape = f'<rect class="h-{tone}" x="{_n(x - 4)}" y="{_n(y - 4)}" width="8" height="8"/>'
-    elif dot.kind == "input":
+    elif dot.kind in ("input", "unused"):
         shape = f'<circle class="open s-f" cx="{_n(x)}" cy="{_n(y)}" r="4.5" stroke-width="1.75"/>'
     else:
         size = 3.2 if dot.kind == "fork" else 5
