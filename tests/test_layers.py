@@ -22,7 +22,7 @@ LINES = (
     ("errors", "types", "tree", "boxed", "windows"),
     ("graph",),
     ("ops",),
-    ("functions",),
+    ("functions", "listing"),
     ("trace",),
     ("composites",),
     ("autodiff", "passes"),

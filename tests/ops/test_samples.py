@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import boxgrad as bg
-from boxgrad.graph.check import check
+from boxgrad.listing.check import check
 from boxgrad.graph.evaluate import evaluate
-from boxgrad.graph.text import parse, text
+from boxgrad.listing.text import parse, text
 from boxgrad.types import ArrayType
 from numeric import assert_near, complex_step, direction, inner, is_real, richardson
 from samples import SAMPLES, Sample

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from boxgrad.graph.names import own_name
+from boxgrad.listing.names import own_name
 from boxgrad.graph.node import Graph, Node, Scope
 from boxgrad.ops import control
 from boxgrad.ops.elementwise import cast, identity, stop_gradient, where

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from boxgrad.graph.primitive import AllInputs, Index, NoDerivative, Primitive
-from boxgrad.graph.text import literal_form
 from boxgrad.ops.elementwise import where
 from boxgrad.ops.typing import by_example, like_first
 from boxgrad.types import ArrayType
@@ -24,7 +23,6 @@ Shape = tuple[int, ...]
 Key = tuple[Any, ...]
 
 
-@literal_form
 @dataclass(frozen=True, slots=True)
 class Slot:
     """Stands in a key for the index array that is the input of that number."""

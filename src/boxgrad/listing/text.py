@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from boxgrad.errors import GraphError
-from boxgrad.graph.names import names
 from boxgrad.graph.node import Graph, Node, constant_node, input_node
 from boxgrad.graph.primitive import primitive_named
+from boxgrad.listing.names import names
+from boxgrad.ops.index import Slot
 from boxgrad.types import ArrayType, dtype_name, dtype_of_name, is_dtype, is_slice, is_tuple
 
 _LINE = re.compile(r"^(\w+): (\([^=]*\)|\S+) = (.*)$")
@@ -199,13 +200,6 @@ def _read(tree: ast.expr, known: dict[str, Node | Graph]) -> Any:
     raise GraphError(f"not a literal of a listing: {ast.unparse(tree)!r}")
 
 
-_FORMS: dict[str, Any] = {"slice": slice}
-
-
-def literal_form(cls: type) -> type:
-    """Let instances of a class stand in listings, as their ``repr`` writes them."""
-    _FORMS[cls.__name__] = cls
-    return cls
-
+_FORMS: dict[str, Any] = {"slice": slice, "Slot": Slot}
 
 setattr(Graph, "__str__", text)  # noqa: B010  here, because the listing reads nodes, not they it

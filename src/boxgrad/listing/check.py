@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from boxgrad.errors import GraphError
-from boxgrad.graph.names import names
 from boxgrad.graph.node import Graph, Node
+from boxgrad.listing.names import names
 from boxgrad.types import ArrayType
 
 
