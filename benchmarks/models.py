@@ -16,9 +16,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import boxgrad as bg
 import numpy as np
 import torch
+
+import boxgrad as bg
 from boxgrad import nn, optim
 
 VOCABULARY = 65

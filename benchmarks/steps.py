@@ -25,6 +25,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 import numpy as np
 import torch
+
 from models import CASES, boxgrad_step, by_hand_step, torch_step, weights
 from probe import Bracketed
 
