@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from functions import cases, rnn_loop
 
 import boxgrad as bg
 from boxgrad.explain.boxes import Model
 from boxgrad.explain.code import Code, code_of
 from boxgrad.explain.explanation import modelled
 from boxgrad.graph.primitive import all_primitives
-from functions import cases, rnn_loop
 from samples import SAMPLES, Sample
 
 CASES = {case.id: case for case in cases()}

@@ -19,12 +19,14 @@ from boxgrad.boxed import activate
 from boxgrad.explain.boxes import Box, is_elementwise
 from boxgrad.explain.code_convert import Converter
 from boxgrad.explain.code_cut import WHOLE, Statement, chosen, is_view, statements
+from boxgrad.explain.code_known import CrossEntropy
 from boxgrad.explain.code_lines import NamesTaken, Page, names_in
 from boxgrad.explain.code_rules import whole_gradient
 from boxgrad.explain.code_slopes import known_slope
 from boxgrad.explain.code_terms import (
     Term,
     is_name,
+    negated,
     number,
     reshaped,
     spread,
@@ -62,6 +64,8 @@ class Setting:
     """Names that values have already."""
     forward_loop: LoopEmitter
     backward_loop: LoopEmitter
+    known: dict[Node, CrossEntropy]
+    """Boxes that have a short form, by their result."""
 
     def gradient_name(self, name: str) -> str:
         """∂L/∂X as a name."""
@@ -100,6 +104,8 @@ class Block:
     def __post_init__(self) -> None:
         inner = [node for node in self.nodes if node.primitive is not None]
         named = chosen(inner, set(self.outputs), [x for x in self.sources if x in self.active], self.active)
+        for known in self.setting.known.values():
+            named -= known.hidden
         self.named = named
         self.statements = statements(inner, named, self.known)
         self.terms = dict(self.known)
@@ -117,9 +123,15 @@ class Block:
             if node.primitive is control.loop:
                 self.loops[node] = self.setting.forward_loop(self, page, statement)
                 continue
-            term = self.expression(node)
             name = self.setting.name(node, self.wanted_names(node))
             self.own.add(name)
+            known = self.setting.known.get(node)
+            if known is not None:
+                parts = self.setting.converter.terms([known.scores.node, known.target.node], self.terms)
+                known.forward(page, self.setting.names, name, *parts)
+                self.terms[node] = variable(name, node.shape, node.dtype)
+                continue
+            term = self.expression(node)
             write(page, name, term, node, name, box)
             self.terms[node] = variable(name, node.shape, node.dtype)
 
@@ -180,6 +192,7 @@ class Block:
         last = not self.left[node]
         sink = self.sinks.get(node)
         if sink is not None:
+            self.page.box = box
             if term is not None or last:
                 sink(self.page, term, last)  # type: ignore[arg-type]
             return
@@ -239,6 +252,10 @@ class Block:
         node = statement.node
         assert node.primitive is not None
         names = {x: self.terms[x] for x in statement.inputs}
+        short = self.setting.known.get(node)
+        if short is not None:
+            target = self.setting.converter.term(short.target.node, self.terms)
+            return [short.gradient(g, target) if x is short.scores.node else None for x in wanted]
         if node.primitive.name in WHOLE and len(statement.nodes) == 1:
             x = node.inputs[0]
             found = whole_gradient(node, g, self.terms[node], names[x])

@@ -28,7 +28,6 @@ from boxgrad.explain.code_terms import (
 )
 from boxgrad.explain.code_text import ADD, AND, COMPARE, MULTIPLY, OR, SHIFT, XOR, dtype_text, shape_text
 from boxgrad.graph.node import Node
-from boxgrad.ops import control
 from boxgrad.ops.index import Slot
 
 _BINARY = {
@@ -45,17 +44,11 @@ _ARRANGING = {"reshape", "transpose", "broadcast", "contract", "identity", "cast
 class Converter:
     """Terms of nodes, where some nodes have names.
 
-    ``forward`` are the nodes of the user's function; ``constant`` gives the term of a captured array;
-    ``loop`` gives the terms of the results of a loop inside a derivative.
+    ``forward`` are the nodes of the user's function; ``constant`` gives the term of a captured array.
     """
 
-    def __init__(
-        self,
-        forward: Collection[Node],
-        constant: Callable[[Node], Term],
-        loop: Callable[[Node, dict[Node, Term]], list[Term]],
-    ) -> None:
-        self.forward, self.constant, self.loop = forward, constant, loop
+    def __init__(self, forward: Collection[Node], constant: Callable[[Node], Term]) -> None:
+        self.forward, self.constant = forward, constant
 
     def term(self, node: Node, known: Mapping[Node, Term]) -> Term:
         """The term of a node; ``known`` ones are not entered."""
@@ -64,14 +57,9 @@ class Converter:
     def terms(self, nodes: Sequence[Node], known: Mapping[Node, Term]) -> list[Term]:
         """The terms of some nodes."""
         found: dict[Node, Term] = {}
-        results: dict[Node, list[Term]] = {}
         for node in _inside(nodes, known):
             if node.primitive is None:
                 found[node] = self.leaf(node)
-            elif node.primitive is control.loop:
-                results[node] = self.loop(node, {**found, **known})
-            elif node.primitive is control.item:
-                found[node] = results[node.inputs[0]][node.parameters["index"]]
             else:
                 found[node] = self.applied(node, [known[x] if x in known else found[x] for x in node.inputs])
         return [known[node] if node in known else found[node] for node in nodes]
@@ -194,6 +182,10 @@ def _moved(name: str, node: Node, x: Term) -> Term | None:
         for part in node.parameters["key"]
     )
     return reshaped(x, node.shape) if whole else None
+
+
+def _is_end(part: Any) -> bool:
+    return isinstance(part, (int, np.integer)) and part in (0, -1)
 
 
 # ---- as the user wrote it

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import boxgrad.errors
 from boxgrad.explain.boxes import is_light
-from boxgrad.graph.names import variable
 from boxgrad.graph.node import Node
+from boxgrad.listing.names import variable
 from boxgrad.ops import control
 
 _LIBRARY = str(Path(boxgrad.errors.__file__).parent) + "/"
@@ -21,7 +21,8 @@ WHOLE = {"prod", "cumprod", "sinc", "sort", "max", "min"}
 """Primitives whose derivative is written with names for their input."""
 _STATEMENTS = {"put_slice", "put", "embed", "scatter_add"}
 _LINEAR = {
-    "add", "subtract", "negative", "positive", "cast", "identity", "reshape", "transpose", "broadcast", "slice",
+    "add", "subtract", "negative", "positive", "cast", "identity", "reshape", "transpose", "broadcast",
+    "slice",
 }  # fmt: skip
 _MOST = 10
 

@@ -5,6 +5,7 @@ Written to be read: a convolution is a product of windows and filters. They know
 
 # mypy: ignore-errors
 # pyright: basic
+# ruff: noqa: B905
 
 from __future__ import annotations
 
@@ -139,6 +140,12 @@ def avg_pool_input(g, shape, size, stride=None, padding=None):
     for offset in np.ndindex(*size):
         dx[(..., *met_by(offset, g.shape[-len(size) :], stride or size))] += g / np.prod(size)
     return cropped(dx, padding)
+
+
+def log_softmax(x):
+    """log(exp(x) / Σ exp(x)) for each row; the largest score is taken out first, so nothing overflows."""
+    shifted = x - x.max(axis=1, keepdims=True)
+    return shifted - np.log(np.sum(np.exp(shifted), axis=1, keepdims=True))
 
 
 def erf(x):

@@ -45,6 +45,8 @@ class Page:
     direction: str
     indent: int = 1
     lines: list[Line] = field(default_factory=list)
+    box: Box | None = None
+    """The box whose gradients are being written."""
 
     def add(
         self,

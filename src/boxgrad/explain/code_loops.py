@@ -9,14 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from boxgrad.explain.boxes import Box
-from boxgrad.explain.code_block import Block, add_into, depends, pulled_back, write
+from boxgrad.explain.code_block import Block, add_into, depends, pulled_back
 from boxgrad.explain.code_cut import Statement, is_view
 from boxgrad.explain.code_lines import Line, Page, names_in
-from boxgrad.explain.code_terms import Term, number, reshaped, spread, total, variable
-from boxgrad.explain.code_text import shape_text, text
-from boxgrad.graph.names import variable as user_name
+from boxgrad.explain.code_terms import Term, spread, total, variable
+from boxgrad.explain.code_text import dtype_text, shape_text, text
 from boxgrad.graph.node import Graph, Node
+from boxgrad.listing.names import variable as user_name
 
 
 @dataclass(eq=False)
@@ -107,7 +109,8 @@ def forward_loop(outer: Block, page: Page, statement: Statement) -> Loop:
     stacked = [i for i in results if i >= carries]
     for i in stacked:
         x = body.outputs[i]
-        page.add(f"{results[i]} = np.empty({shape_text((length, *x.shape))})", value=results[i], box=box)
+        room = empty_text((length, *x.shape), x.dtype)
+        page.add(f"{results[i]} = {room}", value=results[i], box=box)
     loop.opening = page.add(f"{loop.steps} = []", box=box)
     page.add(loop.header(loop.backwards), box=box)
     page.indent += 1
@@ -191,7 +194,7 @@ def backward_loop(outer: Block, page: Page, statement: Statement, loop: Loop) ->
     seeds: dict[Node, list[Term]] = {}
     for i in loop.moving:
         x = body.outputs[i]
-        g = items.get(i) or spread(number(0.0), x.shape)
+        g = items.get(i) or zeros(x)
         page.add(
             f"{names[i]} = {text(g)}",
             value=loop.carried[i],
@@ -218,14 +221,14 @@ def backward_loop(outer: Block, page: Page, statement: Statement, loop: Loop) ->
             if i >= fixed:
                 name = setting.names.unique(outer_name(outer, node.inputs[i]))
                 value = setting.called.get(node.inputs[i])
-                page.add(f"{name} = np.zeros({shape_text(node.inputs[i].shape)})", value=value, box=box)
+                page.add(f"{name} = {zeros_text(node.inputs[i].shape, x.dtype)}", value=value, box=box)
                 sinks[x] = _sequence_sink(name, loop, x, value)
                 found[i] = (node.inputs[i], variable(name, node.inputs[i].shape, x.dtype))
                 continue
             if source not in totals:
                 totals[source] = setting.names.unique(outer_name(outer, source))
                 value = setting.called.get(source)
-                page.add(f"{totals[source]} = np.zeros({shape_text(source.shape)})", value=value, box=box)
+                page.add(f"{totals[source]} = {zeros_text(source.shape, source.dtype)}", value=value, box=box)
                 found[i] = (source, variable(totals[source], source.shape, source.dtype))
             sinks[x] = _total_sink(totals[source], node.inputs[i], setting.called.get(source), box)
     page.add(loop.header(not loop.backwards), box=box)
@@ -234,7 +237,7 @@ def backward_loop(outer: Block, page: Page, statement: Statement, loop: Loop) ->
     block.backward(page, seeds, sinks)
     for i in loop.moving:
         if names[i] not in [name for name, _ in ending]:
-            ending.append((names[i], spread(number(0.0), body.outputs[i].shape)))
+            ending.append((names[i], zeros(body.outputs[i])))
     _assign(page, ending, box)
     page.indent -= 1
     _keep(loop, page, unpacking, mark)
@@ -269,7 +272,7 @@ def _carry_sink(name: str, node: Node, ending: list[tuple[str, Term]]) -> Any:
         if last and terms:
             ending.append((name, total([(x, 1) for x in terms], node.shape, node.dtype)))
         elif last:
-            ending.append((name, spread(number(0.0), node.shape)))
+            ending.append((name, zeros(node)))
 
     return sink
 
@@ -301,19 +304,18 @@ def _keep(loop: Loop, page: Page, unpacking: Line, mark: int) -> None:
     """Let the forward loop keep what the backward loop reads, and the backward loop take it."""
     read = set().union(*(line.reads for line in page.lines[mark:])) if page.lines[mark:] else set()
     kept = [name for name in [*loop.carried, *_defined(loop.block)] if name in read]
-    assert loop.opening is not None and loop.closing is not None
-    room = unpacking
+    assert loop.closing is not None
     if kept:
         packed = kept[0] if len(kept) == 1 else f"({', '.join(kept)})"
         loop.closing.text = loop.closing.text.replace("append()", f"append({packed})")
         loop.closing.reads = frozenset(kept)
         indent = "    " * page.indent + "    "
         index = loop.time if not loop.backwards else f"-1 - {loop.time}"
-        room.text = f"{indent}{', '.join(kept)} = {loop.steps}[{index}]"
-        room.reads = frozenset([loop.steps])
+        unpacking.text = f"{indent}{', '.join(kept)} = {loop.steps}[{index}]"
+        unpacking.reads = frozenset([loop.steps])
         loop.block.own.update(kept)
     else:
-        page.lines.remove(room)
+        page.lines.remove(unpacking)
 
 
 def _defined(block: Block) -> list[str]:
@@ -321,9 +323,20 @@ def _defined(block: Block) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def derived_loop(setting: Any, page: Page, node: Node, known: dict[Node, Term]) -> list[Term]:
-    """A loop inside a derivative: written before the line that reads it."""
-    raise NotImplementedError("a loop inside a derivative")
+def zeros(node: Node) -> Term:
+    """Zeros like a value."""
+    return spread(Term("number", (), ("float", 0.0, None), (), node.dtype), node.shape)
 
 
-__all__ = ["Loop", "backward_loop", "derived_loop", "forward_loop", "reshaped", "write"]
+def zeros_text(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
+    """An array of zeros."""
+    return f"np.zeros({shape_text(shape)}{_kind(dtype)})"
+
+
+def empty_text(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
+    """An array to be filled."""
+    return f"np.empty({shape_text(shape)}{_kind(dtype)})"
+
+
+def _kind(dtype: np.dtype[Any]) -> str:
+    return "" if dtype == np.float64 else f", {dtype_text(dtype)}"

@@ -17,7 +17,7 @@ Shape = tuple[int, ...]
 
 
 class Term:
-    """An operation on terms: its name, its arguments, what else it needs (hashable), and the result's type."""
+    """An operation: its name, its arguments, what else it needs (hashable), and the type of its result."""
 
     __slots__ = ("_hash", "args", "data", "dtype", "op", "shape", "size")
 
@@ -300,7 +300,7 @@ def contracted(a: Term, b: Term, subscripts: str, shape: Shape, dtype: np.dtype[
     factor: list[tuple[Term, int]] = []
     for x, word in zip((a, b), operands.split(","), strict=True):
         if x.op == "transpose":
-            letter = {axis: c for axis, c in zip(x.data, word, strict=True)}
+            letter = dict(zip(x.data, word, strict=True))
             x, word = x.args[0], "".join(letter[i] for i in range(len(word)))
         if x.op == "product" and len(x.args) == 1 and x.data[2] == (1,):
             factor += [(number(x.data[0]), 1), (number(x.data[1]), -1)]
