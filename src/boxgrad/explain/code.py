@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from boxgrad.explain.boxes import Box, Model, readable
-from boxgrad.explain.code_block import Block, Setting, Sink, add_into, depends, write_total
+from boxgrad.explain.code_block import Block, Setting, Sink, depends
 from boxgrad.explain.code_convert import Converter
 from boxgrad.explain.code_file import (
     assembled,
@@ -30,6 +30,7 @@ from boxgrad.explain.code_lines import BACKWARD, FORWARD, Line, NamesTaken, Page
 from boxgrad.explain.code_loops import backward_loop, forward_loop
 from boxgrad.explain.code_terms import Term, number, variable
 from boxgrad.explain.code_text import shape_text, text
+from boxgrad.explain.code_write import add_into, write_total
 from boxgrad.explain.words import word
 from boxgrad.graph.node import Graph, Node
 from boxgrad.listing.names import variable as user_name

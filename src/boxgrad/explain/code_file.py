@@ -1,4 +1,4 @@
-"""What stands around the statements of an emitted file: constants, the functions it needs, tuples of names."""
+"""What stands around the statements of an emitted file: constants, functions it needs, tuples of names."""
 
 from __future__ import annotations
 

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from boxgrad.explain.boxes import Box
-from boxgrad.explain.code_block import Block, add_into, depends, pulled_back
+from boxgrad.explain.code_block import Block, depends, pulled_back
 from boxgrad.explain.code_cut import Statement, is_view
 from boxgrad.explain.code_lines import Line, Page, names_in
 from boxgrad.explain.code_terms import Term, spread, total, variable
 from boxgrad.explain.code_text import dtype_text, shape_text, text
+from boxgrad.explain.code_write import add_into
 from boxgrad.graph.node import Graph, Node
 from boxgrad.listing.names import variable as user_name
 
