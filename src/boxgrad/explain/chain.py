@@ -13,6 +13,7 @@ import numpy as np
 
 from boxgrad.autodiff.loops import scan_backward
 from boxgrad.autodiff.reverse import Walk
+from boxgrad.boxed import activate
 from boxgrad.explain import expression as x
 from boxgrad.explain.boxes import Box, Model, Value, is_elementwise
 from boxgrad.explain.convert import converted
@@ -27,6 +28,7 @@ from boxgrad.ops import control
 from boxgrad.trace.apply import noting
 from boxgrad.trace.box import Box as TracedBox
 from boxgrad.trace.box import OwnBox
+from boxgrad.trace.tracer import Tracing
 
 LARGEST = 48
 """The largest definition, in marks, that is made by leaving out a name between."""
@@ -174,7 +176,7 @@ class Chain:
         wanted = [value for value in step.inputs if value.gradient is not None]
         if not reached or not wanted:
             return
-        with noting(origin=(), scope=None):
+        with activate(Tracing()), noting(origin=(), scope=None):
             gradients = Walk(True, scan_backward).run(
                 [new[value.node] for value in reached],
                 [OwnBox(value.gradient) for value in reached],  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ import numpy as np
 
 from boxgrad.autodiff.loops import scan_backward
 from boxgrad.autodiff.reverse import Walk
+from boxgrad.boxed import activate
 from boxgrad.explain import expression as x
 from boxgrad.explain.convert import converted
 from boxgrad.explain.expression import Expression, number
@@ -21,6 +22,7 @@ from boxgrad.graph.node import Node
 from boxgrad.ops import elementwise
 from boxgrad.trace.apply import noting
 from boxgrad.trace.box import Box, OwnBox
+from boxgrad.trace.tracer import Tracing
 
 ARGUMENT = x.Symbol("x", "x", shape=())
 ONE, ZERO = number(1), number(0)
@@ -86,7 +88,7 @@ def formula(function: Function) -> Expression:
     if function.order == 0:
         return _scalar(simplify(converted([inside], {argument: shaped})[inside]))
     seed = Node(None, (), {}, None, inside.type)
-    with noting(origin=(), scope=None):
+    with activate(Tracing()), noting(origin=(), scope=None):
         (found,) = Walk(True, scan_backward).run([inside], [OwnBox(seed)], [argument])
     if not isinstance(found, Box):
         return ZERO

@@ -137,19 +137,19 @@ def _is_atom(text: str) -> bool:
     return len(text) == 1 or text.endswith(("}", ")")) or text[1:].isalnum()
 
 
-def fragment(e: Expression) -> str:
+def fragment(e: Expression, lang: str = "en") -> str:
     """An expression as LaTeX for any place in mathematics mode.
 
     >>> from boxgrad.explain.expression import Symbol, product, transpose
     >>> fragment(product(transpose(Symbol("X", "X", shape=(3, 2))), Symbol("W", "W", shape=(3, 4))))
     'X^{\\\\mathsf{T}}\\\\,W'
     """
-    return Latex().write(e)
+    return Latex(lang).write(e)
 
 
-def aligned(e: Expression, note: str = "") -> str:
+def aligned(e: Expression, note: str = "", lang: str = "en") -> str:
     """An equation as one row of ``align*``: the first relation is the place of alignment."""
-    writer = Latex()
+    writer = Latex(lang)
     if isinstance(e, x.Relation):
         parts = [writer.write(side) for side in e.sides]
         sign = _OPERATORS[e.symbol].strip()

@@ -9,6 +9,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from boxgrad.autodiff.loops import scan_backward
+from boxgrad.autodiff.reverse import Walk
+from boxgrad.boxed import activate
 from boxgrad.explain import expression as x
 from boxgrad.explain.boxes import Model, Namer, Value, boxes_of
 from boxgrad.explain.chain import Chain, Step, is_uniform
@@ -16,12 +19,17 @@ from boxgrad.explain.convert import converted
 from boxgrad.explain.expression import Derivative, Expression, Symbol
 from boxgrad.explain.gradients import derive_inside
 from boxgrad.explain.naming import written
-from boxgrad.explain.recognise import named
 from boxgrad.explain.simplify import simplify
-from boxgrad.graph.names import variable
-from boxgrad.graph.node import Graph, Node
+from boxgrad.graph.node import Graph, Node, input_node
+from boxgrad.listing.names import variable
 from boxgrad.ops import control
+from boxgrad.trace.apply import noting
+from boxgrad.trace.box import Box as TracedBox
+from boxgrad.trace.box import OwnBox
+from boxgrad.trace.tracer import Tracing
+from boxgrad.types import ArrayType
 
+TIME = Symbol("t", "t", shape=())
 _STATES = ("h", "c", "s", "q", "u", "v")
 
 
@@ -171,9 +179,15 @@ class Loop:
                 isinstance(given, Symbol) and (given.base, given.subscript) == (start.base, start.subscript)
             ):
                 yield Recurrence(False, _equal(start, given), kind="start")
+        for k, node in enumerate(self.node.inputs):
+            if (
+                node not in self._outer
+                and node.primitive is not None
+                and not 0 <= k - self._fixed < self._count
+            ):
+                yield Recurrence(False, _equal(self._whole(k), self._outside(node)), kind="start")
         for i, inner in enumerate(self._body.inputs[self._fixed + self._count :]):
-            node = self.node.inputs[self._fixed + self._count + i]
-            whole = self._outside(node)
+            whole = self._whole(self._fixed + self._count + i)
             part = self._symbols[self._values[inner]]
             if isinstance(whole, Symbol) and (whole.base, whole.subscript) == (
                 part.base,
@@ -186,6 +200,9 @@ class Loop:
         for step in self._inside.steps:
             for value, expression in step.forward.items():
                 yield Recurrence(False, _equal(self._inside.symbol(value), expression), value)
+        for i, node in self._handed_on():
+            left = timed(self._states[i], node.shape, "t")
+            yield Recurrence(False, _equal(left, self._inside.symbol(self._values[node])))
         for i, outer in self._items.items():
             node = self._body.outputs[i]
             inner = self._values.get(node)
@@ -200,12 +217,29 @@ class Loop:
                 part = x.Item(whole, "t", shape=node.shape)
                 yield Recurrence(False, _equal(part, symbol), outer, "result")
 
+    def _handed_on(self) -> list[tuple[int, Node]]:
+        """States whose next value is an input of the step, or another state."""
+        return [
+            (i, node)
+            for i, node in enumerate(self._body.outputs[: self._count])
+            if node in self._values and (node.primitive is None or self._values[node].name != self._states[i])
+        ]
+
     def backward(self) -> Iterator[Recurrence]:
         """The recurrence of the gradients, sums over t for what all steps share, parts for sequences."""
-        inside, chain = self._inside, self._chain
+        inside = self._inside
         found = inside.contributions()
         totals = {value: simplify(x.add(*(part for _, part in parts))) for value, parts in found.items()}
-        sources = {self._symbols[v]: v for v in self._seeds}
+        for i, node in self._handed_on():
+            if node.primitive is not None or node.dtype.kind != "f":
+                continue
+            state = Derivative(self._chain.output, timed(self._states[i], node.shape, "t"), shape=node.shape)
+            through = totals.get(self._values[self._body.inputs[self._fixed + i]])
+            terms = self._arriving(i) + ([] if through is None else [self._later(through)])
+            if terms:
+                yield Recurrence(True, _equal(state, simplify(x.add(*terms))))
+                value = self._values[node]
+                totals[value] = simplify(x.add(*([totals[value]] if value in totals else []), state))
         direct = {value: self._direct(value) for value in self._seeds}
         order = list(totals)
         for value in self._seeds:
@@ -219,44 +253,113 @@ class Loop:
             order = [one for one in order if one is not value]
             if terms:
                 yield Recurrence(True, _equal(inside.gradient(value), simplify(x.add(*terms))), value)
-        del sources
         states = {self._values[node] for node in self._body.inputs[self._fixed : self._fixed + self._count]}
         shared = {self._values[node] for node in self._body.inputs[: self._fixed]}
         streams = {self._values[node] for node in self._body.inputs[self._fixed + self._count :]}
         for value in order:
             if value not in states | shared | streams:
                 yield Recurrence(True, _equal(inside.gradient(value), totals[value]), value)
-        for value in order:
-            outer = self._outer_of(value)
-            if value in streams and outer is not None:
-                part = x.Item(chain.gradient(outer), "t", shape=value.shape)
-                yield Recurrence(True, _equal(part, totals[value]), outer, "result")
-            elif value in shared and outer is not None:
-                summed = x.Over("Σ", "t", "1", str(self.length), totals[value], shape=value.shape)
-                yield Recurrence(True, _equal(chain.gradient(outer), summed), outer, "total")
-            elif value in states and outer is not None and outer.gradient is not None:
-                first = str(self.length) if self._before == "t+1" else "1"
-                yield Recurrence(
-                    True, _equal(chain.gradient(outer), _at(totals[value], "t", first)), outer, "total"
-                )
+        yield from self._leaving({value: totals[value] for value in order})
 
-    def _outer_of(self, value: Value) -> Value | None:
-        if value.node not in self._body.inputs:
-            return None
-        return self._outer.get(self.node.inputs[self._body.inputs.index(value.node)])
+    def _leaving(self, totals: dict[Value, Expression]) -> Iterator[Recurrence]:
+        """What comes out of the loop: one gradient for each value that went in."""
+        shares: dict[Value, list[Expression]] = {}
+        first = str(self.length) if self._before == "t+1" else "1"
+        for k, inner in enumerate(self._body.inputs):
+            value = self._values[inner]
+            if value not in totals:
+                continue
+            outer, node = self._outer.get(self.node.inputs[k]), self.node.inputs[k]
+            whole = self._whole(k)
+            mine = self._chain.gradient(outer) if outer is not None else Derivative(self._chain.output, whole, shape=whole.shape)  # fmt: skip
+            if k >= self._fixed + self._count:
+                part = x.Item(mine, "t", shape=value.shape)
+                yield Recurrence(True, _equal(part, totals[value]), outer, "result")
+            elif k < self._fixed:
+                total: Expression = x.Over("Σ", "t", "1", str(self.length), totals[value], shape=value.shape)
+            else:
+                total = _at(totals[value], "t", first)
+            if outer is not None:
+                if k < self._fixed + self._count and outer.gradient is not None:
+                    shares.setdefault(outer, []).append(total)
+                continue
+            if k < self._fixed + self._count:
+                yield Recurrence(True, _equal(mine, total), None, "total")
+            for source, share in self._through(node, mine).items():
+                shares.setdefault(source, []).append(share)
+        for outer, parts in shares.items():
+            total = parts[0] if len(parts) == 1 else simplify(x.add(*parts))
+            yield Recurrence(True, _equal(self._chain.gradient(outer), total), outer, "total")
+
+    def _whole(self, k: int) -> Expression:
+        """What goes into the loop at a place, by a name of its own where outside it is an expression."""
+        inner = self._body.inputs[k]
+        outer = self._outer.get(self.node.inputs[k])
+        if outer is not None:
+            return self._chain.symbol(outer)
+        if k < self._fixed:
+            return self._symbols[self._values[inner]]
+        if k < self._fixed + self._count:
+            start = str(self.length + 1) if self._before == "t+1" else "0"
+            return timed(self._states[k - self._fixed], inner.shape, start)
+        base, mark = written(self._values[inner].name)
+        return Symbol(self._values[inner].name, base, mark, shape=self.node.inputs[k].shape)
+
+    def _through(self, node: Node, g: Expression) -> dict[Value, Expression]:
+        """The share of each outer value in an expression that goes into the loop."""
+        wanted = [value for value in self._step.inputs if value.gradient is not None]
+        leaf = input_node(ArrayType(node.shape, node.dtype))
+        if node.primitive is None or not wanted:
+            return {}
+        with activate(Tracing()), noting(origin=(), scope=None):
+            found = Walk(True, scan_backward).run([node], [OwnBox(leaf)], [value.node for value in wanted])
+        known = {value.node: self._chain.symbol(value) for value in self._step.inputs} | {leaf: g}
+        nodes = {
+            value: one.node for value, one in zip(wanted, found, strict=True) if isinstance(one, TracedBox)
+        }
+        written_out = converted(nodes.values(), known)
+        return {value: simplify(written_out[one]) for value, one in nodes.items()}
+
+    def unrolled(self, backward: bool, limit: int) -> Iterator[Recurrence]:
+        """The same formulas for each t, at most ``limit`` steps, in the order in which they are computed."""
+        formulas = list(self.backward() if backward else self.forward())
+        times = range(1, self.length + 1) if self._before == "t−1" else range(self.length, 0, -1)
+        order = list(reversed(times) if backward else times)[:limit]
+        yield from (one for one in formulas if one.kind == "start" and not _moves(one.expression))
+        for t in order:
+            for one in formulas:
+                if one.kind == "step" or (one.kind in ("start", "result") and _moves(one.expression)):
+                    yield Recurrence(backward, self._shown(one.expression, t), one.value, "result")
+        yield from (
+            one
+            for one in formulas
+            if one.kind != "step" and not _moves(one.expression) and one.kind != "start"
+        )
+
+    def _shown(self, e: Expression, t: int) -> Expression:
+        """A formula at one time; beyond the last step there is no gradient to come."""
+        left, right = e.sides  # type: ignore[attr-defined]
+        outside = str(self.length + 1) if self._after == "t+1" else "0"
+        right = simplify(_without(_at(right, "t", str(t)), outside, t))
+        return _equal(_at(left, "t", str(t)), right)
 
     def _direct(self, value: Value) -> list[Expression]:
         """What reaches a value in step t from outside the loop."""
+        places = [i for i in self._items if self._body.outputs[i] is value.node]
+        return [term for i in places for term in self._arriving(i)]
+
+    def _arriving(self, place: int) -> list[Expression]:
+        """What reaches an output of the body in step t from outside the loop."""
         terms: list[Expression] = []
         for i, outer in self._items.items():
-            if self._body.outputs[i] is not value.node or outer.gradient is None:
+            if i != place or outer.gradient is None:
                 continue
             g = self._chain.gradient(outer)
             if i >= self._count:
-                terms.append(x.Item(g, "t", shape=value.shape))
+                terms.append(x.Item(g, "t", shape=self._body.outputs[i].shape))
             else:
-                last = x.Words(f"t={'1' if self._before == 't+1' else self.length}", shape=())
-                terms.append(x.times(x.Indicator(last, shape=()), g))
+                last = x.number(1 if self._before == "t+1" else self.length)
+                terms.append(x.times(x.Indicator(x.Infix("=", (TIME, last), shape=()), shape=()), g))
         return terms
 
     def _later(self, e: Expression) -> Expression:
@@ -290,8 +393,35 @@ def _at(e: Expression, time: str, other: str) -> Expression:
     return move(e)
 
 
+def _moves(e: Expression) -> bool:
+    """Whether a formula has the index t."""
+    return any(
+        (isinstance(part, Symbol) and part.key.endswith("[t]")) or (isinstance(part, x.Item) and part.index == "t")
+        or (isinstance(part, Derivative) and isinstance(part.by, Symbol) and part.by.key.endswith("[t]"))
+        for part in x.parts_of(e) if not isinstance(part, x.Over)
+    ) and not any(isinstance(part, x.Over) for part in x.parts_of(e))  # fmt: skip
+
+
+def _without(e: Expression, outside: str, time: int) -> Expression:
+    """A formula without the gradients of a step that does not exist, and with t = T decided."""
+
+    def change(part: Expression) -> Expression:
+        if (
+            isinstance(part, x.Indicator)
+            and isinstance(part.condition, x.Infix)
+            and part.condition.parts[0] == TIME
+        ):
+            return x.number(int(part.condition.parts[1] == x.number(time)))
+        if (
+            isinstance(part, Derivative)
+            and isinstance(part.by, Symbol)
+            and part.by.key.endswith(f"[{outside}]")
+        ):
+            return x.Fill(0, shape=part.shape) if part.shape else x.number(0)
+        return part.over(change)
+
+    return change(e)
+
+
 def _equal(left: Expression, right: Expression) -> Expression:
     return x.Relation((left, right), shape=left.shape)
-
-
-__all__ = ["Loop", "Recurrence", "named", "timed"]

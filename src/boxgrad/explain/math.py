@@ -8,7 +8,7 @@ formula looks is known by ``latex``, ``mathml`` and ``unicode``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -28,9 +28,13 @@ from boxgrad.explain.words import word
 
 CLOSED_SIZE = 70
 """The largest closed form that is printed, in marks."""
-EXPANDED_SIZE = 130
+EXPANDED_SIZE = 200
 """The largest matrix of written-out elements, in marks."""
 EXPANDED_ELEMENTS = 12
+EXPANDED_TOTAL = 2500
+"""The most that is written out element by element in one document, in marks."""
+UNROLLED_STEPS = 12
+"""The number of steps of a loop that are written one by one."""
 FITTED = 220
 """The longest row of LaTeX, in characters, that surely fits a page."""
 SECTIONS = ("forward", "functions", "backward", "closed", "expanded", "numbers")
@@ -51,18 +55,26 @@ class Line:
     gradient: bool = False
     note: str = ""
     rewritings: tuple[Rewriting, ...] = field(default=(), repr=False)
+    lang: str = "en"
+
+    def derivation(self, lang: str = "en") -> list[tuple[str, str, str]]:
+        """How the formula was made simple: what was done, to which part, with what result."""
+        made: dict[tuple[str, str, str], None] = {}
+        for step in self.rewritings:
+            made[word(f"rule_{step.rule}", lang), unicode.line(step.before), unicode.line(step.after)] = None
+        return list(made)
 
     @property
     def latex(self) -> str:
-        return latex.fragment(self.expression)
+        return latex.fragment(self.expression, self.lang)
 
     @property
     def mathml(self) -> str:
-        return mathml.element(self.expression)
+        return mathml.element(self.expression, lang=self.lang)
 
     @property
     def text(self) -> str:
-        return unicode.line(self.expression)
+        return unicode.line(self.expression, self.lang)
 
 
 class Math:
@@ -105,9 +117,9 @@ class Math:
         parts: list[str] = []
         for _, heading, lines, remarks in self.sections():
             parts.append(rf"\subsection*{{{latex.escaped(heading)}}}")
-            rows = [latex.aligned(line.expression, line.note) for line in lines]
+            rows = [latex.aligned(line.expression, line.note, self.lang) for line in lines]
             if any(len(row) > FITTED for row in rows):
-                parts += [rf"\fit{{{latex.fragment(line.expression)}}}" for line in lines]
+                parts += [rf"\fit{{{line.latex}}}" for line in lines]
             elif lines:
                 parts.append("\\begin{align*}\n" + " \\\\\n".join(rows) + "\n\\end{align*}")
             parts += [latex.prose(remark) + r"\par" for remark in remarks]
@@ -178,7 +190,7 @@ class _Document:
         lines += self._closed()
         if self.expand:
             lines += self._expanded()
-        return Math(lines, self.remarks, self.lang)
+        return Math([replace(line, lang=self.lang) for line in lines], self.remarks, self.lang)
 
     def _say(self, section: str, key: str, **values: Any) -> None:
         self.remarks.setdefault(section, []).append(word(key, self.lang, **values))
@@ -188,7 +200,7 @@ class _Document:
         for step in self.chain.steps:
             if step.is_loop:
                 self._loops[step] = Loop(self.chain, step)
-                yield from self._looped(step, self._loops[step].forward())
+                yield from self._looped(step, self._formulas(step, False))
             for symbol, expression in step.whole.before if step.whole else ():
                 self._extra[symbol] = expression
                 yield Line(
@@ -200,6 +212,14 @@ class _Document:
                 yield Line("forward", _equation(*sides), step.box, value, note=_shape_note(value))
         for symbol, meaning in self.chain.names.legend:
             self.remarks.setdefault("forward", []).append(f"{unicode.line(symbol)}: {meaning}")
+
+    def _formulas(self, step: Step, backward: bool) -> Iterator[Recurrence]:
+        loop = self._loops[step]
+        if not self.unrolled:
+            return loop.backward() if backward else loop.forward()
+        if loop.length > UNROLLED_STEPS and not backward:
+            self._say("forward", "math_unrolled_cut", limit=UNROLLED_STEPS, count=loop.length)
+        return loop.unrolled(backward, UNROLLED_STEPS)
 
     def _looped(self, step: Step, formulas: Iterable[Recurrence]) -> Iterator[Line]:
         section = "forward"
@@ -259,7 +279,7 @@ class _Document:
         )  # fmt: skip
         for step in reversed(chain.steps):
             if step.is_loop:
-                yield from self._looped(step, self._loops[step].backward())
+                yield from self._looped(step, self._formulas(step, True))
             for value in last.get(step, []):
                 rewritings: list[Rewriting] = []
                 for one, _ in found[value]:
@@ -307,15 +327,17 @@ class _Document:
         chain = self.chain
         limit = EXPANDED_SIZE if self.expand == "auto" else 4 * EXPANDED_SIZE
         lines: list[Line] = []
+        total = 0
         for gradient, table in ((False, self.definitions), (True, self.totals)):
             for value, expression in table.items():
                 left = self._partial(value) if gradient else chain.symbol(value)
                 if np.prod(value.shape) > EXPANDED_ELEMENTS or len(value.shape) > 2 or not _worth(expression):
                     continue
                 arrays = any(part.shape for part in x.parts_of(expression))
-                found = self._elements(expression, letters, limit)
+                found = self._elements(expression, letters, limit) if total <= EXPANDED_TOTAL else None
                 if found is None:
                     continue
+                total += size(found)
                 sides = [left, matrix(letters(left)), matrix(found)] if value.shape else [left, matrix(found)]
                 if arrays:
                     lines.append(Line("expanded", _equation(*sides), None, value, gradient))
@@ -325,6 +347,8 @@ class _Document:
                     sides = [left, matrix(numbers)]
                     line = x.Relation((_equation(*sides), matrix(_rounded(known))), "≈", shape=value.shape)
                     lines.append(Line("numbers", line, None, value, gradient))
+        if total > EXPANDED_TOTAL:
+            self._say("expanded", "math_expanded_cut")
         return iter(lines)
 
     def _elements(self, expression: Expression, named: Any, limit: int) -> Any:

@@ -147,7 +147,7 @@ def _italic(text: str) -> str:
     return "".join(out)
 
 
-def element(e: Expression, display: bool = True) -> str:
+def element(e: Expression, display: bool = True, lang: str = "en") -> str:
     """An expression as a ``<math>`` element.
 
     >>> from boxgrad.explain.expression import number
@@ -155,4 +155,4 @@ def element(e: Expression, display: bool = True) -> str:
     '<math><mn>2</mn></math>'
     """
     block = ' display="block"' if display else ""
-    return f"<math{block}>{MathML().write(e)}</math>"
+    return f"<math{block}>{MathML(lang).write(e)}</math>"

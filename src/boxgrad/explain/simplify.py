@@ -508,6 +508,10 @@ def _product_sign(e: x.Product) -> Expression | None:
     return x.negative(made) if signs % 2 else made
 
 
+def _product_zero(e: x.Product) -> Expression | None:
+    return zeros(e.shape) if any(map(_is_zero, e.factors)) else None
+
+
 def _product_scalar(e: x.Product) -> Expression | None:
     """Numbers move out of a product of matrices."""
     for i, factor in enumerate(e.factors):
@@ -669,7 +673,7 @@ _RULES: dict[type, tuple[tuple[str, Rule], ...]] = {
     x.Power: (("powers", _power), ("powers", _power_root)),
     x.Negative: (("signs", _negative),),
     x.Transpose: (("transposes", _transpose),),
-    x.Product: (("signs", _product_sign), ("numbers", _product_scalar)),
+    x.Product: (("zero_factor", _product_zero), ("signs", _product_sign), ("numbers", _product_scalar)),
     x.Reduce: (("sums", _reduce), ("broadcast", _reduce_single), ("repeated", _reduce_repeated), ("sums", _reduce_reduce)),
     x.Spread: (("broadcast", _spread),),
     x.Rearranged: (("broadcast", _rearranged),),

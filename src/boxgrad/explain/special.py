@@ -121,7 +121,9 @@ def _axis_note(axis: int, ndim: int) -> str:
 def _cross_entropy(box: Box, symbol: Any, fresh: Any) -> Whole | None:
     if len(box.outputs) != 1 or box.outputs[0].shape != () or box.outputs[0].node.value is None:
         return None
-    shaped = [v for v in box.inputs if len(v.shape) == 2 and v.node.dtype.kind == "f" and v.node.value is not None]
+    shaped = [
+        v for v in box.inputs if len(v.shape) == 2 and v.node.dtype.kind == "f" and v.node.value is not None
+    ]
     for argument in shaped:
         found = _entropy_of(box, argument, symbol, fresh)
         if found is not None:

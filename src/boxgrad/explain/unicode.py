@@ -111,11 +111,11 @@ def _simple(text: str) -> bool:
     )
 
 
-def line(e: Expression) -> str:
+def line(e: Expression, lang: str = "en") -> str:
     """An expression as one line of text.
 
     >>> from boxgrad.explain.expression import Symbol, product, transpose
     >>> line(product(transpose(Symbol("X", "X", shape=(3, 2))), Symbol("W", "W", shape=(3, 4))))
     'Xᵀ · W'
     """
-    return Unicode().write(e)
+    return Unicode(lang).write(e)

@@ -51,6 +51,7 @@ WORDS: Words = {
     "page_legend_backward": {"en": "backward: gradients", "zh": "反向：梯度"},
     "page_legend_box": {"en": "closed box, opens", "zh": "合上的盒子，可打开"},
     "page_legend_scale": {"en": "each array on its own scale", "zh": "每个数组各用一把色标"},
+    "page_helpers": {"en": "Helper functions", "zh": "辅助函数"},
     "page_fit": {"en": "Whole diagram", "zh": "看全图"},
     "page_copy": {"en": "Copy", "zh": "复制"},
     "page_copied": {"en": "Copied", "zh": "已复制"},
@@ -67,7 +68,8 @@ WORDS: Words = {
         "zh": "{x} 用到了，但没有梯度传到它：从 {y} 回到 {x} 的路都断了。",
     },
     "note_branch": {
-        "en": "The function asks for a number ({place}): shown is the branch that it takes for these arguments.",
+        "en": "The function asks for a number ({place}): "
+        "shown is the branch that it takes for these arguments.",
         "zh": "函数用到了具体数值（{place}）：这里讲的是它对这些自变量所走的那一支。",
     },
     "page_shape": {
@@ -126,6 +128,7 @@ WORDS: Words = {
         "en": "the sum of n equal terms is n times the term",
         "zh": "n 个相同项之和是该项的 n 倍",
     },
+    "math_expanded_cut": {"en": "The rest is not written out: it is too long.", "zh": "其余过长，不再展开。"},
     "math_otherwise": {"en": "otherwise", "zh": "其他"},
     "math_if": {"en": "if", "zh": "若"},
 }

@@ -12,6 +12,7 @@ from typing import Any
 from boxgrad.explain import expression as x
 from boxgrad.explain.convert import LETTERS
 from boxgrad.explain.expression import Expression
+from boxgrad.explain.words import word
 
 RELATION, LOGIC, SUM, ELEMENTWISE, SCALED, PRODUCT, PREFIX, POWER, ATOM = range(9)
 _BIG_LETTERS = {"Σ", "Π", "max", "min"}
@@ -62,8 +63,8 @@ class Writer(ABC):
         """An operator with a remark below."""
         return self.lowered(self.operator(symbol), self.index(note)) if note else self.operator(symbol)
 
-    otherwise = "otherwise"
-    condition = "if"
+    def __init__(self, lang: str = "en") -> None:
+        self.otherwise, self.condition = word("math_otherwise", lang), word("math_if", lang)
 
     # ---- writing
     def write(self, e: Expression, level: int = RELATION) -> str:
@@ -241,7 +242,7 @@ class Writer(ABC):
         else:
             index = ",".join(c if i in e.axes else ":" for i, c in enumerate(letters))
         scalars = [f for f in e.body.factors if f.shape == ()] if isinstance(e.body, x.Times) else []
-        if scalars or not isinstance(e.body, x.Symbol):
+        if scalars or not isinstance(e.body, x.Symbol) or e.body.subscript:
             body = self.lowered(self._inner(e.body), self.index(index))
         else:
             body = self.lowered(self.write(e.body, ATOM), self.index(index))
@@ -252,7 +253,8 @@ class Writer(ABC):
 
     def _inner(self, e: Expression) -> str:
         """What an index is put on: in brackets, save a power or a call that has brackets already."""
-        return self.bracketed(self.write(e)) if not isinstance(e, x.Symbol) else self.write(e)
+        plain = isinstance(e, x.Symbol) and not e.subscript
+        return self.write(e) if plain else self.bracketed(self.write(e))
 
     def _over(self, e: x.Over) -> tuple[str, int]:
         below = self.index(f"{e.index}={e.start}" if e.start else e.index)

@@ -1,0 +1,262 @@
+"""The printed mathematics: read back by an evaluator of its own, and compared with boxgrad's gradients."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+from formula_evaluator import CannotEvaluate, Formulas, close
+from functions import Case, cases
+
+import boxgrad as bg
+from boxgrad import nn
+from boxgrad.explain import unicode
+from boxgrad.explain.chain import Chain
+from boxgrad.explain.explanation import modelled
+from boxgrad.explain.math import CLOSED_SIZE, Math, math_of
+
+CASES = {case.id: case for case in cases()}
+
+WHOLLY_READ = {
+    "square", "leaky relu", "chain of two", "chain of three", "two inputs", "dot", "sigma(XW)", "sigma(XW) open",
+    "linear regression", "two layers", "broadcasting", "norms", "fan-out", "variance", "batched", "Linear", "Conv1d",
+    "Conv2d", "Conv2d in groups", "Conv3d", "ConvTranspose2d", "MaxPool2d", "AvgPool1d", "AdaptiveAvgPool2d",
+    "BatchNorm1d", "BatchNorm2d", "LayerNorm", "GroupNorm", "attention", "LeNet small", "LeNet", "cross_entropy",
+    "mse", "l1", "huber", "bce with logits", "relu", "leaky_relu", "elu", "gelu", "sigmoid", "silu", "tanh",
+    "softplus", "softmax", "log_softmax",
+}  # fmt: skip
+"""Functions of which every printed line is evaluated. Elsewhere some lines are not: random bits, look-ups by index
+arrays (gather, scatter, sort), values written into slices, and recurrences with an index t (read unrolled below)."""
+
+
+def known_of(model: Any) -> Formulas:
+    """All values and gradients under their printed names."""
+    chain, known = Chain(model), Formulas()
+    output = unicode.line(chain.output)
+    for value in model.values.values():
+        name = unicode.line(chain.symbol(value))
+        if value.node.value is not None:
+            known.values[name] = np.asarray(value.node.value)
+        if value.gradient is not None and value.gradient.value is not None:
+            known.values[f"∂{output}/∂{name}"] = np.asarray(value.gradient.value)
+    return known
+
+
+def read_back(math: Math, known: Formulas) -> tuple[int, list[str], list[str]]:
+    """How many lines agree with the numbers; those that were not understood; those that disagree."""
+    for line in math.section("functions"):
+        if re.match(r"^\w+′*\(x\) = ", line.text):
+            known.define(line.text)
+    good, unread, wrong = 0, [], []
+    for line in math.lines:
+        if line.direction == "functions":
+            continue
+        try:
+            name, found = known.evaluate(line.text)
+        except CannotEvaluate as problem:
+            unread.append(f"{line.text}  ({problem})")
+            continue
+        if name not in known.values:
+            known.values[name] = found
+            continue
+        expected = known.values[name]
+        found = np.reshape(found, expected.shape) if np.size(found) == expected.size else found
+        if close(found, expected):
+            good += 1
+        else:
+            wrong.append(line.text)
+    return good, unread, wrong
+
+
+@pytest.mark.parametrize("name", sorted(WHOLLY_READ))
+def test_every_printed_line_has_the_numbers(name: str) -> None:
+    case = CASES[name]
+    model = modelled(case.function, case.args)
+    good, unread, wrong = read_back(math_of(model, expand=False), known_of(model))
+    assert wrong == []
+    assert unread == []
+    assert good >= 3
+
+
+@pytest.mark.parametrize("name", sorted({case.id for case in cases()} - WHOLLY_READ - {"RNN", "GRU", "LSTM"}))
+def test_no_printed_line_is_wrong(name: str) -> None:
+    case = CASES[name]
+    model = modelled(case.function, case.args)
+    if any(box.kind == "loop" for box in model.boxes):
+        known = known_of(model)
+        assert math_of(model, expand=False).section("backward")
+        _unrolled(case, known)
+        return
+    _, _, wrong = read_back(math_of(model, expand=False), known_of(model))
+    assert wrong == []
+
+
+def _unrolled(case: Case, known: Formulas) -> None:
+    """A recurrence, written out for each t, computed from the first line to the last."""
+    model = modelled(case.function, case.args)
+    math = math_of(model, expand=False, unrolled=True)
+    known.from_one = True
+    streams = {name: value for name, value in known.values.items() if np.ndim(value) and len(value) == 5}
+    for name, value in streams.items():
+        for t in range(5):
+            known.values[_timed(name, t + 1)] = value[t]
+    good, unread, wrong = read_back(math, known)
+    assert wrong == []
+    assert unread == []
+    assert good > len(model.wrt)
+
+
+def _timed(name: str, t: int) -> str:
+    digit = str(t).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
+    found = re.match(r"^(.*?)([₀-₉]+)$", name)
+    if found is None:
+        return name + digit
+    plain = found[2].translate(str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789"))
+    return f"{found[1]}_{{{plain},{t}}}"
+
+
+def sigma_XW(X: Any, W: Any) -> Any:
+    N = X @ W
+    S = 1 / (1 + np.exp(-N))
+    L = np.sum(S)
+    return L
+
+
+def normal(*shape: int) -> Any:
+    return np.random.default_rng(3).normal(size=shape)
+
+
+def texts(math: Math, section: str) -> list[str]:
+    return [line.text for line in math.section(section)]
+
+
+def test_sigma_of_a_product_is_written_as_in_the_book() -> None:
+    math = math_of(modelled(sigma_XW, (normal(3, 3), normal(3, 2))))
+    assert texts(math, "forward") == ["N = X W", "S = σ(N)", "L = Σ_{i,j} Sᵢⱼ"]
+    assert texts(math, "functions") == ["σ(x) = 1/(1 + e^(−x))", "σ′(x) = σ(x) · (1 − σ(x))"]
+    assert texts(math, "backward") == [
+        "∂L/∂L = 1",
+        "∂L/∂S = 𝟏_{3×2}",
+        "∂L/∂N = ∂L/∂S ⊙ σ′(N)",
+        "∂L/∂X = ∂L/∂N · Wᵀ",
+        "∂L/∂W = Xᵀ · ∂L/∂N",
+    ]
+    assert texts(math, "closed") == ["∂L/∂X = σ′(X W) · Wᵀ", "∂L/∂W = Xᵀ · σ′(X W)"]
+    assert "x₁₁ · w₁₁ + x₁₂ · w₂₁ + x₁₃ · w₃₁" in texts(math, "expanded")[0]
+    assert "∂L/∂n₁₁ · w₁₁ + ∂L/∂n₁₂ · w₁₂" in texts(math, "expanded")[4]
+    assert "≈" in texts(math, "numbers")[0]
+    assert "∂L/∂X has the shape of X" in str(math)
+
+
+def test_lines_know_what_they_belong_to() -> None:
+    model = modelled(sigma_XW, (normal(3, 3), normal(3, 2)))
+    lines = math_of(model).section("backward")
+    assert [line.value.name for line in lines if line.value] == ["L", "S", "N", "X", "W"]
+    assert all(line.gradient for line in lines)
+    assert [line.box and line.box.number for line in lines] == [None, 3, 2, 1, 1]
+    assert lines[3].note == "3×3"
+
+
+def test_softmax_with_cross_entropy_is_p_minus_y() -> None:
+    case = CASES["cross_entropy"]
+    math = math_of(modelled(case.function, case.args))
+    assert texts(math, "backward")[1:] == ["∂L/∂logits = 1/3 (P − onehot₄(targets))"]
+
+    def by_hand(Z: Any, Y: Any) -> Any:
+        E = np.exp(Z)
+        P = E / np.sum(E, axis=1, keepdims=True)
+        return -np.mean(np.sum(Y * np.log(P), axis=1))
+
+    math = math_of(modelled(by_hand, (normal(4, 3), np.eye(3)[[0, 2, 1, 1]])))
+    assert "∂L/∂Z = 1/4 (P − Y)" in texts(math, "closed")
+
+
+def test_a_loop_is_a_recurrence() -> None:
+    def rnn(x: Any, h0: Any, W: Any) -> Any:
+        def cell(h: Any, x: Any) -> Any:
+            h = np.tanh(x + h @ W)
+            return h, h
+
+        _, y = bg.scan(cell, h0, x)
+        return np.sum(y)
+
+    math = math_of(modelled(rnn, (normal(4, 2, 3), normal(2, 3), normal(3, 3))))
+    forward, backward = texts(math, "forward"), texts(math, "backward")
+    assert any(text.startswith("hₜ = tanh(") for text in forward)
+    assert any(re.match(r"∂L/∂hₜ = \(∂L/∂\w+\)ₜ \+ .*t\+1.*Wᵀ", text) for text in backward)
+    assert any(text.startswith("∂L/∂W = Σₜ₌₁⁴ h_{t−1}ᵀ · ") for text in backward)
+    assert not math.section("closed")
+    unrolled = math_of(modelled(rnn, (normal(4, 2, 3), normal(2, 3), normal(3, 3))), unrolled=True)
+    assert {"h₁", "h₄"} <= {text.partition(" = ")[0] for text in texts(unrolled, "forward")}
+
+
+def test_broadcasting_is_a_sum_over_the_axis() -> None:
+    math = math_of(modelled(lambda X, b: np.sum(np.tanh(X + b)), (normal(4, 3), normal(3))))
+    assert any(re.match(r"∂L/∂b = Σᵢ \(.*\)_\{i,:\}$", text) for text in texts(math, "backward"))
+
+
+def test_kept_axes_are_written_with_indices() -> None:
+    math = math_of(modelled(lambda X: np.sum(X / np.sum(X * X, axis=1, keepdims=True)), (normal(4, 3),)))
+    assert any("Σⱼ xᵢⱼ²" in text for text in texts(math, "forward"))
+
+
+def test_a_function_without_a_name_has_its_own_derivative() -> None:
+    @bg.boxed
+    def bump(x: Any) -> Any:
+        return x * np.exp(-x * x)
+
+    math = math_of(modelled(lambda X: np.sum(bump(X)), (normal(2, 2),)))
+    names = [text.partition(" = ")[0] for text in texts(math, "functions")]
+    assert names == ["bump(x)", "bump′(x)"]
+    assert any("bump′(X)" in text for text in texts(math, "backward"))
+
+
+def test_what_the_simplifier_did_can_be_shown() -> None:
+    math = math_of(modelled(lambda X, y: np.mean((X - y) ** 2), (normal(4, 2), normal(4, 2))))
+    (line,) = [line for line in math.section("backward") if line.value and line.value.name == "X"]
+    done = [what for what, _, _ in line.derivation("en")]
+    assert "powers of one base are combined" in done
+    assert all(what for what, _, _ in line.derivation("zh"))
+
+
+def test_both_languages() -> None:
+    model = modelled(sigma_XW, (normal(3, 3), normal(3, 2)))
+    assert "反向：链式法则" in str(math_of(model, lang="zh"))
+    assert "其他" in str(math_of(modelled(lambda x: np.sum(nn.relu(x)), (normal(3),)), lang="zh"))
+
+
+def test_names_are_those_of_the_model() -> None:
+    case = CASES["two layers"]
+    math = math_of(modelled(case.function, case.args))
+    assert any("W₁" in text for text in texts(math, "forward"))
+    model = bg.tree.map(
+        lambda a: a.astype(float), nn.Sequential(nn.Linear(2, 3, seed=0), nn.Linear(3, 1, seed=1))
+    )
+    math = math_of(modelled(lambda model, x: np.sum(model(x)), (model, normal(4, 2))))
+    assert "W₀: weight 0" in str(math)
+
+
+def test_large_functions_are_cut_and_fast() -> None:
+    case = CASES["LeNet"]
+    model = modelled(case.function, case.args)
+    start = time.perf_counter()
+    math = math_of(model)
+    assert time.perf_counter() - start < 2.5  # 0.2 s on an idle machine
+    assert max(line.expression.size for line in math.section("closed")) <= CLOSED_SIZE + 10
+
+
+def test_two_hundred_steps_do_not_explode() -> None:
+    def rnn(h: Any, W: Any) -> Any:
+        for _ in range(200):
+            h = np.tanh(h @ W)
+        return np.sum(h)
+
+    model = modelled(rnn, (normal(2, 3), normal(3, 3)))
+    start = time.perf_counter()
+    math = math_of(model)
+    assert time.perf_counter() - start < 10
+    assert len(math.text) < 200_000
+    assert len(math.latex) < 1_000_000
