@@ -14,7 +14,7 @@ from boxgrad.autodiff.memory import copied, detach, owned
 from boxgrad.autodiff.reverse import Walk, broken, lost, refuse_complex
 from boxgrad.boxed import activate, current_tracer
 from boxgrad.errors import DerivativeError, message
-from boxgrad.graph.node import Node, input_node
+from boxgrad.graph.node import Node, input_node, of_another_trace
 from boxgrad.ops.elementwise import identity
 from boxgrad.trace.apply import apply, call_traced, context
 from boxgrad.trace.arguments import Arguments, IntoArray, is_real, type_of
@@ -60,6 +60,10 @@ class Call:
         finally:
             self._taken, context.taken = context.taken, taken
         self.as_graph = self.nested or any(node.value is None for node in self.arguments.nodes)
+        if not self.as_graph:
+            for leaf in tree.leaves(self.result):
+                if isinstance(leaf, Box) and leaf.node.value is None:
+                    raise of_another_trace(leaf.node)
 
     def gradients(self, outputs: Sequence[Node], cotangents: Sequence[Any]) -> list[Any]:
         """The gradient of each boxed argument; zeros where none arrives."""

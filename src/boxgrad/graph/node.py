@@ -140,6 +140,15 @@ def ordered(outputs: Iterable[Node], stop: Iterable[Node] = ()) -> list[Node]:
     return sorted(seen, key=lambda node: node.number)
 
 
+def of_another_trace(node: Node) -> GraphError:
+    """The error for a node without a value where one is needed."""
+    return GraphError(
+        f"{node!r} is neither an input of this graph nor a constant: it belongs to another "
+        "trace. A traced value was kept (in a global, a list, an attribute) beyond the "
+        "call it was made in; return it from the function instead."
+    )
+
+
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Graph:
     """Boxes joined by arrows, from inputs to outputs.
@@ -154,11 +163,7 @@ class Graph:
         known = set(self.inputs)
         for node in ordered(self.outputs, self.inputs):
             if node.primitive is None and node.value is None and node not in known:
-                raise GraphError(
-                    f"{node!r} is neither an input of this graph nor a constant: it belongs to another "
-                    "trace. A traced value was kept (in a global, a list, an attribute) beyond the "
-                    "call it was made in; return it from the function instead."
-                )
+                raise of_another_trace(node)
 
     @property
     def nodes(self) -> list[Node]:
