@@ -25,6 +25,7 @@ from boxgrad.explain.code_file import (
     without_idle_steps,
     written_out,
 )
+from boxgrad.explain.code_functions import Functions
 from boxgrad.explain.code_known import known_boxes
 from boxgrad.explain.code_lines import BACKWARD, FORWARD, Line, NamesTaken, Page
 from boxgrad.explain.code_loops import backward_loop, forward_loop
@@ -112,6 +113,7 @@ class _Writer:
             forward_loop,
             backward_loop,
             known_boxes(model),
+            Functions(forward_nodes, self._converter, names),
         )
 
     def _constant(self, node: Node) -> Term:
@@ -203,7 +205,8 @@ class _Writer:
             nothing = f"np.zeros({shape_text(value.shape)})" if value.shape else "0.0"
             gradients[value.name] = name if name in defined else nothing
         title = word("code_file", self._lang)
-        lines = assembled(title, parameters, ahead, backward.lines, outcome, saved, gradients)
+        functions = self._setting.functions.sources()
+        lines = assembled(title, functions, parameters, ahead, backward.lines, outcome, saved, gradients)
         source = "\n".join(line.text for line in lines) + "\n"
         return Code(source, lines, tuple(parameters), parameters)
 

@@ -19,6 +19,7 @@ from boxgrad.boxed import activate
 from boxgrad.explain.boxes import Box, is_elementwise
 from boxgrad.explain.code_convert import Converter
 from boxgrad.explain.code_cut import WHOLE, Statement, chosen, is_view, statements
+from boxgrad.explain.code_functions import Functions
 from boxgrad.explain.code_known import CrossEntropy
 from boxgrad.explain.code_lines import NamesTaken, Page
 from boxgrad.explain.code_rules import whole_gradient
@@ -64,6 +65,7 @@ class Setting:
     backward_loop: LoopEmitter
     known: dict[Node, CrossEntropy]
     """Boxes that have a short form, by their result."""
+    functions: Functions
 
     def gradient_name(self, name: str) -> str:
         """∂L/∂X as a name."""
@@ -129,7 +131,7 @@ class Block:
                 known.forward(page, self.setting.names, name, *parts)
                 self.terms[node] = variable(name, node.shape, node.dtype)
                 continue
-            term = self.expression(node)
+            term = self.setting.functions.call(statement, self.terms) or self.expression(node)
             write(page, name, term, node, name, box)
             self.terms[node] = variable(name, node.shape, node.dtype)
 

@@ -244,9 +244,9 @@ def _without_effect(name: str, node: Node, args: list[Term]) -> Term | None:
     places = (0, 1) if name in ("add", "multiply") else (1,)
     for i in places:
         other = args[1 - i]
-        if args[i].op == "number" and value_of(args[i]) == neutral:
-            if other.shape == node.shape and other.dtype == node.dtype:
-                return other
+        alike = other.shape == node.shape and other.dtype == node.dtype
+        if alike and args[i].op == "number" and value_of(args[i]) == neutral:
+            return other
     return None
 
 

@@ -141,6 +141,7 @@ def returned(gradients: dict[str, str]) -> str:
 
 def assembled(
     title: str,
+    own: list[str],
     parameters: dict[str, Any],
     forward: list[Line],
     backward: list[Line],
@@ -148,9 +149,9 @@ def assembled(
     saved: list[str],
     gradients: dict[str, str],
 ) -> list[Line]:
-    """All lines of a file, numbered."""
-    body = "\n".join([*(line.text for line in (*forward, *backward)), *gradients.values()])
-    functions = needed(body)
+    """All lines of a file, numbered; ``own`` are functions of the user's."""
+    body = "\n".join([*own, *(line.text for line in (*forward, *backward)), *gradients.values()])
+    functions = [*needed(body), *own]
     rows = [f'"""{title}"""']
     if functions or "np." in body:
         rows += ["", "import numpy as np"]
