@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import boxgrad as bg
-from boxgrad.listing.check import check
 from boxgrad.graph.evaluate import evaluate
+from boxgrad.listing.check import check
 from boxgrad.listing.text import parse, text
 from boxgrad.types import ArrayType
 from numeric import assert_near, complex_step, direction, inner, is_real, richardson

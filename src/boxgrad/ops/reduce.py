@@ -48,7 +48,7 @@ def _sum_rule(g: Any, y: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
 
 
 def _extremum_rule(g: Any, y: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
-    ties = x == restored(y, x, axis, keepdims)
+    ties = (x == restored(y, x, axis, keepdims)) | (x != x)  # NaN, where there is one, is the result
     number = np.sum(ties, axis=axis, keepdims=True).astype(x.dtype)
     return np.where(ties, restored(g, x, axis, keepdims) / number, 0)
 
