@@ -17,7 +17,7 @@ from boxgrad.explain.code_cut import Statement, is_view
 from boxgrad.explain.code_lines import Line, Page, names_in
 from boxgrad.explain.code_terms import Term, spread, total, variable
 from boxgrad.explain.code_text import dtype_text, shape_text, text
-from boxgrad.explain.code_write import add_into
+from boxgrad.explain.code_write import PLACED, add_into, summands
 from boxgrad.graph.node import Graph, Node
 from boxgrad.listing.names import variable as user_name
 
@@ -284,10 +284,16 @@ def _sequence_sink(name: str, loop: Loop, node: Node, value: str | None) -> Any:
     def sink(page: Page, term: Term | None, last: bool) -> None:
         if term is not None:
             terms.append(term)
-        if last and terms:
-            summed = total([(x, 1) for x in terms], node.shape, node.dtype)
-            line = f"{name}[{loop.time}] = {text(summed)}"
-            page.add(line, value=value, box=loop.box, reads=names_in(summed))
+        if last:
+            here = f"{name}[{loop.time}]"
+            parts = [part for x in terms for part in summands(x)]
+            plain = [x for x in parts if x.op not in PLACED]
+            if plain:
+                summed = total([(x, 1) for x in plain], node.shape, node.dtype)
+                page.add(f"{here} = {text(summed)}", value=value, box=loop.box, reads=names_in(summed))
+            for x in parts:
+                if x.op in PLACED:
+                    add_into(page, here, x, value or name, loop.box)
 
     return sink
 

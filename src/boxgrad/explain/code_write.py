@@ -36,11 +36,11 @@ def write_total(
 ) -> None:
     """``name = sum of terms``; terms that go into a part of the array are written there."""
     comment = shape_text(node.shape) if node.shape else ""
-    if any(x.op == "sum" and any(part.op in _PLACED or part.op == "put" for part in x.args) for x in terms):
-        terms = [part for x in terms for part in _summands(x)]
+    if any(x.op == "sum" and any(part.op in PLACED or part.op == "put" for part in x.args) for x in terms):
+        terms = [part for x in terms for part in summands(x)]
     terms = sorted(terms, key=lambda x: x.op != "put")
-    plain = [x for x in terms if x.op not in _PLACED]
-    placed = [x for x in terms if x.op in _PLACED]
+    plain = [x for x in terms if x.op not in PLACED]
+    placed = [x for x in terms if x.op in PLACED]
     if plain and plain[0].op == "put":
         write(page, name, plain[0], node, value, box)
         for x in terms[1:]:
@@ -60,10 +60,10 @@ def write_total(
             add_into(page, name, x, value, box)
 
 
-_PLACED = ("embed", "scatter_add")
+PLACED = ("embed", "scatter_add")
 
 
-def _summands(x: Term) -> list[Term]:
+def summands(x: Term) -> list[Term]:
     """The terms of a sum, each with its sign."""
     if x.op != "sum":
         return [x]
@@ -81,15 +81,20 @@ def add_into(page: Page, name: str, term: Term, value: str, box: Box | None) -> 
         key = term.data[0].format(*map(text, term.args[1:]))
         key = f"np.s_[{key}]" if ":" in term.data[0] else f"({key})" if "," in term.data[0] else key
         page.add(
-            f"np.add.at({name}, {key}, {text(term.args[0])})", value=value, box=box, reads={*reads, name}
+            f"np.add.at({name}, {key}, {text(term.args[0])})",
+            value=value,
+            box=box,
+            reads={*reads, name.partition("[")[0]},
         )
     elif is_minus(term):
-        page.add(f"{name} -= {text(negated(term))}", value=value, box=box, reads={*reads, name})
-    elif term.op == "sum" and any(part.op in _PLACED for part in term.args):
-        for part in _summands(term):
+        page.add(
+            f"{name} -= {text(negated(term))}", value=value, box=box, reads={*reads, name.partition("[")[0]}
+        )
+    elif term.op == "sum" and any(part.op in PLACED for part in term.args):
+        for part in summands(term):
             add_into(page, name, part, value, box)
     else:
-        page.add(f"{name} += {text(term)}", value=value, box=box, reads={*reads, name})
+        page.add(f"{name} += {text(term)}", value=value, box=box, reads={*reads, name.partition("[")[0]})
 
 
 def is_minus(term: Term) -> bool:
