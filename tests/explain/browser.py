@@ -49,7 +49,8 @@ class Browser:
                 "--disable-background-networking", "--force-color-profile=srgb",
                 f"--user-data-dir={self._profile}", "about:blank",
             ],
-            close_fds=False, preexec_fn=wire, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            close_fds=False, preexec_fn=wire,  # noqa: PLW1509 - no threads here
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         os.close(down_read)
         os.close(up_write)

@@ -100,14 +100,15 @@ def _check_result(graph: Graph) -> None:
     real = [node for node in graph.inputs if node.dtype.kind in "fc"]
     if not real:
         kinds = ", ".join(f"{node.label}: {node.type!r}" for node in graph.inputs)
+        held = f"the arguments are integers or truth values ({kinds})"
         raise DerivativeError(
             message(
                 "an explanation without a real argument",
-                (f"the arguments are integers or truth values ({kinds})" if kinds else "Python integers, texts and None stay as they are")
-                + "; a derivative needs real numbers",
+                f"{held if kinds else 'Python integers and texts stay as they are'}; "
+                "a derivative needs real numbers",
                 "floats: 3.0 instead of 3, X.astype(float) instead of X",
             )
-        )  # fmt: skip
+        )
     if len(graph.outputs) != 1 or graph.outputs[0].shape != () or graph.outputs[0].dtype.kind != "f":
         kinds = ", ".join(repr(node.type) for node in graph.outputs)
         place = next((node.place for node in graph.outputs if node.place is not None), None)
@@ -238,8 +239,8 @@ class Explanation:
         """Write the page, or one view, by the file's ending; the file is whole or not there.
 
         Args:
-            path: ``.html`` the page; ``.svg`` the diagram; ``.tex`` the formulas; ``.py`` the code; ``.md`` text
-                with the formulas, a Mermaid diagram and the code; ``.dot`` the diagram for Graphviz.
+            path: ``.html`` the page; ``.svg`` the diagram; ``.tex`` the formulas; ``.py`` the code; ``.md``
+                text with the formulas, a Mermaid diagram and the code; ``.dot`` the diagram for Graphviz.
 
         Returns:
             the path.

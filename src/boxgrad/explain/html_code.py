@@ -12,9 +12,9 @@ from html import escape
 
 from boxgrad.explain.boxes import Model
 from boxgrad.explain.code_lines import Line as CodeLine
-from boxgrad.explain.html_parts import DIRECTIONS, Explained, LeftOut, folded
+from boxgrad.explain.html_parts import DIRECTIONS, Explained, LeftOut, both, folded
 from boxgrad.explain.steps import BACKWARD, mark
-from boxgrad.explain.words import LANGUAGES
+from boxgrad.explain.words import LANGUAGES, word
 
 COMMENTS = 44
 """The column where comments of the code stand, at the most."""
@@ -50,6 +50,13 @@ def _code_lines(lines: Sequence[CodeLine], marks: dict[str, str], out: LeftOut) 
     pairs = zip(lines[begin:], lines[begin + 1 :] + lines[:1], strict=True)
     kept = [line for line, after in pairs if line.text.strip() or after.text.strip()]
     items = [(out.holds(line.box, _code_mark(line)), line) for line in kept]
+    begin = next((i for i, line in enumerate(kept) if line.text.startswith("def forward")), 0)
+    helpers = [_code_line(line, {}, column) for line in kept[1:begin] if line.text.strip()]
+    if helpers:
+        yield _code_line(kept[0], {}, column)
+        said = both({lang: word("page_helpers", lang) for lang in LANGUAGES})
+        yield f'<details class="helpers"><summary>{said}</summary>{"".join(helpers)}</details>'
+        items = items[begin:]
     gap = '<div class="ln"><span class="no"></span><span class="c">    # ⋮</span></div>'
     yield from folded(items, lambda line: _code_line(line, marks, column), gap)
 
@@ -76,9 +83,7 @@ def _code_line(line: CodeLine, marks: dict[str, str], column: int) -> str:
     written = "\n".join(whole)
     code, hash, comment = written.partition("  # ")
     text = (
-        f"{code.ljust(column)}{hash}{comment}"
-        if hash and code.strip() and "\n" not in line.text
-        else line.text
+        f"{code.ljust(column)}{hash}{comment}" if hash and code.strip() and "\n" not in written else written
     )
     pieces: list[str] = []
     at = 0

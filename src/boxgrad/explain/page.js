@@ -135,7 +135,7 @@ function size() { // a drawing that is little too large is made to fit; one that
   const canvas = $("canvas");
   const svg = canvas.querySelector("svg");
   const whole = svg.viewBox.baseVal.width;
-  const scale = Math.min(1, canvas.clientWidth / whole);
+  const scale = Math.min(1, (canvas.clientWidth - 4) / whole);
   const fits = scale > 0.7;
   $("fit").hidden = fits;
   $("fit").setAttribute("aria-pressed", state.fit);
@@ -192,6 +192,7 @@ const flat = (index, shape) => index.reduce((sum, i, axis) => sum * shape[axis] 
 const fit = (index, shape) => index.slice(index.length - shape.length).map((i, axis) => (shape[axis] === 1 ? 0 : i));
 const unflat = (n, shape) => shape.map((size, axis) => Math.floor(n / shape.slice(axis + 1).reduce((a, b) => a * b, 1)) % size);
 const RANK = { "+": 1, "−": 2, "·": 3, "/": 3, "@": 1, "Σ": 1, "^": 4 };
+const SAME = ["T", "reshape", "permute", "spread"];
 const MOST = 8; // terms of a long sum that are written
 
 function arithmetic(node, at, sources) {
@@ -199,7 +200,9 @@ function arithmetic(node, at, sources) {
   const index = fit(at, shape);
   const inner = (part, i, above) => {
     const text = arithmetic(part, i, sources);
-    const kindOf = part[0] === "number" || part[0] === "value" ? (text.startsWith("−") ? 1 : 9) : RANK[part[0]] ?? 9;
+    let head = part;
+    while (SAME.includes(head[0])) head = head.at(-1);
+    const kindOf = RANK[head[0]] ?? (text.startsWith("−") ? 1 : 9);
     return kindOf < above || (kindOf === 1 && above > 1) ? `(${text})` : text;
   };
   const sum = (terms) => {
