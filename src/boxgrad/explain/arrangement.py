@@ -221,7 +221,7 @@ class Arranger:
         """What a source is: an input, a parameter, a constant, or unused."""
         if value in self._unused:
             return word("unused", self.lang, NAMES)
-        return word("input" if value.role == "unused" else value.role, self.lang)
+        return word(value.role if value.role in ("parameter", "constant") else "input", self.lang)
 
     def _label_width(self, value: Value, source: bool, picture: Picture) -> float:
         name, shape = text_width(self.write(value), 20), text_width(self.shape_text(value), 11.5)

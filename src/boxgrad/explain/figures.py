@@ -226,7 +226,9 @@ class Drawer:
         if strand.fork and not strand.follows:
             self._document.dots.append(Dot(key, "fork", self._at(*joint)))
         if trunk and not made and not station.silent:
-            self._document.dots.append(Dot(key, station.value.role, self._at(*line[0])))
+            role = station.value.role
+            kind = role if role in ("parameter", "constant") else "input"
+            self._document.dots.append(Dot(key, kind, self._at(*line[0])))
 
     def _backward(self, level: Level, station: Station, strand: Strand, made: bool, framed: bool) -> None:
         key, trunk = mark(station.value, True), not strand.fork

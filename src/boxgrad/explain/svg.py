@@ -304,7 +304,7 @@ def _dot(dot: Dot) -> str:
         )
     elif dot.kind == "constant":
         shape = f'<rect class="h-{tone}" x="{_n(x - 4)}" y="{_n(y - 4)}" width="8" height="8"/>'
-    elif dot.kind in ("input", "unused"):
+    elif dot.kind == "input":
         shape = f'<circle class="open s-f" cx="{_n(x)}" cy="{_n(y)}" r="4.5" stroke-width="1.75"/>'
     else:
         size = 3.2 if dot.kind == "fork" else 5
