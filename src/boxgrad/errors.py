@@ -19,7 +19,7 @@ _PACKAGE = str(Path(__file__).parent) + "/"
 _NUMPY = str(Path(np.__file__).parent) + "/"
 # Layers and optimisers are plain NumPy over parameters: their lines explain a value as a user's do.
 _ASIDE = (_PACKAGE + "nn/", _PACKAGE + "optim/")
-_verdicts: dict[CodeType, bool] = {}
+verdicts: dict[CodeType, bool] = {}
 
 
 class BoxgradError(Exception):
@@ -93,11 +93,11 @@ class Place(NamedTuple):
 
 def is_internal(code: CodeType) -> bool:
     """Whether a code object belongs to boxgrad's core or to NumPy rather than to the user."""
-    verdict = _verdicts.get(code)
+    verdict = verdicts.get(code)
     if verdict is None:
         name = code.co_filename
         verdict = name.startswith((_PACKAGE, _NUMPY)) and not name.startswith(_ASIDE)
-        _verdicts[code] = verdict
+        verdicts[code] = verdict
     return verdict
 
 

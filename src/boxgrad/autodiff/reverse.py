@@ -10,7 +10,7 @@ in the rules. Integer and boolean values carry no gradient.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -45,7 +45,7 @@ class Walk:
     def run(self, outputs: Sequence[Node], gradients: Sequence[Any], wrt: Sequence[Node]) -> list[Any]:
         """The gradients of ``wrt`` from those of the outputs; None where nothing arrives."""
         order = depending(outputs, wrt)
-        self._active = active = set(order)
+        self._active = active = {node for node in order if node.dtype.kind in "fcO"}
         wanted = set(wrt)
         found: dict[Node, Any] = {}
         for node, g in zip(outputs, gradients, strict=True):
@@ -79,20 +79,24 @@ class Walk:
         rules = primitive.vjp
         if isinstance(rules, NoDerivative):
             return
-        wanted = tuple(x in active and (x.dtype.kind in "fc" or x.items is not None) for x in node.inputs)
+        inputs = node.inputs
+        if self.as_graph:
+            operands, y = [self.operand(x) for x in inputs], self.operand(node)
+        else:
+            operands, y = [x.value for x in inputs], node.value
+        if isinstance(rules, tuple):
+            each = cast("Iterable[Any]", rules)
+            for x, rule in zip(inputs, each, strict=True):
+                if x in active and type(rule) is not NoDerivative:
+                    result = rule(g, y, *operands, **node.parameters)
+                    if result is not None:
+                        _accumulate(found, x, self._fitted(result, x))
+            return
+        wanted = tuple([x in active for x in inputs])
         if isinstance(rules, OfInside):
             results = self._inside(self, node, g, wanted)
         else:
-            operands = [self.operand(x) for x in node.inputs]
-            y = self.operand(node)
-            if isinstance(rules, tuple):
-                results = [
-                    cast("Any", rule)(g, y, *operands, **node.parameters)
-                    if want and not isinstance(rule, NoDerivative)
-                    else None
-                    for want, rule in zip(wanted, rules, strict=True)
-                ]
-            elif isinstance(rules, EachInput):
+            if isinstance(rules, EachInput):
                 results = [
                     cast("Any", rules.rule)(g, y, index, *operands, **node.parameters) if want else None
                     for index, want in enumerate(wanted)

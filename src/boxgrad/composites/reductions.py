@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from boxgrad import tree
 from boxgrad.errors import ShapeError, TraceError
 from boxgrad.graph.primitive import Primitive
 from boxgrad.ops import elementwise, reduce
@@ -23,7 +24,7 @@ _NO_VALUE: Any = np._NoValue  # type: ignore[attr-defined]  # NumPy's own "not g
 
 def axes_of(x: Any, axis: Any) -> tuple[int, ...]:
     """The axes named by NumPy's ``axis``, counted from 0."""
-    ndim = np.ndim(x)
+    ndim = x.ndim if tree.is_array(x) else np.ndim(x)
     if axis is None:
         return tuple(range(ndim))
     axes = axis if isinstance(axis, tuple) else (axis,)
@@ -141,7 +142,7 @@ def _real_sum_dtype(a: Any, dtype: Any) -> Any:
 @writes_out(3)
 def mean(a: Any, axis: Any = None, dtype: Any = None, keepdims: Any = False, *, where: Any = True) -> Any:
     number = _count(a, axis, keepdims, where)
-    total = np.sum(a, axis=axis, dtype=_real_sum_dtype(a, dtype), keepdims=keepdims, where=where)
+    total = sum(a, axis=axis, dtype=_real_sum_dtype(a, dtype), keepdims=keepdims, where=where)
     return _divided(total, number)
 
 

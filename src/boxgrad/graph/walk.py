@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
 
 from boxgrad.graph.node import Graph, Node, ordered, rebuilt
 
@@ -25,7 +26,7 @@ def depending(outputs: Iterable[Node], sources: Iterable[Node]) -> list[Node]:
             if node not in active:
                 stack.extend([x for x in node.inputs if x.number >= first])
     found: list[Node] = []
-    for node in sorted(seen, key=_number):
+    for node in sorted(seen, key=attrgetter("number")):
         if node in active:
             found.append(node)
             continue
@@ -35,10 +36,6 @@ def depending(outputs: Iterable[Node], sources: Iterable[Node]) -> list[Node]:
                 found.append(node)
                 break
     return found
-
-
-def _number(node: Node) -> int:
-    return node.number
 
 
 def substitute(outputs: Iterable[Node], replacements: Mapping[Node, Node]) -> tuple[Node, ...]:

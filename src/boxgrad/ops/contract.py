@@ -24,6 +24,7 @@ def split(subscripts: str) -> tuple[str, str, str]:
     return first, second, result
 
 
+@lru_cache(maxsize=4096)
 def transposed(subscripts: str, index: int) -> str:
     """The subscripts of the gradient of one operand, from (g, the other operand)."""
     first, second, result = split(subscripts)

@@ -46,6 +46,7 @@ transpose = Primitive(
 )
 
 
+@lru_cache(maxsize=4096)
 def unbroadcast_axes(shape: Shape, target: Shape) -> tuple[int, ...]:
     """The axes of ``shape`` along which a value of shape ``target`` was repeated."""
     lead = len(shape) - len(target)

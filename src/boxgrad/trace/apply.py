@@ -14,10 +14,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from boxgrad.errors import BoxgradError, IndexingError, ShapeError, TraceError, is_internal, message
+from boxgrad.errors import BoxgradError, IndexingError, ShapeError, TraceError, is_internal, message, verdicts
 from boxgrad.graph.node import Node, Origin, Scope
 from boxgrad.graph.primitive import Primitive, Traced
-from boxgrad.types import ArrayType, is_ndarray, is_tuple
+from boxgrad.types import ArrayType, is_ndarray
 
 _NOTHING: dict[str, Any] = {}
 _SMALL = 1 << 16
@@ -56,8 +56,15 @@ class Holder(Traced):
 def origin(depth: int) -> Origin:
     """The user's frame that asked for the present operation; under ``trace`` all of them."""
     frame = sys._getframe(depth)  # pyright: ignore[reportPrivateUsage]  the fast way to a caller
-    while is_internal(frame.f_code):
-        if frame.f_back is None or frame.f_code is _boundary:
+    known = verdicts.get
+    while True:
+        code = frame.f_code
+        internal = known(code)
+        if internal is None:
+            internal = is_internal(code)
+        if not internal:
+            break
+        if frame.f_back is None or code is _boundary:
             return ()
         frame = frame.f_back
     if not context.whole_stack:
@@ -121,7 +128,7 @@ def apply(primitive: Primitive, inputs: Any, parameters: dict[str, Any] = _NOTHI
     values: list[Any] = []
     known = True
     for x in inputs:
-        node = x.node if isinstance(x, Holder) else x if type(x) is Node else lift(x)
+        node = x if type(x) is Node else x.node if isinstance(x, Holder) else lift(x)
         value = node.value
         if value is None:
             known = False
@@ -132,8 +139,8 @@ def apply(primitive: Primitive, inputs: Any, parameters: dict[str, Any] = _NOTHI
     try:
         if known:
             value = primitive.meaning(*values, **parameters)
-            if is_tuple(value):
-                kind = tuple(ArrayType.of(part) for part in value)
+            if type(value) is tuple:
+                kind = tuple(map(ArrayType.of, cast("tuple[Any, ...]", value)))
             elif type(value) in _PYTHON:
                 kind = _PYTHON[type(value)]
         else:

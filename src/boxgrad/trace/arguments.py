@@ -145,7 +145,7 @@ def _children(value: Any) -> Iterator[tuple[Any, Any]]:
 
 def _modules(original: Any, traced: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, Any, Any]]:
     """Pairs of objects with attributes (modules, dataclasses) at the same places of two trees."""
-    if original is traced:
+    if original is traced or tree.is_array(original):
         return
     if tree.is_registered(original):
         yield path, original, traced

@@ -15,7 +15,7 @@ import numpy as np
 
 from boxgrad.errors import BranchError, ShapeError, TraceError
 from boxgrad.graph.node import Node
-from boxgrad.graph.primitive import Primitive
+from boxgrad.graph.primitive import Primitive, primitive_of
 from boxgrad.ops import elementwise, index, shape
 from boxgrad.trace import indexing
 from boxgrad.trace.apply import Holder, apply, context, origin
@@ -34,7 +34,7 @@ class Box(Holder):
 
     # ---- the node
     def bind(self, primitive: Primitive, inputs: tuple[Any, ...], parameters: dict[str, Any]) -> Any:
-        return wrap(apply(primitive, inputs, parameters))
+        return OwnBox(apply(primitive, inputs, parameters))
 
     def made(self, node: Node) -> Any:
         """The box of a new node."""
@@ -173,6 +173,10 @@ class Box(Holder):
 
     # ---- NumPy's protocols
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if method == "__call__" and not kwargs:
+            primitive = primitive_of(ufunc)
+            if primitive is not None:
+                return OwnBox(apply(primitive, inputs))
         return call_ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:

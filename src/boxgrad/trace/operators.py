@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from boxgrad import tree
 from boxgrad.errors import ShapeError, TraceError
 from boxgrad.graph.node import Node
 from boxgrad.graph.primitive import Primitive
@@ -16,9 +17,9 @@ from boxgrad.trace.apply import apply
 from boxgrad.trace.box import Box, OwnBox, wrap
 from boxgrad.trace.table import composites
 from boxgrad.trace.ufunc import compose
-from boxgrad.types import ArrayType
 
 _PYTHON = (float, int, complex)
+_KNOWN = {OwnBox, float, int, np.ndarray}
 
 
 def _weak(x: Any) -> bool:
@@ -28,21 +29,22 @@ def _weak(x: Any) -> bool:
 def _number(primitive: Primitive, *numbers: Any) -> Any:
     """An operator on Python numbers gives a Python number, which stays weak in promotion."""
     node = apply(primitive, numbers)
-    kind = ArrayType((), node.dtype, weak=node.dtype.kind != "b")
-    value = None if node.value is None else np.asarray(node.value).item()
-    return wrap(Node(primitive, node.inputs, node.parameters, value, kind, node.origin, node.scope))
+    node.weak = node.dtype.kind != "b"
+    if node.value is not None:
+        node.value = np.asarray(node.value).item()
+    return OwnBox(node)
 
 
 def _operator(primitive: Primitive) -> tuple[Any, Any, Any]:
     def forward(self: Box, other: Any) -> Any:
-        if _foreign(other):
+        if type(other) not in _KNOWN and _foreign(other):
             return NotImplemented
         if self.node.weak and _weak(other):
             return _number(primitive, self, other)
         return OwnBox(apply(primitive, (self, other)))
 
     def reflected(self: Box, other: Any) -> Any:
-        if _foreign(other):
+        if type(other) not in _KNOWN and _foreign(other):
             return NotImplemented
         if self.node.weak and _weak(other):
             return _number(primitive, other, self)
@@ -87,7 +89,7 @@ def assign(target: Box, node: Node) -> None:
 
 def product(left: Any, right: Any) -> Any:
     """``np.matmul``"""
-    a, b = np.ndim(left), np.ndim(right)
+    a, b = _axes(left), _axes(right)
     if a == 0 or b == 0:
         raise ShapeError.because(
             "matmul of a scalar",
@@ -95,6 +97,10 @@ def product(left: Any, right: Any) -> Any:
             "x * y for a product with a number",
         )
     return wrap(apply(contract.contract, (left, right), {"subscripts": matmul_subscripts(a, b)}))
+
+
+def _axes(x: Any) -> int:
+    return x.ndim if tree.is_array(x) else np.ndim(x)
 
 
 def _reflected_product(right: Any, left: Any) -> Any:
