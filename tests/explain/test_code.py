@@ -165,6 +165,44 @@ def test_lines_know_what_they_compute(name: str, codes: dict[str, tuple[Model, C
     assert {value.name for value in model.wrt} - zero <= backward
 
 
+def nested_loops(h: Any, xs: Any, U: Any) -> Any:
+    def outer(h: Any, x: Any) -> Any:
+        def inner(c: Any, y: Any) -> Any:
+            c = np.tanh(c @ U + y)
+            return c, c
+
+        c, ys = bg.scan(inner, h, x)
+        return c, np.sum(ys)
+
+    h, s = bg.scan(outer, h, xs)
+    return np.sum(h) + np.sum(s**2)
+
+
+def second_order(x: Any) -> Any:
+    g = bg.grad(lambda x: np.sum(np.sin(x) * x**2))(x)
+    return np.sum(g**2)
+
+
+@pytest.mark.parametrize(
+    ("function", "shapes"),
+    [(nested_loops, ((3,), (2, 4, 3), (3, 3))), (second_order, ((4,),)), (lambda x: x, ((),))],
+)
+def test_loops_in_loops_gradients_in_functions_and_no_function_at_all(function: Any, shapes: Any) -> None:
+    random = np.random.default_rng(5)
+    args = [random.normal(size=shape) for shape in shapes]
+    model = modelled(function, args)
+    L, gradients = code_of(model).run()
+    assert close(L, model.output.node.value)
+    for value, g in zip(model.wrt, gradients_of(function, args), strict=True):
+        assert close(gradients[value.name], g), value.name
+
+
+def test_an_unused_argument_has_a_gradient_of_zeros() -> None:
+    code = code_of(modelled(lambda x, b: np.sum(x * x), (np.ones(3), np.ones(2))))
+    assert code.parameters == ("x",)
+    assert close(code.run()[1]["b"], np.zeros(2))
+
+
 def test_run_takes_other_arguments() -> None:
     case = CASES["sigma(XW)"]
     code = code_of(modelled(case.function, case.args))

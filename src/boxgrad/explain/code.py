@@ -145,8 +145,6 @@ class _Writer:
         one = number(1.0)
         collected: dict[Node, list[Term]] = {}
         sinks: dict[Node, Sink] = {node: self._sink(block, node, collected) for node in wrt}
-        if model.output.node in sinks:
-            collected[model.output.node] = [one]
         block.backward(backward, {model.output.node: [one]}, sinks)
         result = block.terms[model.output.node]
         return self._file(forward, backward, result)

@@ -83,7 +83,8 @@ def chosen(
         shared = len(inside) > 1 and node in active and bent[node] and not is_layout(node)
         shared = shared and not any(_adds(user, active) and bent[user] for user in users.get(node, []))
         shared = shared or _factor(node, users.get(node, []), active)
-        if (shared or size[node] > _MOST) and not is_view(node):
+        fixed = node not in active and size[node] > 3 and any(user in active for user in users.get(node, []))
+        if (shared or fixed or size[node] > _MOST) and not is_view(node):
             named.add(node)
         reached[node] = frozenset([node]) if node in named and inside else inside
     for node in reversed(nodes):

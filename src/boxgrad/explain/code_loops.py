@@ -326,8 +326,15 @@ def _keep(loop: Loop, page: Page, unpacking: Line, mark: int) -> None:
 
 
 def _defined(block: Block) -> list[str]:
-    names = [block.setting.called[s.node] for s in block.statements if s.node in block.setting.called]
-    return list(dict.fromkeys(names))
+    """The names that a block defines, those of the loops inside it among them."""
+    names: dict[str, None] = {}
+    for statement in block.statements:
+        inner = block.loops.get(statement.node)
+        if inner is not None:
+            names |= dict.fromkeys([inner.steps, *inner.results.values()])
+        elif statement.node in block.setting.called:
+            names[block.setting.called[statement.node]] = None
+    return list(names)
 
 
 def zeros(node: Node) -> Term:
