@@ -13,8 +13,6 @@ import numpy as np
 import boxgrad as bg
 from boxgrad import nn
 
-# ruff: noqa: E741
-
 
 class Case(NamedTuple):
     """A function to explain and its arguments."""
@@ -223,8 +221,8 @@ def lenet(small: bool) -> Any:
             nn.MaxPool2d(2), nn.Flatten(), nn.Linear(12, 5, seed=2), nn.ReLU(), nn.Linear(5, 4, seed=3),
         )  # fmt: skip
     return nn.Sequential(
-        nn.Conv2d(1, 6, 5, padding=2, seed=0), nn.Tanh(), nn.AvgPool2d(2), nn.Conv2d(6, 16, 5, seed=1), nn.Tanh(),
-        nn.AvgPool2d(2), nn.Flatten(), nn.Linear(400, 120, seed=2), nn.Tanh(), nn.Linear(120, 84, seed=3),
+        nn.Conv2d(1, 6, 5, padding=2, seed=0), nn.Tanh(), nn.AvgPool2d(2),
+        nn.Conv2d(6, 16, 5, seed=1), nn.Tanh(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(400, 120, seed=2), nn.Tanh(), nn.Linear(120, 84, seed=3),
         nn.Tanh(), nn.Linear(84, 10, seed=4),
     )  # fmt: skip
 
