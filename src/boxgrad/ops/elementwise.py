@@ -28,7 +28,7 @@ from boxgrad.graph.primitive import (
     Same,
     Superscript,
 )
-from boxgrad.ops.typing import like_first, promoted, ufunc_type
+from boxgrad.ops.typing import promoted, ufunc_type
 from boxgrad.types import ArrayType, is_ndarray
 
 
@@ -313,7 +313,7 @@ identity = Primitive("identity", _itself, _same_type, (lambda g, y, x: g,), Same
 stop_gradient = Primitive(
     "stop_gradient",
     _itself,
-    like_first,
+    _same_type,
     NoDerivative("stop_gradient was asked to stop it"),
     Call("stop_gradient"),
     (),
