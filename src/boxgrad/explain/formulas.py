@@ -6,6 +6,7 @@ A function that is not in the table gets both from its own graph. Knows no mediu
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -112,7 +113,11 @@ def _plain(inside: Node) -> bool:
 
 def _leaky(inside: Node, order: int) -> Expression:
     product = next(one for one in inside.inputs if one.primitive is elementwise.multiply)
-    slope = next(float(np.reshape(one.value, ())) for one in product.inputs if one.primitive is None and one.value is not None and np.size(one.value) == 1)  # fmt: skip
+    slope = next(
+        float(np.reshape(one.value, ()))
+        for one in product.inputs
+        if one.primitive is None and one.value is not None and np.size(one.value) == 1
+    )
     if order == 0:
         return x.call("max", x.times(number(slope), ARGUMENT), ARGUMENT)
     above, at, below = (_compared(symbol) for symbol in (">", "=", "<"))
@@ -145,4 +150,4 @@ def _scalar(e: Expression) -> Expression:
     if isinstance(e, x.Spread):
         return _scalar(e.x)
     inner = e.over(_scalar)
-    return simplify(x.replace(inner, shape=())) if inner.shape else inner
+    return simplify(replace(inner, shape=())) if inner.shape else inner

@@ -6,6 +6,8 @@ not say which axis is meant; indices do. Axes of size 1 have no index.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from boxgrad.explain import expression as x
 from boxgrad.explain.convert import LETTERS
 from boxgrad.explain.expression import Expression
@@ -53,7 +55,7 @@ def _same_long_axes(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
 def equation(left: Expression, right: Expression) -> tuple[Expression, Expression]:
     """Both sides of an equation for one element."""
     place = tuple(None if n == 1 else LETTERS[i] for i, n in enumerate(left.shape))
-    writing = _Indexing(set(c for c in place if c))
+    writing = _Indexing({c for c in place if c})
     return writing.at(left, place), writing.at(right, place)
 
 
@@ -74,10 +76,23 @@ class _Indexing:
             return _element(e, place)
         if isinstance(e, x.Fill):
             return x.number(e.value)
-        if isinstance(e, (x.Add, x.Times, x.Fraction, x.Power, x.Root, x.Negative, x.Infix, x.Indicator, x.Cases,
-                          x.Delimited)) or (isinstance(e, x.Call) and not e.note and e.function not in WHOLE):  # fmt: skip
+        if isinstance(
+            e,
+            (
+                x.Add,
+                x.Times,
+                x.Fraction,
+                x.Power,
+                x.Root,
+                x.Negative,
+                x.Infix,
+                x.Indicator,
+                x.Cases,
+                x.Delimited,
+            ),
+        ) or (isinstance(e, x.Call) and not e.note and e.function not in WHOLE):
             inner = e.over(lambda part: self.at(part, _trailing(place, part.shape)))
-            return x.replace(inner, shape=())
+            return replace(inner, shape=())
         if isinstance(e, x.Reduce):
             return self._reduce(e, place)
         if isinstance(e, x.Spread):
@@ -164,7 +179,7 @@ def _trailing(place: Index, shape: tuple[int, ...]) -> Index:
 def _element(e: Expression, place: Index) -> Expression:
     marks = tuple(c for c in place if c)
     if not marks:
-        return x.replace(e, shape=())
+        return replace(e, shape=())
     if isinstance(e, x.Derivative) and isinstance(e.by, x.Symbol):
         return x.Derivative(e.of, x.Element(e.by, marks, shape=()), shape=())
     return x.Element(e, marks, shape=()) if isinstance(e, x.Symbol) else x.Item(e, "".join(marks), shape=())

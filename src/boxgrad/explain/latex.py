@@ -10,27 +10,107 @@ from boxgrad.explain.expression import Expression
 from boxgrad.explain.writer import Writer
 
 _GREEK = {
-    "α": r"\alpha", "β": r"\beta", "γ": r"\gamma", "δ": r"\delta", "ε": r"\varepsilon", "ζ": r"\zeta", "η": r"\eta",
-    "θ": r"\theta", "κ": r"\kappa", "λ": r"\lambda", "μ": r"\mu", "ν": r"\nu", "ξ": r"\xi", "π": r"\pi",
-    "ρ": r"\rho", "σ": r"\sigma", "τ": r"\tau", "φ": r"\varphi", "χ": r"\chi", "ψ": r"\psi", "ω": r"\omega",
-    "Γ": r"\Gamma", "Δ": r"\Delta", "Θ": r"\Theta", "Λ": r"\Lambda", "Σ": r"\Sigma", "Φ": r"\Phi", "Ψ": r"\Psi",
+    "α": r"\alpha",
+    "β": r"\beta",
+    "γ": r"\gamma",
+    "δ": r"\delta",
+    "ε": r"\varepsilon",
+    "ζ": r"\zeta",
+    "η": r"\eta",
+    "θ": r"\theta",
+    "κ": r"\kappa",
+    "λ": r"\lambda",
+    "μ": r"\mu",
+    "ν": r"\nu",
+    "ξ": r"\xi",
+    "π": r"\pi",
+    "ρ": r"\rho",
+    "σ": r"\sigma",
+    "τ": r"\tau",
+    "φ": r"\varphi",
+    "χ": r"\chi",
+    "ψ": r"\psi",
+    "ω": r"\omega",
+    "Γ": r"\Gamma",
+    "Δ": r"\Delta",
+    "Θ": r"\Theta",
+    "Λ": r"\Lambda",
+    "Σ": r"\Sigma",
+    "Φ": r"\Phi",
+    "Ψ": r"\Psi",
     "Ω": r"\Omega",
-}  # fmt: skip
+}
 _OPERATORS = {
-    "+": " + ", "−": " - ", "−1": "-", "·": r" \cdot ", "⊙": r" \odot ", "⊗": r" \otimes ", "⋆": r" \star ",
-    "∗": r" \ast ", "=": " = ", "≠": r" \neq ", "<": " < ", ">": " > ", "≤": r" \le ", "≥": r" \ge ", "∧": r" \land ",
-    "∨": r" \lor ", "⊻": r" \oplus ", "mod": r" \bmod ", "ᵀ": r"\mathsf{T}", ",": ",\\, ", "": r"\,", "≈": r" \approx ",
-    "//": r" \mathbin{/\!/} ", "&": r" \mathbin{\&} ", "|": r" \mathbin{|} ", "^": r" \mathbin{\wedge} ",
-    "<<": r" \ll ", ">>": r" \gg ", "∝": r" \propto ",
-}  # fmt: skip
-_FUNCTIONS = {"σ": r"\sigma", "tanh": r"\tanh", "sin": r"\sin", "cos": r"\cos", "tan": r"\tan", "exp": r"\exp",
-              "log": r"\log", "sinh": r"\sinh", "cosh": r"\cosh", "max": r"\max", "min": r"\min", "Φ": r"\Phi",
-              "arcsin": r"\arcsin", "arccos": r"\arccos", "arctan": r"\arctan", "¬": r"\neg", "~": r"{\sim}"}  # fmt: skip
+    "+": " + ",
+    "−": " - ",
+    "−1": "-",
+    "·": r" \cdot ",
+    "⊙": r" \odot ",
+    "⊗": r" \otimes ",
+    "⋆": r" \star ",
+    "∗": r" \ast ",
+    "=": " = ",
+    "≠": r" \neq ",
+    "<": " < ",
+    ">": " > ",
+    "≤": r" \le ",
+    "≥": r" \ge ",
+    "∧": r" \land ",
+    "∨": r" \lor ",
+    "⊻": r" \oplus ",
+    "mod": r" \bmod ",
+    "ᵀ": r"\mathsf{T}",
+    ",": ",\\, ",
+    "": r"\,",
+    "≈": r" \approx ",
+    "//": r" \mathbin{/\!/} ",
+    "&": r" \mathbin{\&} ",
+    "|": r" \mathbin{|} ",
+    "^": r" \mathbin{\wedge} ",
+    "<<": r" \ll ",
+    ">>": r" \gg ",
+    "∝": r" \propto ",
+}
+_FUNCTIONS = {
+    "σ": r"\sigma",
+    "tanh": r"\tanh",
+    "sin": r"\sin",
+    "cos": r"\cos",
+    "tan": r"\tan",
+    "exp": r"\exp",
+    "log": r"\log",
+    "sinh": r"\sinh",
+    "cosh": r"\cosh",
+    "max": r"\max",
+    "min": r"\min",
+    "Φ": r"\Phi",
+    "arcsin": r"\arcsin",
+    "arccos": r"\arccos",
+    "arctan": r"\arctan",
+    "¬": r"\neg",
+    "~": r"{\sim}",
+}
 _BIG = {"Σ": r"\sum", "Π": r"\prod", "max": r"\max", "min": r"\min"}
-_DELIMITERS = {"|": ("|", "|"), "⌊": (r"\lfloor", r"\rfloor"), "⌈": (r"\lceil", r"\rceil"), "(": ("(", ")"), "[": ("[", "]"),
-               "‖": (r"\Vert", r"\Vert")}  # fmt: skip
-_SPECIAL = {"\\": r"\textbackslash{}", "_": r"\_", "&": r"\&", "%": r"\%", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}",
-            "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}  # fmt: skip
+_DELIMITERS = {
+    "|": ("|", "|"),
+    "⌊": (r"\lfloor", r"\rfloor"),
+    "⌈": (r"\lceil", r"\rceil"),
+    "(": ("(", ")"),
+    "[": ("[", "]"),
+    "‖": (r"\Vert", r"\Vert"),
+}
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "_": r"\_",
+    "&": r"\&",
+    "%": r"\%",
+    "#": r"\#",
+    "$": r"\$",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+}
 _IN_INDEX = {"×": r"\times ", "−": "-", "→": r"\to ", "∗": r"\ast ", "…": r"\dots ", "·": r"\cdot ", "′": "'"}
 
 
@@ -110,6 +190,9 @@ class Latex(Writer):
         return r"\begin{cases} " + r" \\ ".join(f"{a} & {b}" for a, b in rows) + r" \end{cases}"
 
     def grid(self, rows: Sequence[Sequence[str]]) -> str:
+        if rows and len(rows[0]) > 10:  # more columns than a matrix of amsmath takes
+            body = r" \\ ".join(" & ".join(row) for row in rows)
+            return rf"\left[\begin{{array}}{{{'c' * len(rows[0])}}} {body} \end{{array}}\right]"
         tall = any(r"\frac" in part for row in rows for part in row)
         return (
             r"\begin{bmatrix} "

@@ -20,6 +20,7 @@ from boxgrad.explain.expression import Derivative, Expression, Symbol
 from boxgrad.explain.gradients import derive_inside
 from boxgrad.explain.naming import written
 from boxgrad.explain.simplify import simplify
+from boxgrad.explain.timed import TIME, at_the_edge, at_time, equal, has_time, timed
 from boxgrad.graph.node import Graph, Node, input_node
 from boxgrad.listing.names import variable
 from boxgrad.ops import control
@@ -29,7 +30,6 @@ from boxgrad.trace.box import OwnBox
 from boxgrad.trace.tracer import Tracing
 from boxgrad.types import ArrayType
 
-TIME = Symbol("t", "t", shape=())
 _STATES = ("h", "c", "s", "q", "u", "v")
 
 
@@ -62,13 +62,6 @@ class _Body(Chain):
 
     def _says_nothing(self, step: Step, after: Step, value: Value) -> bool:
         return value not in self._seeds and super()._says_nothing(step, after, value)
-
-
-def timed(name: str, shape: tuple[int, ...], time: str) -> Symbol:
-    """A name with an index of time: h with t − 1."""
-    base, subscript = written(name)
-    mark = f"{subscript},{time}" if subscript else time
-    return Symbol(f"{name}[{time}]", base, mark, shape=shape)
 
 
 class Loop:
@@ -178,14 +171,14 @@ class Loop:
             if not (
                 isinstance(given, Symbol) and (given.base, given.subscript) == (start.base, start.subscript)
             ):
-                yield Recurrence(False, _equal(start, given), kind="start")
+                yield Recurrence(False, equal(start, given), kind="start")
         for k, node in enumerate(self.node.inputs):
             if (
                 node not in self._outer
                 and node.primitive is not None
                 and not 0 <= k - self._fixed < self._count
             ):
-                yield Recurrence(False, _equal(self._whole(k), self._outside(node)), kind="start")
+                yield Recurrence(False, equal(self._whole(k), self._outside(node)), kind="start")
         for i, inner in enumerate(self._body.inputs[self._fixed + self._count :]):
             whole = self._whole(self._fixed + self._count + i)
             part = self._symbols[self._values[inner]]
@@ -196,13 +189,13 @@ class Loop:
                 continue
             if isinstance(whole, Symbol) and whole.base == part.base and part.subscript == "t":
                 continue
-            yield Recurrence(False, _equal(part, x.Item(whole, "t", shape=inner.shape)), kind="start")
+            yield Recurrence(False, equal(part, x.Item(whole, "t", shape=inner.shape)), kind="start")
         for step in self._inside.steps:
             for value, expression in step.forward.items():
-                yield Recurrence(False, _equal(self._inside.symbol(value), expression), value)
+                yield Recurrence(False, equal(self._inside.symbol(value), expression), value)
         for i, node in self._handed_on():
             left = timed(self._states[i], node.shape, "t")
-            yield Recurrence(False, _equal(left, self._inside.symbol(self._values[node])))
+            yield Recurrence(False, equal(left, self._inside.symbol(self._values[node])))
         for i, outer in self._items.items():
             node = self._body.outputs[i]
             inner = self._values.get(node)
@@ -211,11 +204,11 @@ class Loop:
             if i < self._count:
                 last = "1" if self._before == "t+1" else str(self.length)
                 yield Recurrence(
-                    False, _equal(whole, timed(self._states[i], node.shape, last)), outer, "result"
+                    False, equal(whole, timed(self._states[i], node.shape, last)), outer, "result"
                 )
             elif symbol.key.removesuffix("[t]") != whole.key or whole.shape != node.shape:  # type: ignore[union-attr]
                 part = x.Item(whole, "t", shape=node.shape)
-                yield Recurrence(False, _equal(part, symbol), outer, "result")
+                yield Recurrence(False, equal(part, symbol), outer, "result")
 
     def _handed_on(self) -> list[tuple[int, Node]]:
         """States whose next value is an input of the step, or another state."""
@@ -237,7 +230,7 @@ class Loop:
             through = totals.get(self._values[self._body.inputs[self._fixed + i]])
             terms = self._arriving(i) + ([] if through is None else [self._later(through)])
             if terms:
-                yield Recurrence(True, _equal(state, simplify(x.add(*terms))))
+                yield Recurrence(True, equal(state, simplify(x.add(*terms))))
                 value = self._values[node]
                 totals[value] = simplify(x.add(*([totals[value]] if value in totals else []), state))
         direct = {value: self._direct(value) for value in self._seeds}
@@ -252,13 +245,13 @@ class Loop:
             terms += [totals[value]] if value in totals else []
             order = [one for one in order if one is not value]
             if terms:
-                yield Recurrence(True, _equal(inside.gradient(value), simplify(x.add(*terms))), value)
+                yield Recurrence(True, equal(inside.gradient(value), simplify(x.add(*terms))), value)
         states = {self._values[node] for node in self._body.inputs[self._fixed : self._fixed + self._count]}
         shared = {self._values[node] for node in self._body.inputs[: self._fixed]}
         streams = {self._values[node] for node in self._body.inputs[self._fixed + self._count :]}
         for value in order:
             if value not in states | shared | streams:
-                yield Recurrence(True, _equal(inside.gradient(value), totals[value]), value)
+                yield Recurrence(True, equal(inside.gradient(value), totals[value]), value)
         yield from self._leaving({value: totals[value] for value in order})
 
     def _leaving(self, totals: dict[Value, Expression]) -> Iterator[Recurrence]:
@@ -271,25 +264,29 @@ class Loop:
                 continue
             outer, node = self._outer.get(self.node.inputs[k]), self.node.inputs[k]
             whole = self._whole(k)
-            mine = self._chain.gradient(outer) if outer is not None else Derivative(self._chain.output, whole, shape=whole.shape)  # fmt: skip
+            mine = (
+                self._chain.gradient(outer)
+                if outer is not None
+                else Derivative(self._chain.output, whole, shape=whole.shape)
+            )
             if k >= self._fixed + self._count:
                 part = x.Item(mine, "t", shape=value.shape)
-                yield Recurrence(True, _equal(part, totals[value]), outer, "result")
+                yield Recurrence(True, equal(part, totals[value]), outer, "result")
             elif k < self._fixed:
                 total: Expression = x.Over("Σ", "t", "1", str(self.length), totals[value], shape=value.shape)
             else:
-                total = _at(totals[value], "t", first)
+                total = at_time(totals[value], "t", first)
             if outer is not None:
                 if k < self._fixed + self._count and outer.gradient is not None:
                     shares.setdefault(outer, []).append(total)
                 continue
             if k < self._fixed + self._count:
-                yield Recurrence(True, _equal(mine, total), None, "total")
+                yield Recurrence(True, equal(mine, total), None, "total")
             for source, share in self._through(node, mine).items():
                 shares.setdefault(source, []).append(share)
         for outer, parts in shares.items():
             total = parts[0] if len(parts) == 1 else simplify(x.add(*parts))
-            yield Recurrence(True, _equal(self._chain.gradient(outer), total), outer, "total")
+            yield Recurrence(True, equal(self._chain.gradient(outer), total), outer, "total")
 
     def _whole(self, k: int) -> Expression:
         """What goes into the loop at a place, by a name of its own where outside it is an expression."""
@@ -325,23 +322,23 @@ class Loop:
         formulas = list(self.backward() if backward else self.forward())
         times = range(1, self.length + 1) if self._before == "t−1" else range(self.length, 0, -1)
         order = list(reversed(times) if backward else times)[:limit]
-        yield from (one for one in formulas if one.kind == "start" and not _moves(one.expression))
+        yield from (one for one in formulas if one.kind == "start" and not has_time(one.expression))
         for t in order:
             for one in formulas:
-                if one.kind == "step" or (one.kind in ("start", "result") and _moves(one.expression)):
+                if one.kind == "step" or (one.kind in ("start", "result") and has_time(one.expression)):
                     yield Recurrence(backward, self._shown(one.expression, t), one.value, "result")
         yield from (
             one
             for one in formulas
-            if one.kind != "step" and not _moves(one.expression) and one.kind != "start"
+            if one.kind != "step" and not has_time(one.expression) and one.kind != "start"
         )
 
     def _shown(self, e: Expression, t: int) -> Expression:
         """A formula at one time; beyond the last step there is no gradient to come."""
         left, right = e.sides  # type: ignore[attr-defined]
         outside = str(self.length + 1) if self._after == "t+1" else "0"
-        right = simplify(_without(_at(right, "t", str(t)), outside, t))
-        return _equal(_at(left, "t", str(t)), right)
+        right = simplify(at_the_edge(at_time(right, "t", str(t)), outside, t))
+        return equal(at_time(left, "t", str(t)), right)
 
     def _direct(self, value: Value) -> list[Expression]:
         """What reaches a value in step t from outside the loop."""
@@ -364,64 +361,4 @@ class Loop:
 
     def _later(self, e: Expression) -> Expression:
         """An expression of step t as it stands in the step from which the gradient comes."""
-        return _at(e, "t", self._after)
-
-
-def _at(e: Expression, time: str, other: str) -> Expression:
-    """An expression at another time: t becomes t + 1, and t − 1 becomes t."""
-    shift = {"t": other}
-    if other == "t+1":
-        shift["t−1"] = "t"
-    elif other == "t−1":
-        shift["t+1"] = "t"
-    elif other.isdigit():
-        shift["t−1"], shift["t+1"] = str(int(other) - 1), str(int(other) + 1)
-
-    def move(part: Expression) -> Expression:
-        if isinstance(part, Symbol):
-            head, comma, mark = part.subscript.rpartition(",")
-            if mark in shift and part.key.endswith("]"):
-                name = part.key[: part.key.rindex("[")]
-                return Symbol(
-                    f"{name}[{shift[mark]}]", part.base, f"{head}{comma}{shift[mark]}", shape=part.shape
-                )
-            return part
-        if isinstance(part, x.Item) and part.index in shift:
-            return x.Item(move(part.x), shift[part.index], shape=part.shape)
-        return part.over(move)
-
-    return move(e)
-
-
-def _moves(e: Expression) -> bool:
-    """Whether a formula has the index t."""
-    return any(
-        (isinstance(part, Symbol) and part.key.endswith("[t]")) or (isinstance(part, x.Item) and part.index == "t")
-        or (isinstance(part, Derivative) and isinstance(part.by, Symbol) and part.by.key.endswith("[t]"))
-        for part in x.parts_of(e) if not isinstance(part, x.Over)
-    ) and not any(isinstance(part, x.Over) for part in x.parts_of(e))  # fmt: skip
-
-
-def _without(e: Expression, outside: str, time: int) -> Expression:
-    """A formula without the gradients of a step that does not exist, and with t = T decided."""
-
-    def change(part: Expression) -> Expression:
-        if (
-            isinstance(part, x.Indicator)
-            and isinstance(part.condition, x.Infix)
-            and part.condition.parts[0] == TIME
-        ):
-            return x.number(int(part.condition.parts[1] == x.number(time)))
-        if (
-            isinstance(part, Derivative)
-            and isinstance(part.by, Symbol)
-            and part.by.key.endswith(f"[{outside}]")
-        ):
-            return x.Fill(0, shape=part.shape) if part.shape else x.number(0)
-        return part.over(change)
-
-    return change(e)
-
-
-def _equal(left: Expression, right: Expression) -> Expression:
-    return x.Relation((left, right), shape=left.shape)
+        return at_time(e, "t", self._after)

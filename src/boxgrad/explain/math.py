@@ -8,19 +8,20 @@ formula looks is known by ``latex``, ``mathml`` and ``unicode``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from boxgrad.explain import expression as x
-from boxgrad.explain import indexing, latex, mathml, special, unicode
-from boxgrad.explain.boxes import Box, Model, Value
+from boxgrad.explain import indexing, special, unicode
+from boxgrad.explain.boxes import Model, Value
 from boxgrad.explain.chain import Chain, Step
 from boxgrad.explain.expand import NotExpandedError, elements, letters, matrix, size
 from boxgrad.explain.expression import Expression
 from boxgrad.explain.formulas import ARGUMENT, formula, table
+from boxgrad.explain.lines import Line, Math
 from boxgrad.explain.loops import Loop, Recurrence
 from boxgrad.explain.simplify import Step as Rewriting
 from boxgrad.explain.simplify import simplify
@@ -35,127 +36,6 @@ EXPANDED_TOTAL = 2500
 """The most that is written out element by element in one document, in marks."""
 UNROLLED_STEPS = 12
 """The number of steps of a loop that are written one by one."""
-FITTED = 220
-"""The longest row of LaTeX, in characters, that surely fits a page."""
-SECTIONS = ("forward", "functions", "backward", "closed", "expanded", "numbers")
-
-
-@dataclass(frozen=True)
-class Line:
-    """One formula. ``direction`` is one of SECTIONS; ``box`` and ``value`` tell what it belongs to.
-
-    ``gradient`` says whether the line gives ∂L/∂(value) rather than the value; ``note`` is a remark, such as
-    the shapes; ``rewritings`` are the steps by which the formula was made simple.
-    """
-
-    direction: str
-    expression: Expression
-    box: Box | None = None
-    value: Value | None = None
-    gradient: bool = False
-    note: str = ""
-    rewritings: tuple[Rewriting, ...] = field(default=(), repr=False)
-    lang: str = "en"
-
-    def derivation(self, lang: str = "en") -> list[tuple[str, str, str]]:
-        """How the formula was made simple: what was done, to which part, with what result."""
-        made: dict[tuple[str, str, str], None] = {}
-        for step in self.rewritings:
-            made[word(f"rule_{step.rule}", lang), unicode.line(step.before), unicode.line(step.after)] = None
-        return list(made)
-
-    @property
-    def latex(self) -> str:
-        return latex.fragment(self.expression, self.lang)
-
-    @property
-    def mathml(self) -> str:
-        return mathml.element(self.expression, lang=self.lang)
-
-    @property
-    def text(self) -> str:
-        return unicode.line(self.expression, self.lang)
-
-
-class Math:
-    """The mathematics of a function: lines, and the document in every medium."""
-
-    def __init__(self, lines: list[Line], remarks: dict[str, list[str]], lang: str) -> None:
-        self.lines = lines
-        self.lang = lang
-        self.remarks = remarks
-        """Sentences under a section's heading or after its lines, by section."""
-
-    def section(self, name: str) -> list[Line]:
-        """The lines of one section."""
-        return [line for line in self.lines if line.direction == name]
-
-    def sections(self) -> Iterator[tuple[str, str, list[Line], list[str]]]:
-        """Each section that has something to say: its name, heading, lines and sentences."""
-        for name in SECTIONS:
-            lines = self.section(name)
-            if lines or self.remarks.get(name):
-                yield name, word(f"math_{name}", self.lang), lines, self.remarks.get(name, [])
-
-    @cached_property
-    def text(self) -> str:
-        """The document for a terminal."""
-        parts: list[str] = []
-        for _, heading, lines, remarks in self.sections():
-            parts += [heading, "─" * _width(heading)]
-            texts = [line.text for line in lines]
-            room = min(max((len(text) for text in texts), default=0), 64)
-            for line, text in zip(lines, texts, strict=True):
-                parts.append(f"  {text.ljust(room)}   {line.note}".rstrip() if line.note else f"  {text}")
-            parts += [f"  {remark}" for remark in remarks]
-            parts.append("")
-        return "\n".join(parts).rstrip()
-
-    @cached_property
-    def body(self) -> str:
-        """The document in LaTeX without its preamble."""
-        parts: list[str] = []
-        for _, heading, lines, remarks in self.sections():
-            parts.append(rf"\subsection*{{{latex.escaped(heading)}}}")
-            rows = [latex.aligned(line.expression, line.note, self.lang) for line in lines]
-            if any(len(row) > FITTED for row in rows):
-                parts += [rf"\fit{{{line.latex}}}" for line in lines]
-            elif lines:
-                parts.append("\\begin{align*}\n" + " \\\\\n".join(rows) + "\n\\end{align*}")
-            parts += [latex.prose(remark) + r"\par" for remark in remarks]
-        return "\n".join(parts)
-
-    @property
-    def latex(self) -> str:
-        """A complete LaTeX document."""
-        return latex.document(word("mathematics", self.lang), self.body, self.lang == "zh")
-
-    @cached_property
-    def mathml(self) -> str:
-        """The document as HTML with MathML."""
-        parts: list[str] = []
-        for name, heading, lines, remarks in self.sections():
-            parts.append(f'<section class="math-{name}"><h3>{mathml.escape(heading)}</h3>')
-            for line in lines:
-                note = f'<span class="note">{mathml.escape(line.note)}</span>' if line.note else ""
-                parts.append(f'<div class="line">{line.mathml}{note}</div>')
-            parts += [f"<p>{mathml.escape(remark)}</p>" for remark in remarks]
-            parts.append("</section>")
-        return "\n".join(parts)
-
-    def __str__(self) -> str:
-        return self.text
-
-    def __repr__(self) -> str:
-        return f"<Math of {len(self.lines)} lines>"
-
-    def _repr_latex_(self) -> str:
-        rows = [latex.aligned(line.expression) for line in self.lines if line.direction in SECTIONS[:4]]
-        return "$$\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}$$"
-
-
-def _width(text: str) -> int:
-    return sum(2 if ord(c) > 0x2E80 else 1 for c in text)
 
 
 def math_of(model: Model, lang: str = "en", expand: str | bool = "auto", unrolled: bool = False) -> Math:
@@ -238,7 +118,12 @@ class _Document:
     def _functions(self) -> Iterator[Line]:
         seen: set[tuple[str, int]] = set()
         used: set[str] = set()
-        calls = {p.function for e in (*self.definitions.values(), *self._extra.values()) for p in x.parts_of(e) if isinstance(p, x.Call)}  # fmt: skip
+        calls = {
+            p.function
+            for e in (*self.definitions.values(), *self._extra.values())
+            for p in x.parts_of(e)
+            if isinstance(p, x.Call)
+        }
         whole = [*self.definitions.values(), *(e for step in self.chain.steps for e in step.local.values())]
         signs = {part.symbol for e in whole for part in x.parts_of(e) if isinstance(part, x.Convolve)}
         for equation in (*special.definitions(calls), *special.convolutions(signs)):
@@ -275,8 +160,10 @@ class _Document:
         yield Line(
             "backward",
             _equation(x.Derivative(chain.output, chain.output, shape=()), x.number(1)),
-            None, self.model.output, True,
-        )  # fmt: skip
+            None,
+            self.model.output,
+            True,
+        )
         for step in reversed(chain.steps):
             if step.is_loop:
                 yield from self._looped(step, self._formulas(step, True))
@@ -287,8 +174,21 @@ class _Document:
                 total = simplify(x.add(*(part for _, part in found[value])), rewritings)
                 self.totals[value] = total
                 note = _shape_note(value)
-                yield Line("backward", _equation(self._partial(value), total), step.box, value, True, note, tuple(rewritings))  # fmt: skip
-        self._say("backward", "math_shape_rule", x=unicode.line(self._partial(self.model.wrt[0])) if self.model.wrt else "∂L/∂X", value=unicode.line(chain.symbol(self.model.wrt[0])) if self.model.wrt else "X")  # fmt: skip
+                yield Line(
+                    "backward",
+                    _equation(self._partial(value), total),
+                    step.box,
+                    value,
+                    True,
+                    note,
+                    tuple(rewritings),
+                )
+        self._say(
+            "backward",
+            "math_shape_rule",
+            x=unicode.line(self._partial(self.model.wrt[0])) if self.model.wrt else "∂L/∂X",
+            value=unicode.line(chain.symbol(self.model.wrt[0])) if self.model.wrt else "X",
+        )
 
     def _partial(self, value: Value) -> Expression:
         return x.Derivative(self.chain.output, self.chain.symbol(value), shape=value.shape)
@@ -328,8 +228,8 @@ class _Document:
         limit = EXPANDED_SIZE if self.expand == "auto" else 4 * EXPANDED_SIZE
         lines: list[Line] = []
         total = 0
-        for gradient, table in ((False, self.definitions), (True, self.totals)):
-            for value, expression in table.items():
+        for gradient, lines_of in ((False, self.definitions), (True, self.totals)):
+            for value, expression in lines_of.items():
                 left = self._partial(value) if gradient else chain.symbol(value)
                 if np.prod(value.shape) > EXPANDED_ELEMENTS or len(value.shape) > 2 or not _worth(expression):
                     continue

@@ -105,7 +105,8 @@ class MathML(Writer):
 
     def choices(self, rows: Sequence[tuple[str, str]]) -> str:
         body = "".join(f"<mtr><mtd>{a}</mtd><mtd>{b}</mtd></mtr>" for a, b in rows)
-        return f'<mrow><mo form="prefix" stretchy="true">{{</mo><mtable columnalign="left">{body}</mtable></mrow>'
+        brace = '<mo form="prefix" stretchy="true">{</mo>'
+        return f'<mrow>{brace}<mtable columnalign="left">{body}</mtable></mrow>'
 
     def grid(self, rows: Sequence[Sequence[str]]) -> str:
         body = "".join(f"<mtr>{''.join(f'<mtd>{part}</mtd>' for part in row)}</mtr>" for row in rows)

@@ -11,11 +11,38 @@ from collections.abc import Iterable
 from boxgrad.explain.expression import Symbol
 
 GREEK = {
-    "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "eps": "ε", "zeta": "ζ", "eta": "η",
-    "theta": "θ", "kappa": "κ", "lambda": "λ", "lam": "λ", "mu": "μ", "nu": "ν", "xi": "ξ", "pi": "π", "rho": "ρ",
-    "sigma": "σ", "tau": "τ", "phi": "φ", "chi": "χ", "psi": "ψ", "omega": "ω", "Gamma": "Γ", "Delta": "Δ",
-    "Theta": "Θ", "Lambda": "Λ", "Sigma": "Σ", "Phi": "Φ", "Psi": "Ψ", "Omega": "Ω",
-}  # fmt: skip
+    "alpha": "α",
+    "beta": "β",
+    "gamma": "γ",
+    "delta": "δ",
+    "epsilon": "ε",
+    "eps": "ε",
+    "zeta": "ζ",
+    "eta": "η",
+    "theta": "θ",
+    "kappa": "κ",
+    "lambda": "λ",
+    "lam": "λ",
+    "mu": "μ",
+    "nu": "ν",
+    "xi": "ξ",
+    "pi": "π",
+    "rho": "ρ",
+    "sigma": "σ",
+    "tau": "τ",
+    "phi": "φ",
+    "chi": "χ",
+    "psi": "ψ",
+    "omega": "ω",
+    "Gamma": "Γ",
+    "Delta": "Δ",
+    "Theta": "Θ",
+    "Lambda": "Λ",
+    "Sigma": "Σ",
+    "Phi": "Φ",
+    "Psi": "Ψ",
+    "Omega": "Ω",
+}
 SHORT = {"weight": "W", "bias": "b", "loss": "L", "input": "x", "target": "y"}
 _SPLIT = re.compile(r"^(.*?\D)(\d+)$")
 
@@ -37,7 +64,11 @@ def written(name: str) -> tuple[str, str]:
     subscript = ",".join(GREEK.get(mark, mark) for mark in marks if mark)
     if base in GREEK:
         return GREEK[base], subscript
-    return (SHORT[base], subscript) if base in SHORT and (subscript or base not in ("input", "target", "loss")) else (base, subscript)  # fmt: skip
+    return (
+        (SHORT[base], subscript)
+        if base in SHORT and (subscript or base not in ("input", "target", "loss"))
+        else (base, subscript)
+    )
 
 
 class Names:

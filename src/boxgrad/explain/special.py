@@ -60,7 +60,12 @@ def _agrees(box: Box, argument: Value, slope: Callable[[Any], Any]) -> bool:
     if gradient is None or gradient.value is None or box.local[argument].value is None:
         return False
     found = np.asarray(box.local[argument].value)
-    return np.allclose(slope(np.asarray(gradient.value)), found, rtol=1e-6 if found.itemsize < 8 else 1e-9, atol=1e-7 * np.max(np.abs(found), initial=0))  # fmt: skip
+    return np.allclose(
+        slope(np.asarray(gradient.value)),
+        found,
+        rtol=1e-6 if found.itemsize < 8 else 1e-9,
+        atol=1e-7 * np.max(np.abs(found), initial=0),
+    )
 
 
 def _summed(e: Expression, axis: int) -> Expression:

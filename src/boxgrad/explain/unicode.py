@@ -23,9 +23,11 @@ class Unicode(Writer):
     """Expressions as one line of text."""
 
     def identifier(self, base: str, subscript: str, superscript: str) -> str:
-        return base + (_marks(superscript, _SUPER, "^") if superscript else "") + (
-            _marks(subscript, _SUB, "_") if subscript else ""
-        )  # fmt: skip
+        return (
+            base
+            + (_marks(superscript, _SUPER, "^") if superscript else "")
+            + (_marks(subscript, _SUB, "_") if subscript else "")
+        )
 
     def numeral(self, text: str) -> str:
         return text
@@ -53,7 +55,13 @@ class Unicode(Writer):
         if exponent == "ᵀ":
             return f"({base})ᵀ" if base.startswith("∂") else base + "ᵀ"
         short = all(c in _SUPER for c in exponent)
-        return base + (_marks(exponent, _SUPER, "^") if short else f"^{exponent}" if len(exponent) == 1 else f"^({exponent})")  # fmt: skip
+        return base + (
+            _marks(exponent, _SUPER, "^")
+            if short
+            else f"^{exponent}"
+            if len(exponent) == 1
+            else f"^({exponent})"
+        )
 
     def lowered(self, base: str, index: str) -> str:
         base = f"({base})" if base.startswith("∂") else base

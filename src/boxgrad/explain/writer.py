@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
 
 from boxgrad.explain import expression as x
 from boxgrad.explain.convert import LETTERS
 from boxgrad.explain.expression import Expression
 from boxgrad.explain.words import word
+from boxgrad.explain.writing import delimited, lower, marked, needs_dot, new_axes, number_text
 
 RELATION, LOGIC, SUM, ELEMENTWISE, SCALED, PRODUCT, PREFIX, POWER, ATOM = range(9)
 _BIG_LETTERS = {"Σ", "Π", "max", "min"}
@@ -133,7 +133,7 @@ class Writer(ABC):
         """A factor of ⊙: a product of matrices or a big operator stands in brackets."""
         opens = isinstance(e, (x.Reduce, x.Over, x.Product, x.Contract, x.Convolve, x.Outer, x.Spread))
         body = self.write(e, SCALED)
-        return self.bracketed(body) if opens and not _delimited(e) else body
+        return self.bracketed(body) if opens and not delimited(e) else body
 
     def _scaled(self, scalars: Sequence[Expression], array: Expression | None) -> list[str]:
         """Numbers before an array: 2 x, a · b, ½ Σ …; the array may be a product of matrices."""
@@ -147,7 +147,7 @@ class Writer(ABC):
                 text = self.write(factor, PRODUCT if last and isinstance(factor, x.Product) else ATOM)
             else:
                 text = self.write(factor, PRODUCT)
-            if i and _needs_dot(everything[i - 1], factor):
+            if i and needs_dot(everything[i - 1], factor):
                 parts.append(self.operator("·"))
             elif i:
                 parts.append(self.operator(""))
@@ -228,9 +228,11 @@ class Writer(ABC):
     def _cases(self, e: x.Cases) -> tuple[str, int]:
         rows = []
         for value, condition in e.branches:
-            words = self.words(self.otherwise) if condition is None else self.beside(
-                [self.words(self.condition), self.write(condition)]
-            )  # fmt: skip
+            words = (
+                self.words(self.otherwise)
+                if condition is None
+                else self.beside([self.words(self.condition), self.write(condition)])
+            )
             rows.append((self.write(value), words))
         return self.choices(rows), SUM
 
@@ -249,7 +251,7 @@ class Writer(ABC):
         whole = self.big(e.symbol, self.index(below), "", body)
         if not e.keep or len(e.axes) == len(letters):
             return whole, SCALED
-        return self.lowered(self.bracketed(whole), self.index(_marked(e.shape, set(e.axes)))), ATOM
+        return self.lowered(self.bracketed(whole), self.index(marked(e.shape, set(e.axes)))), ATOM
 
     def _inner(self, e: Expression) -> str:
         """What an index is put on: in brackets, save a power or a call that has brackets already."""
@@ -258,7 +260,9 @@ class Writer(ABC):
 
     def _over(self, e: x.Over) -> tuple[str, int]:
         below = self.index(f"{e.index}={e.start}" if e.start else e.index)
-        return self.big(e.symbol, below, self.index(e.stop) if e.stop else "", self.write(e.body, ELEMENTWISE)), SCALED  # fmt: skip
+        return self.big(
+            e.symbol, below, self.index(e.stop) if e.stop else "", self.write(e.body, ELEMENTWISE)
+        ), SCALED
 
     def _contract(self, e: x.Contract) -> tuple[str, int]:
         operands, result = e.subscripts.split("->")
@@ -292,7 +296,7 @@ class Writer(ABC):
         return self.applied(name, self.write(e.x)), PREFIX
 
     def _rearranged(self, e: x.Rearranged) -> tuple[str, int]:
-        marks = _new_axes(e.x.shape, e.shape)
+        marks = new_axes(e.x.shape, e.shape)
         if marks is not None:
             return self.lowered(self._inner(e.x), self.index(marks)), ATOM
         name = self.lowered(self.function("reshape", 0), self.index("×".join(map(str, e.shape)) or "1"))
@@ -306,8 +310,9 @@ class Writer(ABC):
 
     def _item(self, e: x.Item) -> tuple[str, int]:
         base = self.write(e.x, ATOM) if not isinstance(e.x, x.Call) else self.bracketed(self.write(e.x))
-        return self.lowered(self.bracketed(base) if isinstance(e.x, x.Symbol) and e.x.subscript else base,
-                            self.index(e.index)), ATOM  # fmt: skip
+        return self.lowered(
+            self.bracketed(base) if isinstance(e.x, x.Symbol) and e.x.subscript else base, self.index(e.index)
+        ), ATOM
 
     def _element(self, e: x.Element) -> tuple[str, int]:
         marks = "".join(map(str, e.indices))
@@ -331,12 +336,6 @@ class Writer(ABC):
 _PLAIN = {"tanh", "sin", "cos", "tan", "log", "cosh", "sinh"}
 
 
-def lower(symbol: x.Symbol) -> tuple[str, str]:
-    """The base of an element's name, x for X, and the mark that the whole had."""
-    base = symbol.base.lower() if len(symbol.base) == 1 and symbol.base.isascii() else symbol.base
-    return base, symbol.subscript
-
-
 def _level(e: Expression) -> int:
     if isinstance(e, x.Add):
         return SUM
@@ -345,64 +344,3 @@ def _level(e: Expression) -> int:
     return (
         ATOM if isinstance(e, (x.Symbol, x.Number, x.Call, x.Root, x.Power, x.Element, x.Derivative)) else SUM
     )
-
-
-def _delimited(e: Expression) -> bool:
-    return isinstance(e, x.Contract) and not e.subscripts.endswith("->")
-
-
-def _needs_dot(before: Expression, after: Expression) -> bool:
-    """Whether a dot stands between two numbers: 2 · 3, x · y, ∂L/∂y · 2; not in 2x nor ½ Σ."""
-    if isinstance(after, (x.Reduce, x.Over, x.Product)):
-        return False
-    if isinstance(before, x.Number):
-        start = after.base if isinstance(after, x.Power) else after
-        return before.value == 1 or any(isinstance(part, x.Number) for part in _starts(start))
-    return before.shape == () and after.shape == ()
-
-
-def _marked(shape: tuple[int, ...], new: set[int]) -> str:
-    """An index that keeps all axes and marks those of size 1 that are new: :,∗"""
-    return ",".join("∗" if i in new else ":" for i in range(len(shape)))
-
-
-def _new_axes(before: tuple[int, ...], after: tuple[int, ...]) -> str | None:
-    """The index that gives a shape axes of size 1, or takes them away; None where more happens."""
-    marks: list[str] = []
-    left = list(before)
-    for n in after:
-        if left and left[0] == n:
-            marks.append(":")
-            left.pop(0)
-        elif n == 1:
-            marks.append("∗")
-        else:
-            break
-    else:
-        if not left:
-            return ",".join(marks)
-    kept = [n for n in before if n != 1]
-    if list(after) == kept and after:
-        return ",".join("0" if n == 1 else ":" for n in before)
-    return None
-
-
-def _starts(e: Expression) -> tuple[Expression, ...]:
-    """What an expression begins with, as it is written."""
-    if isinstance(e, x.Negative):
-        return _starts(e.x)
-    return (e, *_starts(e.top)) if isinstance(e, x.Fraction) else (e,)
-
-
-def number_text(value: Any) -> str:
-    """A number as short as it can be read back, or to six digits where it is longer."""
-    if isinstance(value, int):
-        return str(value)
-    for digits in (6, 9, 12, 17):
-        text = f"{value:.{digits}g}"
-        if digits >= PRECISION or float(text) == value:
-            return text
-    return repr(value)
-
-
-PRECISION = 17

@@ -1,0 +1,140 @@
+"""The lines of a mathematical document, and the document in every medium.
+
+Knows how lines stand together; knows nothing of where formulas come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from boxgrad.explain import latex, mathml, unicode
+from boxgrad.explain.boxes import Box, Value
+from boxgrad.explain.expression import Expression
+from boxgrad.explain.simplify import Step as Rewriting
+from boxgrad.explain.words import word
+
+FITTED = 220
+"""The longest row of LaTeX, in characters, that surely fits a page."""
+
+
+SECTIONS = ("forward", "functions", "backward", "closed", "expanded", "numbers")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One formula. ``direction`` is one of SECTIONS; ``box`` and ``value`` tell what it belongs to.
+
+    ``gradient`` says whether the line gives ∂L/∂(value) rather than the value; ``note`` is a remark, such as
+    the shapes; ``rewritings`` are the steps by which the formula was made simple.
+    """
+
+    direction: str
+    expression: Expression
+    box: Box | None = None
+    value: Value | None = None
+    gradient: bool = False
+    note: str = ""
+    rewritings: tuple[Rewriting, ...] = field(default=(), repr=False)
+    lang: str = "en"
+
+    def derivation(self, lang: str = "en") -> list[tuple[str, str, str]]:
+        """How the formula was made simple: what was done, to which part, with what result."""
+        made: dict[tuple[str, str, str], None] = {}
+        for step in self.rewritings:
+            made[word(f"rule_{step.rule}", lang), unicode.line(step.before), unicode.line(step.after)] = None
+        return list(made)
+
+    @property
+    def latex(self) -> str:
+        return latex.fragment(self.expression, self.lang)
+
+    @property
+    def mathml(self) -> str:
+        return mathml.element(self.expression, lang=self.lang)
+
+    @property
+    def text(self) -> str:
+        return unicode.line(self.expression, self.lang)
+
+
+class Math:
+    """The mathematics of a function: lines, and the document in every medium."""
+
+    def __init__(self, lines: list[Line], remarks: dict[str, list[str]], lang: str) -> None:
+        self.lines = lines
+        self.lang = lang
+        self.remarks = remarks
+        """Sentences under a section's heading or after its lines, by section."""
+
+    def section(self, name: str) -> list[Line]:
+        """The lines of one section."""
+        return [line for line in self.lines if line.direction == name]
+
+    def sections(self) -> Iterator[tuple[str, str, list[Line], list[str]]]:
+        """Each section that has something to say: its name, heading, lines and sentences."""
+        for name in SECTIONS:
+            lines = self.section(name)
+            if lines or self.remarks.get(name):
+                yield name, word(f"math_{name}", self.lang), lines, self.remarks.get(name, [])
+
+    @cached_property
+    def text(self) -> str:
+        """The document for a terminal."""
+        parts: list[str] = []
+        for _, heading, lines, remarks in self.sections():
+            parts += [heading, "─" * _width(heading)]
+            texts = [line.text for line in lines]
+            room = min(max((len(text) for text in texts), default=0), 64)
+            for line, text in zip(lines, texts, strict=True):
+                parts.append(f"  {text.ljust(room)}   {line.note}".rstrip() if line.note else f"  {text}")
+            parts += [f"  {remark}" for remark in remarks]
+            parts.append("")
+        return "\n".join(parts).rstrip()
+
+    @cached_property
+    def body(self) -> str:
+        """The document in LaTeX without its preamble."""
+        parts: list[str] = []
+        for _, heading, lines, remarks in self.sections():
+            parts.append(rf"\subsection*{{{latex.escaped(heading)}}}")
+            rows = [latex.aligned(line.expression, line.note, self.lang) for line in lines]
+            if any(len(row) > FITTED for row in rows):
+                parts += [rf"\fit{{{line.latex}}}" for line in lines]
+            elif lines:
+                parts.append("\\begin{align*}\n" + " \\\\\n".join(rows) + "\n\\end{align*}")
+            parts += [latex.prose(remark) + r"\par" for remark in remarks]
+        return "\n".join(parts)
+
+    @property
+    def latex(self) -> str:
+        """A complete LaTeX document."""
+        return latex.document(word("mathematics", self.lang), self.body, self.lang == "zh")
+
+    @cached_property
+    def mathml(self) -> str:
+        """The document as HTML with MathML."""
+        parts: list[str] = []
+        for name, heading, lines, remarks in self.sections():
+            parts.append(f'<section class="math-{name}"><h3>{mathml.escape(heading)}</h3>')
+            for line in lines:
+                note = f'<span class="note">{mathml.escape(line.note)}</span>' if line.note else ""
+                parts.append(f'<div class="line">{line.mathml}{note}</div>')
+            parts += [f"<p>{mathml.escape(remark)}</p>" for remark in remarks]
+            parts.append("</section>")
+        return "\n".join(parts)
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return f"<Math of {len(self.lines)} lines>"
+
+    def _repr_latex_(self) -> str:
+        rows = [latex.aligned(line.expression) for line in self.lines if line.direction in SECTIONS[:4]]
+        return "$$\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}$$"
+
+
+def _width(text: str) -> int:
+    return sum(2 if ord(c) > 0x2E80 else 1 for c in text)
