@@ -222,7 +222,8 @@ def lenet(small: bool) -> Any:
         )  # fmt: skip
     return nn.Sequential(
         nn.Conv2d(1, 6, 5, padding=2, seed=0), nn.Tanh(), nn.AvgPool2d(2),
-        nn.Conv2d(6, 16, 5, seed=1), nn.Tanh(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(400, 120, seed=2), nn.Tanh(), nn.Linear(120, 84, seed=3),
+        nn.Conv2d(6, 16, 5, seed=1), nn.Tanh(), nn.AvgPool2d(2), nn.Flatten(),
+        nn.Linear(400, 120, seed=2), nn.Tanh(), nn.Linear(120, 84, seed=3),
         nn.Tanh(), nn.Linear(84, 10, seed=4),
     )  # fmt: skip
 
