@@ -14,6 +14,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from formula_arrays import (
+    adjoint_shape,
+    correlate,
+    input_gradient,
+    kernel_gradient,
+    permuted,
+    pooled,
+    sliced,
+    softmax,
+    windows,
+)
 from scipy.special import erf
 
 SUB = str.maketrans("₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", "0123456789+-=()aehijklmnoprstuvx")
@@ -32,7 +43,7 @@ _TOKEN = re.compile(
 )
 
 
-class CannotEvaluate(Exception):
+class CannotEvaluateError(Exception):
     """The notation is not one that is understood here."""
 
 
@@ -63,7 +74,7 @@ def _both(operation: Callable[[Any, Any], Any], a: Named, b: Named) -> Named:
     if a.plain and b.plain:
         return Named(operation(a.array, b.array))
     if (a.plain and np.ndim(a.array)) or (b.plain and np.ndim(b.array)):
-        raise CannotEvaluate("an array with letters beside one without")
+        raise CannotEvaluateError("an array with letters beside one without")
     left, right, axes = _aligned(a, b)
     return Named(operation(left, right), axes)
 
@@ -75,10 +86,24 @@ def _matmul(a: Named, b: Named) -> Named:
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "exp": np.exp, "log": np.log, "tanh": np.tanh, "sin": np.sin, "cos": np.cos, "tan": np.tan, "sinh": np.sinh,
-    "cosh": np.cosh, "sign": np.sign, "erf": erf, "expm1": np.expm1, "log1p": np.log1p, "arctan": np.arctan,
-    "logaddexp": np.logaddexp, "arctan2": np.arctan2, "stop_gradient": lambda x: x, "isinf": np.isinf,
-}  # fmt: skip
+    "exp": np.exp,
+    "log": np.log,
+    "tanh": np.tanh,
+    "sin": np.sin,
+    "cos": np.cos,
+    "tan": np.tan,
+    "sinh": np.sinh,
+    "cosh": np.cosh,
+    "sign": np.sign,
+    "erf": erf,
+    "expm1": np.expm1,
+    "log1p": np.log1p,
+    "arctan": np.arctan,
+    "logaddexp": np.logaddexp,
+    "arctan2": np.arctan2,
+    "stop_gradient": lambda x: x,
+    "isinf": np.isinf,
+}
 
 
 @dataclass
@@ -113,10 +138,10 @@ class Formulas:
             if sorted(value.axes) != sorted(letters):
                 missing = [c for c in letters if c not in value.axes]
                 if missing or len(value.axes) > len(letters):
-                    raise CannotEvaluate(f"the axes {value.axes} for {letters}")
+                    raise CannotEvaluateError(f"the axes {value.axes} for {letters}")
             return name, np.transpose(value.array, [value.axes.index(c) for c in letters])
         if value.axes:
-            raise CannotEvaluate(f"axes {value.axes} left over")
+            raise CannotEvaluateError(f"axes {value.axes} left over")
         return name, value.array
 
     @staticmethod
@@ -173,7 +198,7 @@ class _Parser:
         while position < len(text):
             found = _TOKEN.match(text, position)
             if found is None:
-                raise CannotEvaluate(f"{text[position:]!r}")
+                raise CannotEvaluateError(f"{text[position:]!r}")
             position = found.end()
             if found.lastgroup == "space":
                 spaced = True
@@ -194,14 +219,14 @@ class _Parser:
 
     def take(self, wanted: str | None = None) -> str:
         if wanted is not None and self.peek() != wanted:
-            raise CannotEvaluate(f"{wanted!r} expected, {self.peek()!r} found")
+            raise CannotEvaluateError(f"{wanted!r} expected, {self.peek()!r} found")
         self.at += 1
         return self.tokens[self.at - 1][1]
 
     def all(self) -> Named:
         value = self.sum()
         if self.at != len(self.tokens):
-            raise CannotEvaluate(f"{self.peek()!r} left over")
+            raise CannotEvaluateError(f"{self.peek()!r} left over")
         return value
 
     # ---- grammar
@@ -214,8 +239,14 @@ class _Parser:
 
     def comparison(self) -> Named:
         left = self.sum()
-        operations = {"=": np.equal, "≠": np.not_equal, "<": np.less, ">": np.greater, "≤": np.less_equal,
-                      "≥": np.greater_equal}  # fmt: skip
+        operations = {
+            "=": np.equal,
+            "≠": np.not_equal,
+            "<": np.less,
+            ">": np.greater,
+            "≤": np.less_equal,
+            "≥": np.greater_equal,
+        }
         if self.peek() in operations:
             return _both(operations[self.take()], left, self.sum())
         return left
@@ -275,7 +306,7 @@ class _Parser:
         """x ⋆ w; where the shape asked for is that of a kernel, the gradient x ⋆ ∂L/∂y; g ∗ w its adjoint."""
         shape = self.known.shape
         if sign == "∗":
-            wanted = _adjoint_shape(a, b, note)
+            wanted = adjoint_shape(a, b, note)
             if shape is not None and len(shape) == b.ndim and shape[:2] == wanted[:2]:
                 stride = windows(note, b.ndim - 2)[0]
                 if all(0 <= n - m < t for n, m, t in zip(shape[2:], wanted[2:], stride, strict=True)):
@@ -343,7 +374,7 @@ class _Parser:
                 return Named(value.array, tuple(p if p != ":" else f":{i}" for i, p in enumerate(parts)))
             if len(parts) == len(shape):
                 return Named(np.reshape(value.array, shape), tuple(parts))
-        raise CannotEvaluate(f"the index {index}")
+        raise CannotEvaluateError(f"the index {index}")
 
     def big(self) -> Named:
         symbol = self.take()
@@ -352,7 +383,7 @@ class _Parser:
         operation = {"Σ": np.sum, "Π": np.prod, "max": np.max, "min": np.min}[symbol]
         missing = [c for c in letters if c not in body.axes]
         if missing:
-            raise CannotEvaluate(f"the axes {missing} of {symbol}")
+            raise CannotEvaluateError(f"the axes {missing} of {symbol}")
         array = operation(body.array, axis=tuple(body.axes.index(c) for c in letters))
         kept = tuple(c for c in body.axes if c not in letters)
         return Named(array, () if all(c.startswith(":") for c in kept) else kept)
@@ -392,7 +423,7 @@ class _Parser:
             return self.derivative()
         if self.kind() == "name":
             return self.name()
-        raise CannotEvaluate(f"{mark!r}")
+        raise CannotEvaluateError(f"{mark!r}")
 
     def powered_atom(self) -> Named:
         return self.atom()
@@ -454,9 +485,9 @@ class _Parser:
             array = np.asarray(self.known.values[head + whole])
             shape = [n for n in array.shape if n != 1]
             if len(letters) != len(shape):
-                raise CannotEvaluate(f"{text} has {len(letters)} indices for {array.shape}")
+                raise CannotEvaluateError(f"{text} has {len(letters)} indices for {array.shape}")
             return Named(array.reshape(shape), tuple(letters))
-        raise CannotEvaluate(f"the name {text}")
+        raise CannotEvaluateError(f"the name {text}")
 
     def whole(self) -> Named | None:
         """Functions of whole arrays, with their index: softmax, onehot₅, reshape_{2×3}, permute, concat."""
@@ -478,7 +509,7 @@ class _Parser:
             arguments.append(self.sum())
         self.take(")")
         if not all(argument.plain for argument in arguments):
-            raise CannotEvaluate(f"{name} of elements")
+            raise CannotEvaluateError(f"{name} of elements")
         arrays = [argument.array for argument in arguments]
         if name in ("maxpool", "avgpool"):
             if not slope:
@@ -497,7 +528,7 @@ class _Parser:
             return Named(np.concatenate(arrays, axis="ijklmn".index(index) if index else -1))
         if name == "clip":
             return Named(np.clip(*arrays))
-        raise CannotEvaluate(f"{name}_{index}")
+        raise CannotEvaluateError(f"{name}_{index}")
 
     def name(self) -> Named:
         found = self.whole()
@@ -527,7 +558,7 @@ class _Parser:
         text = self.base()
         try:
             return self.lookup(text)
-        except CannotEvaluate:
+        except CannotEvaluateError:
             if self.tokens[self.at - 1][0] != "sub":
                 raise
             self.at -= 1  # the index belongs to the whole array: X_{i,:}
@@ -560,140 +591,6 @@ def _each(parser: _Parser, argument: Named) -> Named:
     if value.axes != axes:
         return Named(np.broadcast_to(value.array, np.shape(argument.array)).copy())
     return Named(value.array)
-
-
-def softmax(x: Any) -> Any:
-    powers = np.exp(x - np.max(x, axis=-1, keepdims=True))
-    return powers / np.sum(powers, axis=-1, keepdims=True)
-
-
-def permuted(x: Any, index: str) -> Any:
-    """permute_{ijk→jik}(x)."""
-    before, after = index.split("→")
-    return np.transpose(x, [before.index(c) for c in after])
-
-
-def sliced(x: Any, index: str) -> Any:
-    """x_{…,0:4} and x_{:,∗}: counted from 0, ∗ an axis of size 1."""
-    key: list[Any] = []
-    for part in index.split(","):
-        if part == "…":
-            key.append(Ellipsis)
-        elif part == "∗":
-            key.append(None)
-        elif ":" in part:
-            key.append(slice(*[int(n) if n else None for n in part.split(":")]))
-        else:
-            key.append(int(part))
-    return x[tuple(key)]
-
-
-def windows(note: str, axes: int) -> tuple[list[int], list[int], list[int], int]:
-    """Stride, padding, dilation and groups from s=2,p=1."""
-    found = dict(part.split("=") for part in note.split(",") if part)
-
-    def each(key: str, default: int) -> list[int]:
-        numbers = [int(n) for n in found.get(key, str(default)).split("×")]
-        return numbers * axes if len(numbers) == 1 else numbers
-
-    return each("s", 1), each("p", 0), each("d", 1), int(found.get("g", "1"))
-
-
-def correlate(x: Any, w: Any, note: str) -> Any:
-    """x ⋆ w by sums over windows, as its definition says."""
-    axes = w.ndim - 2
-    stride, padding, dilation, groups = windows(note, axes)
-    x = np.pad(x, [(0, 0), (0, 0), *((p, p) for p in padding)])
-    sizes = [(x.shape[2 + i] - dilation[i] * (w.shape[2 + i] - 1) - 1) // stride[i] + 1 for i in range(axes)]
-    y = np.zeros((x.shape[0], w.shape[0], *sizes))
-    inside, outside = w.shape[1], w.shape[0] // groups
-    for o in range(w.shape[0]):
-        first = (o // outside) * inside
-        for k in np.ndindex(*w.shape[2:]):
-            cut = tuple(
-                slice(dilation[i] * k[i], dilation[i] * k[i] + stride[i] * (sizes[i] - 1) + 1, stride[i])
-                for i in range(axes)
-            )
-            y[:, o] += np.einsum(
-                "nc...,c->n...", x[(slice(None), slice(first, first + inside), *cut)], w[(o, slice(None), *k)]
-            )
-    return y
-
-
-def _cuts(x: Any, w: Any, g: Any, note: str) -> Any:
-    """For each output channel and place in the kernel: the channels and the part of x that it meets."""
-    axes = w.ndim - 2
-    stride, _, dilation, groups = windows(note, axes)
-    outside = w.shape[0] // groups
-    for o in range(w.shape[0]):
-        first = (o // outside) * w.shape[1]
-        for k in np.ndindex(*w.shape[2:]):
-            cut = tuple(
-                slice(
-                    dilation[i] * k[i], dilation[i] * k[i] + stride[i] * (g.shape[2 + i] - 1) + 1, stride[i]
-                )
-                for i in range(axes)
-            )
-            yield o, k, (slice(None), slice(first, first + w.shape[1]), *cut)
-
-
-def input_gradient(g: Any, w: Any, shape: tuple[int, ...], note: str) -> Any:
-    """g ∗ w: every product goes back to where the element of x came from."""
-    padding = windows(note, w.ndim - 2)[1]
-    x = np.zeros((*shape[:2], *(n + 2 * p for n, p in zip(shape[2:], padding, strict=True))))
-    for o, k, cut in _cuts(x, w, g, note):
-        x[cut] += np.einsum("n...,c->nc...", g[:, o], w[(o, slice(None), *k)])
-    return x[(slice(None), slice(None), *(slice(p, p + n) for n, p in zip(shape[2:], padding, strict=True)))]
-
-
-def _adjoint_shape(g: Any, w: Any, note: str) -> tuple[int, ...]:
-    """The smallest shape of x of which x ⋆ w has the shape of g."""
-    stride, padding, dilation, groups = windows(note, w.ndim - 2)
-    sizes = (
-        (n - 1) * s + d * (k - 1) + 1 - 2 * p
-        for n, s, d, k, p in zip(g.shape[2:], stride, dilation, w.shape[2:], padding, strict=True)
-    )
-    return (g.shape[0], w.shape[1] * groups, *sizes)
-
-
-def kernel_gradient(x: Any, g: Any, shape: tuple[int, ...], note: str) -> Any:
-    """x ⋆ g, summed over the batch."""
-    w = np.zeros(shape)
-    padding = windows(note, w.ndim - 2)[1]
-    x = np.pad(x, [(0, 0), (0, 0), *((p, p) for p in padding)])
-    for o, k, cut in _cuts(x, w, g, note):
-        w[(o, slice(None), *k)] = np.sum(x[cut] * g[:, o : o + 1], axis=(0, *range(2, x.ndim)))
-    return w
-
-
-def pooled(name: str, note: str, x: Any, g: Any = None) -> Any:
-    """maxpool and avgpool, or with g their derivatives applied to g; windows over the last axes."""
-    size_text, *rest = note.split(",")
-    sizes = [int(n) for n in size_text.split("×")]
-    axes = len(sizes) if len(sizes) > 1 else x.ndim - 2
-    sizes = sizes * axes if len(sizes) == 1 else sizes
-    stride, padding, _, _ = windows(",".join(rest), axes)
-    stride = stride if any(part.startswith("s=") for part in rest) else sizes
-    fill = -np.inf if name == "maxpool" else 0.0
-    lead = x.shape[: x.ndim - axes]
-    wide = np.pad(x, [(0, 0)] * len(lead) + [(p, p) for p in padding], constant_values=fill)
-    counts = [(wide.shape[len(lead) + i] - sizes[i]) // stride[i] + 1 for i in range(axes)]
-    y, back = np.zeros((*lead, *counts)), np.zeros(wide.shape)
-    last = tuple(range(len(lead), x.ndim))
-    for place in np.ndindex(*counts):
-        cut = (..., *(slice(p * s, p * s + n) for p, s, n in zip(place, stride, sizes, strict=True)))
-        part = wide[cut]
-        if g is None:
-            y[(..., *place)] = np.max(part, axis=last) if name == "maxpool" else np.mean(part, axis=last)
-        else:
-            share = np.ones_like(part)
-            if name == "maxpool":
-                share = (part == np.max(part, axis=last, keepdims=True)).astype(float)
-            share /= np.sum(share, axis=last, keepdims=True)
-            back[cut] += share * g[(..., *place)].reshape((*lead, *(1,) * axes))
-    if g is None:
-        return y
-    return back[(..., *(slice(p, p + n) for p, n in zip(padding, x.shape[len(lead) :], strict=True)))]
 
 
 def close(a: Any, b: Any) -> bool:

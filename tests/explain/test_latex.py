@@ -102,10 +102,17 @@ def test_words_are_escaped() -> None:
 @pytest.mark.parametrize(
     ("name", "base", "subscript"),
     [
-        ("W1", "W", "1"), ("weight_0", "W", "0"), ("alpha", "α", ""), ("theta_1", "θ", "1"), ("h0", "h", "0"),
-        ("weight_ih_l0", "W", "ih,l0"), ("in_proj_weight", "W", "in,proj"), ("_x", "x", ""), ("logits", "logits", ""),
+        ("W1", "W", "1"),
+        ("weight_0", "W", "0"),
+        ("alpha", "α", ""),
+        ("theta_1", "θ", "1"),
+        ("h0", "h", "0"),
+        ("weight_ih_l0", "W", "ih,l0"),
+        ("in_proj_weight", "W", "in,proj"),
+        ("_x", "x", ""),
+        ("logits", "logits", ""),
     ],
-)  # fmt: skip
+)
 def test_names(name: str, base: str, subscript: str) -> None:
     assert written(name) == (base, subscript)
 

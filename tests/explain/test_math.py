@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from formula_evaluator import CannotEvaluate, Formulas, close
+from formula_evaluator import CannotEvaluateError, Formulas, close
 from functions import Case, cases
 
 import boxgrad as bg
@@ -21,15 +21,56 @@ from boxgrad.explain.math import CLOSED_SIZE, Math, math_of
 CASES = {case.id: case for case in cases()}
 
 WHOLLY_READ = {
-    "square", "leaky relu", "chain of two", "chain of three", "two inputs", "dot", "sigma(XW)", "sigma(XW) open",
-    "linear regression", "two layers", "broadcasting", "norms", "fan-out", "variance", "batched", "Linear", "Conv1d",
-    "Conv2d", "Conv2d in groups", "Conv3d", "ConvTranspose2d", "MaxPool2d", "AvgPool1d", "AdaptiveAvgPool2d",
-    "BatchNorm1d", "BatchNorm2d", "LayerNorm", "GroupNorm", "attention", "LeNet small", "LeNet", "cross_entropy",
-    "mse", "l1", "huber", "bce with logits", "relu", "leaky_relu", "elu", "gelu", "sigmoid", "silu", "tanh",
-    "softplus", "softmax", "log_softmax",
-}  # fmt: skip
-"""Functions of which every printed line is evaluated. Elsewhere some lines are not: random bits, look-ups by index
-arrays (gather, scatter, sort), values written into slices, and recurrences with an index t (read unrolled below)."""
+    "square",
+    "leaky relu",
+    "chain of two",
+    "chain of three",
+    "two inputs",
+    "dot",
+    "sigma(XW)",
+    "sigma(XW) open",
+    "linear regression",
+    "two layers",
+    "broadcasting",
+    "norms",
+    "fan-out",
+    "variance",
+    "batched",
+    "Linear",
+    "Conv1d",
+    "Conv2d",
+    "Conv2d in groups",
+    "Conv3d",
+    "ConvTranspose2d",
+    "MaxPool2d",
+    "AvgPool1d",
+    "AdaptiveAvgPool2d",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "LayerNorm",
+    "GroupNorm",
+    "attention",
+    "LeNet small",
+    "LeNet",
+    "cross_entropy",
+    "mse",
+    "l1",
+    "huber",
+    "bce with logits",
+    "relu",
+    "leaky_relu",
+    "elu",
+    "gelu",
+    "sigmoid",
+    "silu",
+    "tanh",
+    "softplus",
+    "softmax",
+    "log_softmax",
+}
+"""Functions of which every printed line is evaluated. Elsewhere some lines are not: random bits, look-ups by
+index arrays (gather, scatter, sort), values written into slices, and recurrences with an index t (which are
+read unrolled, below)."""
 
 
 def known_of(model: Any) -> Formulas:
@@ -56,7 +97,7 @@ def read_back(math: Math, known: Formulas) -> tuple[int, list[str], list[str]]:
             continue
         try:
             name, found = known.evaluate(line.text)
-        except CannotEvaluate as problem:
+        except CannotEvaluateError as problem:
             unread.append(f"{line.text}  ({problem})")
             continue
         if name not in known.values:
@@ -118,7 +159,7 @@ def _timed(name: str, t: int) -> str:
     return f"{found[1]}_{{{plain},{t}}}"
 
 
-def sigma_XW(X: Any, W: Any) -> Any:
+def sigma_of_product(X: Any, W: Any) -> Any:
     N = X @ W
     S = 1 / (1 + np.exp(-N))
     L = np.sum(S)
@@ -134,7 +175,7 @@ def texts(math: Math, section: str) -> list[str]:
 
 
 def test_sigma_of_a_product_is_written_as_in_the_book() -> None:
-    math = math_of(modelled(sigma_XW, (normal(3, 3), normal(3, 2))))
+    math = math_of(modelled(sigma_of_product, (normal(3, 3), normal(3, 2))))
     assert texts(math, "forward") == ["N = X W", "S = σ(N)", "L = Σ_{i,j} Sᵢⱼ"]
     assert texts(math, "functions") == ["σ(x) = 1/(1 + e^(−x))", "σ′(x) = σ(x) · (1 − σ(x))"]
     assert texts(math, "backward") == [
@@ -152,7 +193,7 @@ def test_sigma_of_a_product_is_written_as_in_the_book() -> None:
 
 
 def test_lines_know_what_they_belong_to() -> None:
-    model = modelled(sigma_XW, (normal(3, 3), normal(3, 2)))
+    model = modelled(sigma_of_product, (normal(3, 3), normal(3, 2)))
     lines = math_of(model).section("backward")
     assert [line.value.name for line in lines if line.value] == ["L", "S", "N", "X", "W"]
     assert all(line.gradient for line in lines)
@@ -223,7 +264,7 @@ def test_what_the_simplifier_did_can_be_shown() -> None:
 
 
 def test_both_languages() -> None:
-    model = modelled(sigma_XW, (normal(3, 3), normal(3, 2)))
+    model = modelled(sigma_of_product, (normal(3, 3), normal(3, 2)))
     assert "反向：链式法则" in str(math_of(model, lang="zh"))
     assert "其他" in str(math_of(modelled(lambda x: np.sum(nn.relu(x)), (normal(3),)), lang="zh"))
 

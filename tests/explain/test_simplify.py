@@ -50,18 +50,30 @@ EXAMPLES = {
     "a − a": (x.add(A, x.negative(A)), "𝟎_{3×3}", "like_terms"),
     "number repeated": (x.times(x.Spread(s, (), shape=(3, 3)), A), "s A", "broadcast"),
     "row repeated": (x.times(x.Spread(v, (1,), shape=(3, 3)), A), "v ⊙ A", "broadcast"),
-    "sum of a repeated value": (x.Reduce("Σ", x.Spread(v, (0,), shape=(3, 4)), (1,), shape=(3,)), "4 v", "repeated"),
+    "sum of a repeated value": (
+        x.Reduce("Σ", x.Spread(v, (0,), shape=(3, 4)), (1,), shape=(3,)),
+        "4 v",
+        "repeated",
+    ),
     "sum of ones": (x.Reduce("Σ", ONES, (0, 1), shape=()), "9", "repeated"),
     "number in a sum": (x.Reduce("Σ", x.times(two, A), (0, 1), shape=()), "2 Σ_{i,j} Aᵢⱼ", "sums"),
     "sum of a sum": (
-        x.Reduce("Σ", x.Reduce("Σ", A, (1,), shape=(3,)), (0,), shape=()), "Σ_{i,j} Aᵢⱼ", "sums",
+        x.Reduce("Σ", x.Reduce("Σ", A, (1,), shape=(3,)), (0,), shape=()),
+        "Σ_{i,j} Aᵢⱼ",
+        "sums",
     ),
     "a choice against 0": (
-        x.Cases(((A, positive(B)), (number(0), None)), shape=(3, 3)), "A ⊙ [B > 0]", "indicator",
+        x.Cases(((A, positive(B)), (number(0), None)), shape=(3, 3)),
+        "A ⊙ [B > 0]",
+        "indicator",
     ),
-    "a choice of 0": (x.Cases(((number(0), positive(B)), (A, None)), shape=(3, 3)), "A ⊙ [B ≤ 0]", "indicator"),
+    "a choice of 0": (
+        x.Cases(((number(0), positive(B)), (A, None)), shape=(3, 3)),
+        "A ⊙ [B ≤ 0]",
+        "indicator",
+    ),
     "numbers leave a matrix product": (x.product(x.times(two, A), B), "2 A B", "numbers"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
