@@ -18,6 +18,9 @@ from boxgrad.trace.box import Box as TracedBox
 FAILED = "failed"
 """The kind of the box that could not compute; it has inputs, and no outputs."""
 
+PRODUCT = "@"
+"""The title of a product of matrices that could not be computed."""
+
 
 def partial(error: BaseException) -> Model | None:
     """The boxes up to the one that failed, as a model without gradients; None where nothing was made."""
@@ -31,7 +34,8 @@ def partial(error: BaseException) -> Model | None:
         values = [model.values[node] for node in dict.fromkeys(nodes) if node in model.values]
         if model.output.role == "output":
             model.output.role = "inner"
-        model.boxes.append(Box(FAILED, name, values, [], [], number=len(model.boxes) + 1))
+        title = PRODUCT if name == "contract" else name
+        model.boxes.append(Box(FAILED, title, values, [], [], number=len(model.boxes) + 1))
     return model
 
 
@@ -78,7 +82,7 @@ def so_far(model: Model) -> list[str]:
     lines: list[str] = []
     for box in model.boxes:
         inputs = [described(value) for value in box.inputs]
-        product = box.title == "contract" and len(inputs) == 2
+        product = box.title in ("contract", PRODUCT) and len(inputs) == 2
         done = " @ ".join(inputs) if product else f"{box.title}({', '.join(inputs)})"
         if box.kind == FAILED:
             lines.append(f"✗ {done}")

@@ -44,7 +44,10 @@ def page(explained: Explained) -> str:
         "DATA": json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/"),
         "JS": _resource("page.js"),
     }
-    filled = re.sub(r"%%(\w+)%%", lambda found: parts[found[1]], _resource("page.html"))
+    template = _resource("page.html")
+    if explained.failure:
+        template = template.replace("page_subtitle", "page_partial")
+    filled = re.sub(r"%%(\w+)%%", lambda found: parts[found[1]], template)
     return _in_language(filled, lang)
 
 
@@ -73,7 +76,8 @@ def _name(title: str, model: Model) -> str:
 def _notes(explained: Explained) -> str:
     pairs = zip(*(explained.notes(lang) for lang in LANGUAGES), strict=True)
     return "".join(
-        f'<p class="note">{both(dict(zip(LANGUAGES, map(escape, pair), strict=True)))}</p>' for pair in pairs
+        f'<p class="remark">{both(dict(zip(LANGUAGES, map(escape, pair), strict=True)))}</p>'
+        for pair in pairs
     )
 
 

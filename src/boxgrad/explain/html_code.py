@@ -44,7 +44,7 @@ def _code_marks(model: Model) -> dict[str, str]:
 
 def _code_lines(lines: Sequence[CodeLine], marks: dict[str, str], out: LeftOut) -> Iterator[str]:
     """The lines without what a page need not say: the file's docstring, and more than one blank line."""
-    begin = next((i for i, line in enumerate(lines) if line.text.startswith("import")), 0)
+    begin = next((i for i, line in enumerate(lines) if line.text.startswith(("import", "def"))), 0)
     ends = [line.text.find("  # ") for line in lines[begin:] if "\n" not in line.text]
     column = min(max(ends, default=0), COMMENTS)
     pairs = zip(lines[begin:], lines[begin + 1 :] + lines[:1], strict=True)

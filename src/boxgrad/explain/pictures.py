@@ -175,7 +175,7 @@ def _short(number: float) -> str:
 
 
 def _caption(text: str, x: float, y: float) -> Label:
-    return Label((x, y), (Run(text),), 10.0, "muted", "start")
+    return Label((x, y), (Run(text),), 10.0, "number", "start")
 
 
 def _range(array: Any) -> str:
@@ -220,5 +220,5 @@ def _summary(picture: Picture, array: Any, x: float, y: float, lang: str) -> lis
     for number, (key, value) in enumerate(values.items()):
         at = x + 6 + (number % 2) * picture.width / 2, y + 14 + (number // 2) * 14
         runs = (Run(f"{word(key, lang, SUMMARY)} {float(value):.2g}".replace("-", "−")),)
-        parts.append(Label(at, runs, 10, "muted", "start"))
+        parts.append(Label(at, runs, 10, "number", "start"))
     return parts

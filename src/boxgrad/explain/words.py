@@ -77,6 +77,10 @@ WORDS: Words = {
         "Every gradient has the shape of the value it belongs to.",
         "zh": "{gradient} 与 {value} 形状相同：{shape}。每个梯度都与它所属的值形状相同。",
     },
+    "page_partial": {
+        "en": "The diagram up to the box that could not compute.",
+        "zh": "到出错的那个盒子为止的框图。",
+    },
     "page_error": {"en": "It stops here", "zh": "在这里停下"},
     # ---- mathematics
     "math_forward": {"en": "Forward", "zh": "前向"},
