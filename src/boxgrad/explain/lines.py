@@ -11,7 +11,7 @@ from functools import cached_property
 
 from boxgrad.explain import latex, mathml, unicode
 from boxgrad.explain.boxes import Box, Value
-from boxgrad.explain.expression import Expression
+from boxgrad.explain.expression import Expression, Matrix, parts_of
 from boxgrad.explain.simplify import Step as Rewriting
 from boxgrad.explain.words import word
 
@@ -85,6 +85,10 @@ class Math:
         parts: list[str] = []
         for _, heading, lines, remarks in self.sections():
             parts += [heading, "─" * _width(heading)]
+            if any(isinstance(part, Matrix) for line in lines for part in parts_of(line.expression)):
+                parts += [f"  {row}" for line in lines for row in unicode.block(line.expression, line.lang)]
+                parts += [*(f"  {remark}" for remark in remarks), ""]
+                continue
             texts = [line.text for line in lines]
             room = min(max((len(text) for text in texts), default=0), 64)
             for line, text in zip(lines, texts, strict=True):

@@ -127,3 +127,37 @@ def line(e: Expression, lang: str = "en") -> str:
     'Xᵀ · W'
     """
     return Unicode(lang).write(e)
+
+
+def block(e: Expression, lang: str = "en") -> list[str]:
+    """An equation between matrices as lines of text, the rows of each matrix one below the other."""
+    if not isinstance(e, x.Relation):
+        return [line(e, lang)]
+    columns: list[list[str]] = []
+    for i, side in enumerate(e.sides):
+        columns += [[e.symbol]] if i else []
+        nested = isinstance(side, x.Relation)
+        columns.append(block(side, lang) if nested else _rows(side, lang))
+    height = max(map(len, columns))
+    padded = [_centred(column, height) for column in columns]
+    return [" ".join(parts).rstrip() for parts in zip(*padded, strict=True)]
+
+
+def _rows(e: Expression, lang: str) -> list[str]:
+    if not isinstance(e, x.Matrix) or len(e.rows) == 1:
+        return [line(e, lang)]
+    cells = [[line(part, lang) for part in row] for row in e.rows]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+    last = len(cells) - 1
+    marks = ["⎡⎤" if i == 0 else "⎣⎦" if i == last else "⎢⎥" for i in range(len(cells))]
+    return [
+        f"{left}{'  '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))}{right}"
+        for (left, right), row in zip(marks, cells, strict=True)
+    ]
+
+
+def _centred(column: list[str], height: int) -> list[str]:
+    width = max(map(len, column))
+    above = (height - len(column)) // 2
+    blank = [" " * width]
+    return [*blank * above, *(text.ljust(width) for text in column), *blank * (height - len(column) - above)]
