@@ -28,7 +28,7 @@ HALF = 11.0
 CLEAR = 14.0
 LABEL = 36.0
 RIGHT = Spacing(across=26.0)
-DOWN = Spacing(across=30.0, port=84.0, margin=44.0, relay=18.0, gap=16.0, reach=1200.0)
+DOWN = Spacing(across=30.0, port=84.0, margin=44.0, relay=18.0, gap=16.0, reach=1600.0)
 PAD, LID = 30.0, 22.0
 
 

@@ -21,7 +21,9 @@ from boxgrad.graph.node import Graph, Node, Scope
 from boxgrad.ops import control
 from boxgrad.ops.elementwise import cast, identity, stop_gradient, where
 
-_PARAMETER = re.compile(r"^(w|b|u|v|weight|bias|theta|beta|gamma|kernel|filter)([_\d].*|[a-z]{0,2})$", re.I)
+_PARAMETER = re.compile(
+    r"^(w|b|u|v|weight|bias|theta|beta|gamma|kernel|filter)([_\d].*|[a-z]{0,2})$|_(weight|bias)(_|$)", re.I
+)
 _LAYOUT = {"reshape", "transpose", "broadcast", "slice", "item", "cast", "identity", "stop_gradient"}
 
 

@@ -96,7 +96,13 @@ def diagram_of(
         unrolled: whether the steps of loops are drawn as boxes, with the gradients of each step.
 
     Returns:
-        The diagram, laid out.
+        The diagram, laid out: ``svg``, ``dot``, ``mermaid``, ``steps``.
+
+    >>> import numpy as np
+    >>> from boxgrad.explain.explanation import modelled
+    >>> diagram = diagram_of(modelled(lambda X, W: np.sum(np.tanh(X @ W)), (np.eye(2), np.ones((2, 3)))))
+    >>> [figure.path for figure in diagram.document.boxes], len(diagram.steps)
+    (['1', '2'], 7)
     """
     return _diagram(unroll(model) if unrolled else model, None, "", lang, direction, tuple(open))
 

@@ -210,12 +210,15 @@ def _sort(column: list[Item], forward: bool) -> None:
 
 def crossings(ranked: Ranked) -> int:
     """How often segments cross, counted gap by gap."""
-    gaps: dict[int, list[tuple[int, int]]] = {}
+    gaps: dict[int, list[tuple[float, float]]] = {}
     for segment in ranked.segments:
-        gaps.setdefault(segment.source.rank, []).append((segment.source.place, segment.target.place))
+        source, target = segment.source, segment.target
+        start = source.place + (_port(source.outlets, source, target) if source.outlets else 0.0)
+        end = target.place + (_port(target.inlets, target, source) if target.inlets else 0.0)
+        gaps.setdefault(source.rank, []).append((start, end))
     total = 0
     for pairs in gaps.values():
-        seen: list[int] = []
+        seen: list[float] = []
         for _, place in sorted(pairs):
             at = bisect_right(seen, place)
             total += len(seen) - at

@@ -16,6 +16,8 @@ from typing import Any
 from boxgrad.explain.layout import Item, Link, Ranked, columns_of, order_columns, rank
 
 PASSES = 10
+SAME = 0.5
+"""Lines that are no further apart count as one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Spacing:
     port: float = 60.0
     margin: float = 30.0
     relay: float = 16.0
-    reach: float = 900.0
+    reach: float = 1600.0
     """How tall an item may grow to meet its wires."""
 
 
@@ -269,7 +271,7 @@ def _meet(item: Item, side: Sequence[Item], spacing: Spacing) -> list[float]:
         return []
     low, high = item.top + spacing.margin, item.bottom - spacing.margin
     order = sorted(range(len(side)), key=lambda i: (_wire(side[i], item), side[i].place))
-    pitch = min(spacing.port, (high - low) / max(len(side) - 1, 1))
+    pitch = min(0.75 * spacing.port, (high - low) / max(len(side) - 1, 1))
     found = [0.0] * len(side)
     at = float("-inf")
     for number, i in enumerate(order):
@@ -283,7 +285,7 @@ def _tracks(segments: list[Segment], columns: int) -> list[list[list[Segment]]]:
     """For each gap its tracks, in order: groups of segments from one port whose legs share a line."""
     gaps: list[dict[tuple[Item, float], list[Segment]]] = [{} for _ in range(max(columns - 1, 0))]
     for segment in segments:
-        if abs(segment.start - segment.end) > 0.5:
+        if abs(segment.start - segment.end) > SAME:
             group = gaps[segment.source.rank].setdefault((segment.source, segment.start), [])
             group.append(segment)
     result: list[list[list[Segment]]] = []

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from boxgrad.explain.layout import Item
-from boxgrad.explain.placement import Placed, Segment
+from boxgrad.explain.placement import SAME, Placed, Segment
 
 Point = tuple[float, float]
 _LEVEL = (0.0, -1.0)
@@ -67,9 +67,15 @@ def strands(
         elif segments:
             pending.extend(_advance(strand, segments[0], found, ends))
         else:
-            strand.points.append((ends(item), item.line))
+            strand.points.append((ends(item), _kept(strand, item.line)))
             found.append(strand)
     return found
+
+
+def _kept(strand: Strand, across: float) -> float:
+    """Where a strand goes on across: where it is, unless that is another place to the eye."""
+    last = strand.points[-1][1]
+    return last if abs(last - across) <= SAME else across
 
 
 def _advance(
@@ -78,11 +84,11 @@ def _advance(
     """Follow a segment to its target; what goes on through a relay is returned."""
     if segment.leg is not None:
         if strand.leaves in (None, _LEVEL):
-            strand.points.append((segment.leg, segment.start))
+            strand.points.append((segment.leg, _kept(strand, segment.start)))
         strand.points.append((segment.leg, segment.end))
     if segment.target.relay is not None:
         return [(strand, segment.target)]
-    strand.points.append((ends(segment.target), segment.end))
+    strand.points.append((ends(segment.target), _kept(strand, segment.end)))
     strand.target = segment.target
     found.append(strand)
     return []
@@ -95,6 +101,7 @@ def _fork(
     level = segments[0].start
     legs = [segment.leg for segment in segments if segment.leg is not None]
     at = legs[0] if legs else item.along + item.length
+    level = _kept(trunk, level)
     trunk.points.append((at, level))
     pending: list[tuple[Strand, Item]] = []
     turns: list[int] = []
