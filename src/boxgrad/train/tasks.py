@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from boxgrad import data, nn, optim
 from boxgrad.errors import message
 from boxgrad.optim import schedules
@@ -36,6 +38,9 @@ class Settings:
 
 
 # Measured to do well in reasonable time with NumPy on two cores.
+# The products of these small networks are done before a second thread has woken up; while it waits it
+# spins, and takes the core from whoever else is on the machine. One thread also means the same bits.
+_BLAS_THREADS = {"digits": 1, "mnist": 1, "fashion": 1}
 DEFAULTS = {
     "digits": Settings("digits", "cnn", epochs=30, batch_size=64, lr=5e-3),
     "mnist": Settings("mnist", "cnn", epochs=6, batch_size=128, lr=8e-3),
@@ -78,7 +83,8 @@ class Task:
 
     def fit(self, resume: bool = False) -> History:
         """Train, and write samples where the data are text."""
-        history = self.trainer.fit(self.train, self.validation, self.settings.epochs, resume=resume)
+        with threadpool_limits(_BLAS_THREADS.get(self.settings.dataset), user_api="blas"):
+            history = self.trainer.fit(self.train, self.validation, self.settings.epochs, resume=resume)
         if self.text is not None and not history.interrupted and self.trainer.folder is not None:
             self._write_samples(self.trainer.folder)
         return history
