@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from boxgrad.listing.names import own_name
 from boxgrad.graph.node import Graph, Node, Scope
+from boxgrad.listing.names import own_name
 from boxgrad.ops import control
 from boxgrad.ops.elementwise import cast, identity, stop_gradient, where
 

@@ -113,7 +113,9 @@ def _n(number: float) -> str:
 
 
 def _tone(tone: str) -> str:
-    return {"forward": "t-f", "backward": "t-b", "muted": "t-m", "number": "t-m t-n", "bad": "t-x"}.get(tone, "")
+    return {"forward": "t-f", "backward": "t-b", "muted": "t-m", "number": "t-m t-n", "bad": "t-x"}.get(
+        tone, ""
+    )
 
 
 def _spans(runs: Runs, size: float) -> str:

@@ -201,8 +201,9 @@ def symbol(box: Box, writer: Writer, lang: str) -> tuple[Runs, Runs]:
         return (Run(box.title),), (Run(word("failed", lang, NAMES)),)
     if box.kind == "closed":
         known = SCOPES.get(box.title)
-        shown = known if known and known != box.title else ""
-        return ((Run(shown),) if shown else ()), (Run(box.title),)
+        if known is not None and known.lower() == box.title.replace("_", ""):
+            return (Run(known),), ()
+        return ((Run(known),) if known else ()), (Run(box.title),)
     node = head(box)
     name = node.primitive.name if node.primitive is not None else box.title
     if box.kind == "loop":
