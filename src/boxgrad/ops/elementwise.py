@@ -83,7 +83,7 @@ negative = elementwise(np.negative, vjp=(lambda g, y, x: -g,), notation=Prefix("
 positive = elementwise(np.positive, vjp=(lambda g, y, x: g,), notation=Same())
 power = elementwise(
     np.power,
-    vjp=(lambda g, y, x, z: g * z * x ** lowered(z), lambda g, y, x, z: g * y * np.log(where_positive(x, x))),
+    vjp=(lambda g, y, x, z: g * z * np.power(x, lowered(z)), lambda g, y, x, z: g * y * np.log(where_positive(x, x))),
     notation=Superscript(None),
 )
 float_power = elementwise(np.float_power, vjp=power.vjp, notation=Superscript(None))
@@ -92,11 +92,11 @@ square = elementwise(np.square, vjp=(lambda g, y, x: g * 2 * x,), notation=Super
 floor_divide = elementwise(np.floor_divide, vjp=(zero, zero), notation=Infix("//", 2))
 remainder = elementwise(
     np.remainder,
-    vjp=(lambda g, y, x, z: g, lambda g, y, x, z: -g * np.floor(x / z)),
+    vjp=(lambda g, y, x, z: g, lambda g, y, x, z: -g * np.floor(np.divide(x, z))),
     notation=Infix("mod", 2),
 )
 fmod = elementwise(
-    np.fmod, vjp=(lambda g, y, x, z: g, lambda g, y, x, z: -g * np.trunc(x / z)), notation=Call("fmod")
+    np.fmod, vjp=(lambda g, y, x, z: g, lambda g, y, x, z: -g * np.trunc(np.divide(x, z))), notation=Call("fmod")
 )
 
 # ---- roots, exponentials, logarithms
