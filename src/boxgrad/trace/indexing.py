@@ -6,6 +6,7 @@ copy. A boolean array with known values is replaced by the positions of its true
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -43,11 +44,12 @@ def basic_key(key: Any) -> tuple[Any, ...] | None:
     return tuple(_plain_slice(part) if is_slice(part) else _integer(part) for part in parts)
 
 
-def advanced_key(key: Any) -> tuple[tuple[Any, ...], list[Any]]:
+def advanced_key(key: Any, shape: tuple[int, ...]) -> tuple[tuple[Any, ...], list[Any]]:
     """The key with slots, and the index arrays that fill them."""
     template: list[Any] = []
     arrays: list[Any] = []
-    for part in _parts(key):
+    parts = _parts(key)
+    for number, part in enumerate(parts):
         if type(part) is not bool and isinstance(part, _BASIC):
             template.append(_plain_slice(part) if is_slice(part) else _integer(part))
             continue
@@ -57,6 +59,7 @@ def advanced_key(key: Any) -> tuple[tuple[Any, ...], list[Any]]:
             array = np.asarray(part)
             array = array.astype(np.intp) if array.size == 0 and array.dtype.kind == "f" else array
         if array.dtype.kind == "b":
+            _check_mask(array.shape, parts, number, shape)
             found = _positions(array)
         elif array.dtype.kind in "iu":
             found = [array]
@@ -70,6 +73,24 @@ def advanced_key(key: Any) -> tuple[tuple[Any, ...], list[Any]]:
             template.append(Slot(len(arrays)))
             arrays.append(positions)
     return tuple(template), arrays
+
+
+def _check_mask(mask: tuple[int, ...], parts: Sequence[Any], number: int, shape: tuple[int, ...]) -> None:
+    """A boolean array must have the sizes of the axes that it stands for."""
+    axes = [0 if x is None or x is ... else np.ndim(x) if _is_mask(x) else 1 for x in parts]
+    after_ellipsis = any(x is ... for x in parts[:number])
+    first = len(shape) - sum(axes[number:]) if after_ellipsis else sum(axes[:number])
+    if shape[first : first + len(mask)] != mask:
+        raise IndexingError.because(
+            f"a boolean index of shape {mask} for axes of shape {shape[first : first + len(mask)]}",
+            "it has one truth value for each element to choose from",
+            "a condition on the array itself: x[x > 0]",
+        )
+
+
+def _is_mask(part: Any) -> bool:
+    array = part if hasattr(part, "dtype") else np.asarray(part)
+    return not isinstance(part, _BASIC) and array.dtype.kind == "b"
 
 
 def _positions(mask: Any) -> list[Any]:
@@ -94,7 +115,7 @@ def get(box: Any, key: Any) -> Any:
     """``box[key]``"""
     basic = basic_key(key)
     if basic is None:
-        template, arrays = advanced_key(key)
+        template, arrays = advanced_key(key, box.shape)
         return box.made(apply(primitives.gather, (box, *arrays), {"key": template}))
     parameters = {"key": basic}
     node = box.node
@@ -123,7 +144,7 @@ def set(box: Any, key: Any, value: Any) -> None:
         node = _fitting(box, value, place)
         box.write(apply(primitives.put_slice, (box.node, node), {"key": basic}))
         return
-    template, arrays = advanced_key(key)
+    template, arrays = advanced_key(key, box.shape)
     box.write(apply(primitives.put, (box.node, _real(box, value), *arrays), {"key": template}))
 
 
@@ -155,7 +176,7 @@ def _fitting(box: Any, value: Any, place: tuple[int, ...]) -> Node:
 
 def add_at(box: Any, key: Any, value: Any) -> Node:
     """The node of ``np.add.at(box, key, value)`` on a box of zeros."""
-    template, arrays = advanced_key(key)
+    template, arrays = advanced_key(key, box.shape)
     shape = ArrayType.of(
         np.broadcast_to(np.zeros((), box.dtype), box.shape)[
             primitives.filled(template, tuple(np.zeros(np.shape(a), np.intp) for a in arrays))
