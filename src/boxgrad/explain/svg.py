@@ -112,6 +112,9 @@ def _n(number: float) -> str:
     return text[:-2] if text.endswith(".0") else text
 
 
+_TONES = {"forward": "t-f", "backward": "t-b", "muted": "t-m", "number": "t-m t-n", "bad": "t-x"}
+
+
 def _tone(tone: str) -> str:
     return {"forward": "t-f", "backward": "t-b", "muted": "t-m", "number": "t-m t-n", "bad": "t-x"}.get(
         tone, ""
