@@ -49,9 +49,14 @@ def relu_step(state: State, projected: Any, weight: Any, _bias: Any) -> State:
 
 def lstm_step(state: State, projected: Any, weight: Any, _bias: Any) -> State:
     h, c = state
-    i, f, g, o = _parts(projected + h @ weight, 4)
-    c = gate(f) * c + gate(i) * np.tanh(g)
-    return gate(o) * np.tanh(c), c
+    a_i, a_f, a_g, a_o = _parts(projected + h @ weight, 4)
+    i = gate(a_i)
+    f = gate(a_f)
+    g = np.tanh(a_g)
+    o = gate(a_o)
+    c = f * c + i * g
+    h = o * np.tanh(c)
+    return h, c
 
 
 def gru_step(state: State, projected: Any, weight: Any, bias: Any) -> State:
@@ -62,8 +67,11 @@ def gru_step(state: State, projected: Any, weight: Any, bias: Any) -> State:
         recalled = recalled + bias
     x_r, x_z, x_n = _parts(projected, 3)
     h_r, h_z, h_n = _parts(recalled, 3)
-    n = np.tanh(x_n + gate(x_r + h_r) * h_n)
-    return (n + gate(x_z + h_z) * (h - n),)
+    r = gate(x_r + h_r)
+    z = gate(x_z + h_z)
+    n = np.tanh(x_n + r * h_n)
+    h = n + z * (h - n)
+    return (h,)
 
 
 def step_of(nonlinearity: str) -> Any:
