@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import functions
 import numpy as np
 import pytest
 from browser import Browser
@@ -320,3 +321,46 @@ def test_a_failure_is_drawn_up_to_the_box_that_failed(browser, tmp_path):
     assert count(browser, "#canvas .failed") == 1
     browser.key("Home")
     assert browser.messages == []
+
+
+# ---- every function of the acceptance set
+ARITHMETIC = """
+(() => {
+  const wrong = [];
+  let checked = 0;
+  for (const [mark, formula] of Object.entries(data.formulas)) {
+    const [shape, values] = data.numbers[mark];
+    values.forEach((value, n) => {
+      const index = unflat(n, shape);
+      const text = arithmetic(formula, index, [])
+        .replace(/·/g, '*').replace(/−/g, '-').replace(/<sup>/g, '**(').replace(/<\\/sup>/g, ')')
+        .replace(/10\\*\\*/g, '1e1**').replace(/√\\(/g, 'Math.sqrt(').replace(/\\bexp\\(/g, 'Math.exp(')
+        .replace(/\\btanh\\(/g, 'Math.tanh(').replace(/\\blog\\(/g, 'Math.log(').replace(/sin\\(/g, 'Math.sin(');
+      if (/[^-\\d\\s.()*/+]/.test(text.replace(/Math\\.\\w+|1e1/g, ''))) return;  // a function with a name
+      let found;
+      try { found = eval(text.replace(/(^|[(*/+ -])-([^()*/+ ]+)\\*\\*/g, '$1-1*$2**')); } catch { wrong.push(mark + ': ' + text); return; }
+      checked += 1;
+      const terms = text.match(/\\d[\\d.]*/g).map(Number);
+      const size = Math.max(...terms, Math.abs(value), 1);
+      if (!(Math.abs(found - value) <= 5e-3 * size * size)) wrong.push(`${mark} [${index}]: ${text} = ${found}, not ${value}`);
+    });
+  }
+  return [checked, wrong.slice(0, 5)];
+})()
+"""
+
+
+def test_every_function_has_a_page_whose_arithmetic_is_right(browser, tmp_path):
+    checked = 0
+    for case in functions.cases():
+        path = bg.explain(case.function, *case.args).save(tmp_path / "page.html")
+        assert path.stat().st_size < 2_000_000, case.id
+        load(browser, path)
+        browser.key("Home")
+        browser.key("ArrowRight")
+        assert browser.evaluate("steps.every((step) => data.say[step.say])"), case.id
+        number, wrong = browser.evaluate(ARITHMETIC)
+        assert wrong == [], case.id
+        assert browser.messages == [], case.id
+        checked += number
+    assert checked > 1500
