@@ -103,12 +103,7 @@ def test_batches_of_images(tmp_path):
 
 
 def test_names_with_dots(tmp_path):
-    put(
-        tmp_path,
-        small(),
-        packed=False,
-        names={k: v.replace("-idx", ".idx") for k, v in NAMES.items()},
-    )
+    put(tmp_path, small(), packed=False, names={k: v.replace("-idx", ".idx") for k, v in NAMES.items()})
     assert len(mnist(tmp_path).test[1]) == 3
 
 

@@ -99,12 +99,7 @@ def test_windows_continue_each_other():
     np.testing.assert_array_equal(np.diff(streams[0]), len(streams))
 
 
-@given(
-    size=st.integers(2, 200),
-    length=st.integers(1, 9),
-    streams=st.integers(1, 9),
-    seed=st.integers(0, 9),
-)
+@given(size=st.integers(2, 200), length=st.integers(1, 9), streams=st.integers(1, 9), seed=st.integers(0, 9))
 def test_every_window_lies_within_the_text(size, length, streams, seed):
     for shuffle in (True, False):
         try:

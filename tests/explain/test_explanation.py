@@ -220,11 +220,7 @@ def test_a_branch_on_a_value_is_followed_and_said():
         (lambda: bg.explain(loss), bg.DerivativeError, "without arguments"),
         (lambda: bg.explain(loss, X), bg.TraceError, "missing a required argument: 'W'"),
         (lambda: bg.explain(lambda x: x * 2, 3), bg.DerivativeError, "3.0 instead of 3"),
-        (
-            lambda: bg.explain(np.sum, np.arange(3)),
-            bg.DerivativeError,
-            "without a real argument",
-        ),
+        (lambda: bg.explain(np.sum, np.arange(3)), bg.DerivativeError, "without a real argument"),
         (lambda: bg.explain(nn.Linear(2, 2)), bg.DerivativeError, "without arguments"),
         (lambda: bg.explain(3.0, X), bg.TraceError, "only a function can be explained"),
         (lambda: bg.explain(loss, X, W, wrt="Q"), bg.DerivativeError, "'Q'"),

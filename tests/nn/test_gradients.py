@@ -96,10 +96,7 @@ LAYERS: dict[str, tuple[Maker, tuple[Callable[..., np.ndarray], ...]]] = {
     "RNN relu": (lambda: nn.RNN(3, 2, nonlinearity="relu", seed=3, **F64), (_time(3, 3),)),
     "LSTM": (lambda: nn.LSTM(3, 2, 2, bidirectional=True, **F64), (_time(4, 3),)),
     "GRU": (lambda: nn.GRU(3, 2, 2, dropout=0.5, **F64), (_time(4, 3), _states(2, 2))),
-    "GRU batch_first": (
-        lambda: nn.GRU(3, 2, bias=False, batch_first=True, **F64),
-        (_normal(4, 3),),
-    ),
+    "GRU batch_first": (lambda: nn.GRU(3, 2, bias=False, batch_first=True, **F64), (_normal(4, 3),)),
     "RNNCell": (lambda: nn.RNNCell(3, 2, **F64), (_normal(3), _normal(2))),
     "LSTMCell": (lambda: nn.LSTMCell(3, 2, **F64), (_normal(3),)),
     "GRUCell": (lambda: nn.GRUCell(3, 2, **F64), (_normal(3), _normal(2))),
@@ -253,11 +250,7 @@ LOSSES: dict[str, tuple[Callable[..., Any], Callable[..., tuple[Any, Any]], dict
     "huber": (nn.huber, _far, {"delta": 0.7}),
     "cross_entropy": (nn.cross_entropy, _classes, {}),
     "cross_entropy of pixels": (nn.cross_entropy, _pixels, {"weight": WEIGHT}),
-    "cross_entropy smoothed": (
-        nn.cross_entropy,
-        _pixels,
-        {"weight": WEIGHT, "label_smoothing": 0.1},
-    ),
+    "cross_entropy smoothed": (nn.cross_entropy, _pixels, {"weight": WEIGHT, "label_smoothing": 0.1}),
     "cross_entropy of probabilities": (
         nn.cross_entropy,
         _distributions,
@@ -323,13 +316,7 @@ def test_derivatives_at_zero(function: Callable[..., Any]) -> None:
     assert bg.grad(function)(0.0) == pytest.approx(SLOPES_AT_ZERO[function], abs=1e-15)
 
 
-SECOND_AT_ZERO = {
-    nn.gelu: np.sqrt(2 / np.pi),
-    nn.sigmoid: 0.0,
-    nn.silu: 0.5,
-    nn.tanh: 0.0,
-    nn.softplus: 0.25,
-}
+SECOND_AT_ZERO = {nn.gelu: np.sqrt(2 / np.pi), nn.sigmoid: 0.0, nn.silu: 0.5, nn.tanh: 0.0, nn.softplus: 0.25}
 
 
 @pytest.mark.parametrize("function", SECOND_AT_ZERO, ids=lambda f: f.__name__)

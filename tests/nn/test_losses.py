@@ -41,15 +41,7 @@ def test_differences(name, reduction, batch):
 
 
 @pytest.mark.parametrize(
-    "loss",
-    [
-        nn.mse,
-        nn.l1,
-        nn.huber,
-        nn.binary_cross_entropy,
-        nn.binary_cross_entropy_with_logits,
-        nn.kl_div,
-    ],
+    "loss", [nn.mse, nn.l1, nn.huber, nn.binary_cross_entropy, nn.binary_cross_entropy_with_logits, nn.kl_div]
 )
 def test_nothing_is_broadcast(loss):
     with pytest.raises(ShapeError, match=r"found \(3, 1\) and \(3,\)") as error:

@@ -49,12 +49,7 @@ def test_names_of_parameters_buffers_and_modules():
     block = Block()
     assert [name for name, _ in block.named_parameters()] == NAMES
     assert [name for name, _ in block.named_buffers()] == ["mean"]
-    assert [name for name, _ in block.named_modules()] == [
-        "",
-        "inner",
-        "others.0",
-        "others.1.gate",
-    ]
+    assert [name for name, _ in block.named_modules()] == ["", "inner", "others.0", "others.1.gate"]
     assert list(block.state_dict()) == ["scale", "mean", *NAMES[1:]]
 
 

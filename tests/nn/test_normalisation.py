@@ -59,13 +59,7 @@ def test_batch_norm_in_evaluation_against_onnx(axes, batch):
     state = layer.state_dict()
     x = rng.normal(3, 2, (batch, 4, *(5, 6)[:axes]))
     expected = onnx_run(
-        "BatchNormalization",
-        x,
-        layer.weight,
-        layer.bias,
-        layer.running_mean,
-        layer.running_var,
-        epsilon=EPS,
+        "BatchNormalization", x, layer.weight, layer.bias, layer.running_mean, layer.running_var, epsilon=EPS
     )[0]
     np.testing.assert_allclose(layer(x), expected, rtol=1e-10, atol=1e-12)
     for name, array in layer.state_dict().items():
@@ -132,13 +126,7 @@ def test_group_norm_against_onnx(space, groups, batch):
     x = rng.normal(3, 2, (batch, 4, *space))
     if space:
         expected = onnx_run(
-            "GroupNormalization",
-            x,
-            layer.weight,
-            layer.bias,
-            opset=21,
-            num_groups=groups,
-            epsilon=EPS,
+            "GroupNormalization", x, layer.weight, layer.bias, opset=21, num_groups=groups, epsilon=EPS
         )[0]
         np.testing.assert_allclose(layer(x), expected, rtol=1e-4, atol=1e-5)  # in float32
     grouped = x.reshape(batch, groups, -1)

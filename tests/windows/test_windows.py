@@ -12,12 +12,7 @@ from hypothesis import strategies as st
 
 from boxgrad.errors import ShapeError
 from boxgrad.windows import convolution
-from boxgrad.windows.convolution import (
-    conv,
-    conv_filter_gradient,
-    conv_input_gradient,
-    windows_shape,
-)
+from boxgrad.windows.convolution import conv, conv_filter_gradient, conv_input_gradient, windows_shape
 from boxgrad.windows.pooling import (
     avg_pool,
     avg_pool_input_gradient,
@@ -188,12 +183,7 @@ def test_conv_gradients_are_adjoints(case):
 def test_conv_in_blocks_of_any_size():
     random = np.random.default_rng(0)
     x, w = random.standard_normal((5, 4, 6, 5)), random.standard_normal((6, 2, 3, 2))
-    keywords = {
-        "stride": (2, 1),
-        "padding": ((1, 0), (0, 2)),
-        "dilation": (1, 2),
-        "groups": 2,
-    }
+    keywords = {"stride": (2, 1), "padding": ((1, 0), (0, 2)), "dilation": (1, 2), "groups": 2}
     y = conv(x, w, **keywords)
     np.testing.assert_allclose(y, naive_conv(x, w, **keywords), rtol=1e-12, atol=1e-12)
     g = random.standard_normal(y.shape)
@@ -250,12 +240,7 @@ def test_inputs_may_be_strided_and_are_left_alone():
     random = np.random.default_rng(2)
     x = random.standard_normal((5, 6, 4, 2)).transpose(3, 2, 0, 1)[:, ::2]
     w = random.standard_normal((3, 2, 2, 3)).swapaxes(2, 3)[..., ::-1, :]
-    keywords = {
-        "stride": (1, 2),
-        "padding": ((1, 1), (0, 0)),
-        "dilation": (1, 1),
-        "groups": 1,
-    }
+    keywords = {"stride": (1, 2), "padding": ((1, 1), (0, 0)), "dilation": (1, 1), "groups": 1}
     window = {"size": (2, 2), "stride": (2, 2), "padding": ((1, 0), (0, 0))}
     solid_x, solid_w = x.copy(), w.copy()
     for array in (x, w):
@@ -293,9 +278,7 @@ def test_inputs_may_be_strided_and_are_left_alone():
 @given(pools())
 def test_pools_are_their_definitions(case):
     x, window = case
-    np.testing.assert_array_equal(
-        max_pool(x, **window), naive_pool(np.max, x, **window, fill=-np.inf)
-    )
+    np.testing.assert_array_equal(max_pool(x, **window), naive_pool(np.max, x, **window, fill=-np.inf))
     np.testing.assert_allclose(
         avg_pool(x, **window), naive_pool(np.mean, x, **window, fill=0), rtol=1e-12, atol=1e-12
     )
@@ -380,11 +363,7 @@ def test_pools_preserve_dtype(dtype):
 
 
 def test_windows_shape_counts_as_floor():
-    assert windows_shape((28, 7, 5), (3, 2, 5), (2, 3, 1), ((1, 1), (0, 1), (0, 0)), (1, 3, 1)) == (
-        14,
-        2,
-        1,
-    )
+    assert windows_shape((28, 7, 5), (3, 2, 5), (2, 3, 1), ((1, 1), (0, 1), (0, 0)), (1, 3, 1)) == (14, 2, 1)
 
 
 def test_kernel_that_does_not_fit_says_what_would():

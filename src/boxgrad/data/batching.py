@@ -17,12 +17,7 @@ from boxgrad.errors import message
 
 
 def batches(
-    data: Any,
-    batch_size: int,
-    *,
-    seed: int | None = None,
-    shuffle: bool = True,
-    drop_last: bool = False,
+    data: Any, batch_size: int, *, seed: int | None = None, shuffle: bool = True, drop_last: bool = False
 ) -> Batches:
     """Divide a data set into batches, in a new random order each epoch.
 

@@ -146,10 +146,7 @@ def fashion(directory: str | os.PathLike[str] | None = None, *, scale: bool = Tr
 
 
 def _load(
-    archive: Archive,
-    directory: str | os.PathLike[str] | None,
-    classes: tuple[str, ...],
-    scale: bool,
+    archive: Archive, directory: str | os.PathLike[str] | None, classes: tuple[str, ...], scale: bool
 ) -> ImageData:
     files = locate(archive, directory)
     parts = []

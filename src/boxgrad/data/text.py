@@ -73,12 +73,7 @@ class TextData:
         return "".join(self.vocabulary[number] for number in numbers)
 
     def sequences(
-        self,
-        part: Literal["train", "validation"],
-        batch_size: int,
-        length: int,
-        *,
-        seed: int | None = None,
+        self, part: Literal["train", "validation"], batch_size: int, length: int, *, seed: int | None = None
     ) -> Sequences:
         """Batches of windows of one part; see :func:`sequences`. Validation is always in order."""
         if part not in ("train", "validation"):
@@ -90,11 +85,7 @@ class TextData:
                 )
             )
         return sequences(
-            getattr(self, part),
-            length=length,
-            batch_size=batch_size,
-            seed=seed,
-            shuffle=part == "train",
+            getattr(self, part), length=length, batch_size=batch_size, seed=seed, shuffle=part == "train"
         )
 
     def __repr__(self) -> str:

@@ -146,10 +146,7 @@ SENTENCES: Words = {
         "en": "Each number of a window gets an equal share.",
         "zh": "窗口里的每个数平分传来的梯度。",
     },
-    "back_reshape": {
-        "en": "The same numbers, arranged as {x} again.",
-        "zh": "数不变，排回 {x} 的形状。",
-    },
+    "back_reshape": {"en": "The same numbers, arranged as {x} again.", "zh": "数不变，排回 {x} 的形状。"},
     "back_transpose": {"en": "Swap the axes back.", "zh": "把轴换回来。"},
     "back_concatenate": {
         "en": "Cut the gradient where the arrays were joined; {x} gets its part.",

@@ -46,14 +46,7 @@ from boxgrad.nn.losses import (
 )
 from boxgrad.nn.module import Module
 from boxgrad.nn.normalisation import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
-from boxgrad.nn.pooling import (
-    AdaptiveAvgPool2d,
-    AvgPool1d,
-    AvgPool2d,
-    Flatten,
-    MaxPool1d,
-    MaxPool2d,
-)
+from boxgrad.nn.pooling import AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, Flatten, MaxPool1d, MaxPool2d
 from boxgrad.nn.recurrent import GRU, LSTM, RNN
 from boxgrad.nn.recurrent_cells import GRUCell, LSTMCell, RNNCell
 from boxgrad.nn.regularisation import Dropout

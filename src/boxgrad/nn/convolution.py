@@ -254,12 +254,6 @@ class ConvTranspose2d(Module):
     def __call__(self, x: Any) -> Any:
         expect.image(self, x, 2, self.in_channels)
         y = conv_transpose(
-            x,
-            self.weight,
-            self.stride,
-            self.padding,
-            self.output_padding,
-            self.dilation,
-            self.groups,
+            x, self.weight, self.stride, self.padding, self.output_padding, self.dilation, self.groups
         )
         return y if self.bias is None else y + self.bias.reshape((-1, 1, 1))

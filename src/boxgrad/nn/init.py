@@ -86,12 +86,7 @@ def ones(shape: Shape, *, dtype: DTypeLike = np.float32) -> np.ndarray:
 
 
 def uniform(
-    shape: Shape,
-    *,
-    low: float = 0.0,
-    high: float = 1.0,
-    seed: Seed = None,
-    dtype: DTypeLike = np.float32,
+    shape: Shape, *, low: float = 0.0, high: float = 1.0, seed: Seed = None, dtype: DTypeLike = np.float32
 ) -> np.ndarray:
     """Numbers spread evenly: ``w ~ U[low, high)``.
 
@@ -109,12 +104,7 @@ def uniform(
 
 
 def normal(
-    shape: Shape,
-    *,
-    mean: float = 0.0,
-    std: float = 1.0,
-    seed: Seed = None,
-    dtype: DTypeLike = np.float32,
+    shape: Shape, *, mean: float = 0.0, std: float = 1.0, seed: Seed = None, dtype: DTypeLike = np.float32
 ) -> np.ndarray:
     """Numbers of the bell curve: ``w ~ N(mean, std²)``.
 

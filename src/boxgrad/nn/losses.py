@@ -149,12 +149,7 @@ def _reduce_weighted(losses: Any, weights: Any, reduction: str) -> Any:
 
 @boxed
 def nll(
-    input: Any,
-    target: Any,
-    reduction: str = "mean",
-    *,
-    weight: Any = None,
-    ignore_index: int = -100,
+    input: Any, target: Any, reduction: str = "mean", *, weight: Any = None, ignore_index: int = -100
 ) -> Any:
     """The negative log-likelihood of the right classes.
 

@@ -170,15 +170,7 @@ class RNN(_Recurrent):
         step_of(nonlinearity)
         self.nonlinearity = nonlinearity
         self._hold(
-            input_size,
-            hidden_size,
-            num_layers,
-            bias,
-            batch_first,
-            dropout,
-            bidirectional,
-            seed,
-            dtype,
+            input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, seed, dtype
         )
 
     def __call__(self, x: Any, hx: Any = None) -> tuple[Any, Any]:
@@ -237,15 +229,7 @@ class LSTM(_Recurrent):
         dtype: DTypeLike = np.float32,
     ) -> None:
         self._hold(
-            input_size,
-            hidden_size,
-            num_layers,
-            bias,
-            batch_first,
-            dropout,
-            bidirectional,
-            seed,
-            dtype,
+            input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, seed, dtype
         )
 
     def __call__(self, x: Any, hx: tuple[Any, Any] | None = None) -> tuple[Any, tuple[Any, Any]]:
@@ -304,15 +288,7 @@ class GRU(_Recurrent):
         dtype: DTypeLike = np.float32,
     ) -> None:
         self._hold(
-            input_size,
-            hidden_size,
-            num_layers,
-            bias,
-            batch_first,
-            dropout,
-            bidirectional,
-            seed,
-            dtype,
+            input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, seed, dtype
         )
 
     def __call__(self, x: Any, hx: Any = None) -> tuple[Any, Any]:

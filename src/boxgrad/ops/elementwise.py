@@ -83,7 +83,10 @@ negative = elementwise(np.negative, vjp=(lambda g, y, x: -g,), notation=Prefix("
 positive = elementwise(np.positive, vjp=(lambda g, y, x: g,), notation=Same())
 power = elementwise(
     np.power,
-    vjp=(lambda g, y, x, z: g * z * np.power(x, lowered(z)), lambda g, y, x, z: g * y * np.log(where_positive(x, x))),
+    vjp=(
+        lambda g, y, x, z: g * z * np.power(x, lowered(z)),
+        lambda g, y, x, z: g * y * np.log(where_positive(x, x)),
+    ),
     notation=Superscript(None),
 )
 float_power = elementwise(np.float_power, vjp=power.vjp, notation=Superscript(None))
@@ -96,7 +99,9 @@ remainder = elementwise(
     notation=Infix("mod", 2),
 )
 fmod = elementwise(
-    np.fmod, vjp=(lambda g, y, x, z: g, lambda g, y, x, z: -g * np.trunc(np.divide(x, z))), notation=Call("fmod")
+    np.fmod,
+    vjp=(lambda g, y, x, z: g, lambda g, y, x, z: -g * np.trunc(np.divide(x, z))),
+    notation=Call("fmod"),
 )
 
 # ---- roots, exponentials, logarithms
