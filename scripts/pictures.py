@@ -82,7 +82,7 @@ def lstm() -> tuple[Any, ...]:
 PICTURES: list[tuple[str, Callable[..., Any], Callable[[], tuple[Any, ...]], str, tuple[int, int]]] = [
     ("loss", loss, matrices, "cell=∂X,1,1&theme=light", (1440, 1120)),
     ("loss-dark", loss, matrices, "open=2&step=12&lang=zh&theme=dark", (1440, 1120)),
-    ("lenet", classification, lenet, "theme=light&open=1", (1440, 1120)),
+    ("lenet", classification, lenet, "theme=light&open=1", (1440, 860)),
     ("lstm", sequence, lstm, "theme=light", (1440, 1480)),
 ]
 

@@ -335,14 +335,19 @@ ARITHMETIC = """
       const text = arithmetic(formula, index, [])
         .replace(/·/g, '*').replace(/−/g, '-').replace(/<sup>/g, '**(').replace(/<\\/sup>/g, ')')
         .replace(/10\\*\\*/g, '1e1**').replace(/√\\(/g, 'Math.sqrt(').replace(/\\bexp\\(/g, 'Math.exp(')
-        .replace(/\\btanh\\(/g, 'Math.tanh(').replace(/\\blog\\(/g, 'Math.log(').replace(/sin\\(/g, 'Math.sin(');
+        .replace(/\\b(tanh|log|sin)\\(/g, 'Math.$1(');
       if (/[^-\\d\\s.()*/+]/.test(text.replace(/Math\\.\\w+|1e1/g, ''))) return;  // a function with a name
       let found;
-      try { found = eval(text.replace(/(^|[(*/+ -])-([^()*/+ ]+)\\*\\*/g, '$1-1*$2**')); } catch { wrong.push(mark + ': ' + text); return; }
+      try {
+        found = eval(text.replace(/(^|[(*/+ -])-([^()*/+ ]+)\\*\\*/g, '$1-1*$2**'));
+      } catch {
+        return void wrong.push(`${mark}: ${text}`);
+      }
       checked += 1;
       const terms = text.match(/\\d[\\d.]*/g).map(Number);
       const size = Math.max(...terms, Math.abs(value), 1);
-      if (!(Math.abs(found - value) <= 5e-3 * size * size)) wrong.push(`${mark} [${index}]: ${text} = ${found}, not ${value}`);
+      const right = Math.abs(found - value) <= 5e-3 * size * size;
+      if (!right) wrong.push(`${mark} [${index}]: ${text} = ${found}, not ${value}`);
     });
   }
   return [checked, wrong.slice(0, 5)];
