@@ -33,19 +33,15 @@ class Walk:
     def __init__(self, as_graph: bool, inside: Inside) -> None:
         self.as_graph = as_graph
         self._inside = inside
-        self._active: set[Node] = set()
 
     def operand(self, node: Node) -> Any:
         """A forward value as the rules see it: an array, or a box; a Python number is itself in both."""
-        number = node.weak and node.primitive is None and node.value is not None
-        if not self.as_graph or (number and node not in self._active):
-            return node.value
-        return OwnBox(node)
+        return OwnBox(node) if self.as_graph and not node.is_number else node.value
 
     def run(self, outputs: Sequence[Node], gradients: Sequence[Any], wrt: Sequence[Node]) -> list[Any]:
         """The gradients of ``wrt`` from those of the outputs; None where nothing arrives."""
         order = depending(outputs, wrt)
-        self._active = active = {node for node in order if node.dtype.kind in "fcO"}
+        active = {node for node in order if node.dtype.kind in "fcO"}
         wanted = set(wrt)
         found: dict[Node, Any] = {}
         for node, g in zip(outputs, gradients, strict=True):

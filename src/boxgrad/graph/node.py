@@ -20,6 +20,8 @@ from boxgrad.types import ArrayType
 
 _numbers = count()
 _NOTHING: dict[str, Any] = {}
+_VARIED: dict[str, Any] = {}
+"""The parameters of inputs: none, but told apart from those of constants."""
 Origin: TypeAlias = "tuple[Any, ...]"
 """Code object and instruction of each of the user's frames, innermost first: c0, i0, c1, i1, …"""
 
@@ -92,6 +94,11 @@ class Node:
         return self.items or ArrayType(self.shape, self.dtype, self.weak)
 
     @property
+    def is_number(self) -> bool:
+        """Whether it is a Python number that is fixed, which is written where it is used."""
+        return self.weak and self.primitive is None and self.parameters is not _VARIED
+
+    @property
     def place(self) -> Place | None:
         """The user's line that made the node."""
         return Place(self.origin[0], self.origin[1]) if self.origin else None
@@ -108,7 +115,7 @@ class Node:
 
 def input_node(type: ArrayType, label: str | None = None, value: Any = None) -> Node:
     """A leaf that stands for an argument."""
-    return Node(None, (), _NOTHING, value, type, label=label)
+    return Node(None, (), _VARIED, value, type, label=label)
 
 
 def constant_node(value: Any, label: str | None = None) -> Node:

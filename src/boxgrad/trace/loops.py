@@ -131,6 +131,6 @@ def closed(inputs: Sequence[Node], outputs: Sequence[Node]) -> tuple[Graph, tupl
 
 
 def _import(node: Node, inside: set[Node], outer: dict[Node, Node]) -> None:
-    if node in inside or node in outer or (node.primitive is None and node.weak):
+    if node in inside or node in outer or node.is_number:
         return
     outer[node] = input_node(ArrayType(node.shape, node.dtype, node.weak), node.label)
