@@ -118,7 +118,7 @@ def test_other_libraries_have_the_first_word(run):
 
 
 @runs
-@pytest.mark.parametrize("bad", ["text", None, {1: 2}, object()], ids=str)
+@pytest.mark.parametrize("bad", ["text", None, {1: 2}, pytest.param(object(), id="object")], ids=str)
 def test_what_is_no_number_is_refused(run, bad):
     with pytest.raises(TypeError):
         run(lambda x: x + bad)
