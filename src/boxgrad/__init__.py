@@ -41,12 +41,7 @@ from boxgrad.trace import trace
 __version__ = "0.1.0"
 
 # Loaded on first use: training brings plots and progress bars, which take longer to load than NumPy.
-_ON_USE = {
-    "Trainer": "boxgrad.train",
-    "explain": "boxgrad.explain.explanation",
-    "interop": "boxgrad.interop",
-    "train": "boxgrad.train",
-}
+_ON_USE = {"Trainer": "boxgrad.train", "explain": "boxgrad.explain.explanation", "train": "boxgrad.train"}
 
 __all__ = [
     "BoxgradError",

@@ -6,7 +6,7 @@ step's share is a product of matrices, the factors are stacked and one large pro
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,22 +54,30 @@ def saving(body: Graph, carry: range) -> Graph:
         return body
     gradients = _body_gradients(body, outputs, cotangents, wrt)
     forward = set(body.nodes)
-    used = {
-        x
-        for node in ordered([g for g in gradients if g is not None], [*forward, *cotangents])
-        if node not in forward
-        for x in node.inputs
-        if x in forward
-    }
-    used |= {g for g in gradients if g is not None and g in forward}
-    kept = set(body.outputs[len(carry) :])
-    carried = set(body.inputs[carry.start : carry.stop])
-    saved = [
-        node
-        for node in body.nodes
-        if node in used and node not in kept and (node.primitive is not None or node in carried)
-    ]
+    gradients = _with_known_items(gradients, body.nodes, cotangents)
+    used = {g for g in gradients if g is not None and g in forward}
+    for node in ordered([g for g in gradients if g is not None], [*forward, *cotangents]):
+        if node.primitive is control.item and node.inputs[0] in forward:
+            used.add(node)  # a result of a loop within the loop: saved itself, not the tuple it is taken from
+        elif node not in forward:
+            used.update(x for x in node.inputs if x in forward)
+    kept = {*body.outputs[len(carry) :], *body.inputs}.difference(body.inputs[carry.start : carry.stop])
+    saved = sorted((x for x in used - kept if x.inputs or x in body.inputs), key=lambda x: x.number)
     return Graph(body.inputs, (*body.outputs, *saved))
+
+
+def _with_known_items(
+    gradients: Sequence[Node | None], known: Iterable[Node], stop: Sequence[Node]
+) -> list[Node | None]:
+    """Gradients in which each result of a loop is one node: the known one, if there is one."""
+    found = ordered([x for x in gradients if x is not None], stop)
+    first: dict[tuple[Node, int], Node] = {}
+    same: dict[Node, Node] = {}
+    for node in (*known, *found):
+        if node.primitive is control.item:
+            same[node] = first.setdefault((node.inputs[0], node.parameters["index"]), node)
+    moved = iter(substitute([x for x in gradients if x is not None], same))
+    return [None if x is None else next(moved) for x in gradients]
 
 
 def scan_backward(walk: Walk, node: Node, g: dict[int, Any], wanted: tuple[bool, ...]) -> list[Any]:
@@ -102,6 +110,7 @@ def scan_backward(walk: Walk, node: Node, g: dict[int, Any], wanted: tuple[bool,
     saved = {
         node: i for i, node in reversed(list(enumerate(body.outputs))) if i >= carries and node not in streams
     }
+    gradients = _with_known_items(gradients, saved, [*carry_in, *output_in])
     needed = ordered([x for x in gradients if x is not None], [*saved, *body.inputs, *carry_in, *output_in])
     if any(x in carried and x not in saved for x in needed):
         again = {**node.parameters, "body": saving(body, range(fixed, fixed + carries))}
