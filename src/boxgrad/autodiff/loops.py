@@ -6,7 +6,7 @@ step's share is a product of matrices, the factors are stacked and one large pro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,7 +54,7 @@ def saving(body: Graph, carry: range) -> Graph:
         return body
     gradients = _body_gradients(body, outputs, cotangents, wrt)
     forward = set(body.nodes)
-    gradients = _with_known_items(gradients, body.nodes, cotangents)
+    gradients = _with_known_items(gradients, body.nodes, forward)
     used = {g for g in gradients if g is not None and g in forward}
     for node in ordered([g for g in gradients if g is not None], [*forward, *cotangents]):
         if node.primitive is control.item and node.inputs[0] in forward:
@@ -67,15 +67,17 @@ def saving(body: Graph, carry: range) -> Graph:
 
 
 def _with_known_items(
-    gradients: Sequence[Node | None], known: Iterable[Node], stop: Sequence[Node]
+    gradients: Sequence[Node | None], known: Iterable[Node], forward: Container[Node]
 ) -> list[Node | None]:
-    """Gradients in which each result of a loop is one node: the known one, if there is one."""
-    found = ordered([x for x in gradients if x is not None], stop)
+    """Gradients in which each result of a loop of the body is one node: the known one, if there is one."""
+    found = ordered([x for x in gradients if x is not None])
     first: dict[tuple[Node, int], Node] = {}
     same: dict[Node, Node] = {}
     for node in (*known, *found):
-        if node.primitive is control.item:
-            same[node] = first.setdefault((node.inputs[0], node.parameters["index"]), node)
+        if node.primitive is control.item and node.inputs[0] in forward:
+            chosen = first.setdefault((node.inputs[0], node.parameters["index"]), node)
+            if chosen is not node:
+                same[node] = chosen
     moved = iter(substitute([x for x in gradients if x is not None], same))
     return [None if x is None else next(moved) for x in gradients]
 
@@ -110,7 +112,7 @@ def scan_backward(walk: Walk, node: Node, g: dict[int, Any], wanted: tuple[bool,
     saved = {
         node: i for i, node in reversed(list(enumerate(body.outputs))) if i >= carries and node not in streams
     }
-    gradients = _with_known_items(gradients, saved, [*carry_in, *output_in])
+    gradients = _with_known_items(gradients, saved, set(body.nodes))
     needed = ordered([x for x in gradients if x is not None], [*saved, *body.inputs, *carry_in, *output_in])
     if any(x in carried and x not in saved for x in needed):
         again = {**node.parameters, "body": saving(body, range(fixed, fixed + carries))}
