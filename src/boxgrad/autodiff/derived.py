@@ -27,7 +27,7 @@ from boxgrad.ops.control import scan
 from boxgrad.trace.apply import lift
 from boxgrad.trace.arguments import is_real, type_of
 from boxgrad.trace.box import Box, OwnBox
-from boxgrad.types import is_tuple
+from boxgrad.types import ArrayType, is_tuple
 
 
 def _scalar_node(result: Any) -> Node:
@@ -177,8 +177,11 @@ def jvp(function: Callable[..., Any], args: Sequence[Any], tangents: Sequence[An
     call.nested = outer is not None
     leaves, structure = tree.flatten(call.result)
     outputs = [leaf.node if isinstance(leaf, Box) else lift(leaf) for leaf in leaves]
+    # What is pulled back is linear in a probe: no derivative by it depends on its value.
     probes = [
-        input_node(type_of(OwnBox(node)), None, _zeros(node)) if node.dtype.kind in "fc" else None
+        input_node(ArrayType(node.shape, node.dtype), None, np.zeros(node.shape, node.dtype)[()])
+        if node.dtype.kind in "fc"
+        else None
         for node in outputs
     ]
     chosen = [n for n in call.arguments.positions if n is not None]
@@ -208,11 +211,6 @@ def jvp(function: Callable[..., Any], args: Sequence[Any], tangents: Sequence[An
     value = call.plain(call.result)
     call.write_back()
     return value, tree.unflatten(structure, changes if as_graph else owned(changes, directions))
-
-
-def _zeros(node: Node) -> Any:
-    """The value of a probe; 0 where values are known, none where only types are."""
-    return None if node.value is None else np.zeros(node.shape, node.dtype)[()]
 
 
 def _tangents(tangents: Any, args: Any) -> list[Any]:

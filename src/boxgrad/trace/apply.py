@@ -17,10 +17,13 @@ import numpy as np
 from boxgrad.errors import BoxgradError, IndexingError, ShapeError, TraceError, is_internal, message, verdicts
 from boxgrad.graph.node import Node, Origin, Scope
 from boxgrad.graph.primitive import Primitive, Traced
+from boxgrad.ops import elementwise
 from boxgrad.types import ArrayType, is_ndarray
 
 _NOTHING: dict[str, Any] = {}
 _SMALL = 1 << 16
+_OF_NUMBERS = ("where", "cast", "identity", "stop_gradient", "erf", "sinc", "scan", "item")
+"""What takes Python numbers as they are, beside the ufuncs: there they stay weak in promotion."""
 _PYTHON: dict[Any, ArrayType] = {
     kind: ArrayType((), np.dtype(kind), weak=kind is not bool) for kind in (bool, int, float, complex)
 }
@@ -129,6 +132,8 @@ def apply(primitive: Primitive, inputs: Any, parameters: dict[str, Any] = _NOTHI
     known = True
     for x in inputs:
         node = x if type(x) is Node else x.node if isinstance(x, Holder) else lift(x)
+        if node.weak and primitive.name not in _OF_NUMBERS and not isinstance(primitive.meaning, np.ufunc):
+            node = _as_array(node)
         value = node.value
         if value is None:
             known = False
@@ -154,6 +159,13 @@ def apply(primitive: Primitive, inputs: Any, parameters: dict[str, Any] = _NOTHI
     made = Node(primitive, tuple(nodes), parameters, value, kind, place, context.scope)
     made.derived = True
     return made
+
+
+def _as_array(node: Node) -> Node:
+    """A Python number as NumPy's scalar, which has a shape."""
+    if node.is_number:
+        return lift(np.asarray(node.value)[()])
+    return apply(elementwise.cast, (node,), {"dtype": node.dtype})
 
 
 def _refused(primitive: Primitive, nodes: list[Node], error: Exception) -> Exception:
