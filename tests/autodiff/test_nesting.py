@@ -119,8 +119,8 @@ def test_a_compiled_function_is_traced_once_for_each_type():
     [
         bg.grad(scalar), bg.hessian(scalar), bg.jacobian(vector), lambda x: bg.hvp(scalar, x, v),
         lambda x: bg.jvp(vector, (x,), (v,))[1], lambda x: bg.vjp(vector, x)[1](w)[0],
-        lambda x: bg.jacobian(bg.hessian(scalar))(x), lambda x: bg.jvp(bg.grad(scalar), (x,), (v,))[1],
-        lambda x: bg.grad(lambda x: bg.jvp(scalar, (x,), (v,))[1])(x),
+        bg.jacobian(bg.hessian(scalar)), lambda x: bg.jvp(bg.grad(scalar), (x,), (v,))[1],
+        bg.grad(lambda x: bg.jvp(scalar, (x,), (v,))[1]),
         lambda x: bg.jvp(lambda x: bg.jvp(vector, (x,), (v,))[1], (x,), (w,))[1],
         lambda x: bg.vjp(lambda x: bg.vjp(vector, x)[1](w)[0], x)[1](v)[0],
     ],
