@@ -21,7 +21,7 @@ from boxgrad.engines.engine import Engine, Report, Run, engine_named
 from boxgrad.graph.node import Graph, Node, input_node
 from boxgrad.ops.control import item
 from boxgrad.trace.apply import call_traced, noting
-from boxgrad.trace.arguments import Arguments, IntoArray, Write, is_traceable, result_nodes, type_of
+from boxgrad.trace.arguments import Arguments, Write, is_traceable, result_nodes, type_of
 from boxgrad.trace.box import Box
 from boxgrad.trace.tracer import Tracing, argument_names
 
@@ -65,13 +65,18 @@ class Compiled:
         signature: list[Hashable] = []
         seen: dict[int, int] = {}
         for leaf in leaves:
-            if not is_traceable(leaf):
-                signature.append((type(leaf), leaf))
+            kind = type(leaf)
+            if kind is np.ndarray and leaf.dtype.kind in "fiubc":
+                first = seen.setdefault(id(leaf), len(values))
+                signature += (first, leaf.shape, leaf.dtype)
+                if first < len(values):
+                    continue
+            elif is_traceable(leaf):
+                signature += (kind, leaf.dtype if isinstance(leaf, np.generic) else None)
+            else:
+                signature += (kind, leaf)
                 continue
-            first = seen.setdefault(id(leaf), len(values)) if isinstance(leaf, np.ndarray) else len(values)
-            if first == len(values):
-                values.append(leaf)
-            signature.append((first, _leaf_type(leaf)))
+            values.append(leaf)
         key = (structure, tuple(signature))
         entry = self._entries.get(key)
         if entry is None:
@@ -82,8 +87,6 @@ class Compiled:
             if isinstance(results[number], np.ndarray):
                 results[number] = results[number].copy()
         if entry.writes:
-            written = [values[w.number] for w in entry.writes if isinstance(w, IntoArray)]
-            results = [_apart(result, written) for result in results]
             for write, value in zip(entry.writes, results[entry.results :], strict=True):
                 write.repeat((args, kwargs), values, value)
         return tree.unflatten(entry.structure, owned(results[: entry.results], ()))
@@ -126,12 +129,6 @@ class Compiled:
         return self._last
 
 
-def _leaf_type(leaf: Any) -> Hashable:
-    if isinstance(leaf, (float, complex)) and not isinstance(leaf, np.generic):
-        return type(leaf)
-    return (leaf.shape, leaf.dtype, isinstance(leaf, np.ndarray))
-
-
 def _is_lent(node: Node) -> bool:
     """Whether a value may be a view of an argument or of a constant, which the caller must not change."""
     while node.primitive is not None and node.primitive.name in _VIEWS:
@@ -139,17 +136,6 @@ def _is_lent(node: Node) -> bool:
     if node.primitive is item:  # a carry that the loop only hands on
         return node.parameters["index"] < node.inputs[0].parameters["carries"]
     return node.primitive is None
-
-
-def _apart(value: Any, written: list[Any]) -> Any:
-    """A result that does not share memory with an array that is about to be written."""
-    if not isinstance(value, np.ndarray):
-        return value
-    owner = value if value.base is None else value.base
-    shared = owner is not value or any(owner is array for array in written)
-    if shared and any(np.may_share_memory(value, array) for array in written):
-        return value.copy()
-    return value
 
 
 @overload
