@@ -19,6 +19,10 @@ A = np.arange(9.0).reshape(3, 3)
 x = np.array([0.5, 1.5, 2.5])
 
 
+class Tagged(np.ndarray):
+    """An array type with rules of its own."""
+
+
 def writes_element(x):
     h = np.zeros(3)
     h[0] = x[0]
@@ -115,6 +119,10 @@ SILENT = {
     "through a comparison": lambda x: np.sum((x > 1).astype(float)),
     "through rounding to integers": lambda x: np.sum(x.astype(int)),
     "complex values": lambda x: np.sum(np.abs(x * 1j)),
+    "a subclass of ndarray": lambda x: np.sum(A[0].view(Tagged) * x),
+    "a masked array": lambda x: np.sum(x * np.ma.array(A[0], mask=[0, 1, 0])),
+    "norm of three axes": lambda x: np.linalg.norm(x[None, None] * 1, 2),
+    "out of another shape": lambda x: np.sum(np.sum(x, out=np.zeros_like(x))),
     "an object array": lambda x: np.sum(x * np.array([1, "a", None], dtype=object)),
 }
 
@@ -225,6 +233,25 @@ def test_messages(function, run, parts):
     text = message_of(function, run)
     for part in [*parts, "why: ", "instead: "]:
         assert part in text, text
+
+
+def shifted(a, b):
+    a += 1
+    return np.sum(b)
+
+
+@pytest.mark.parametrize("run", [bg.vjp, lambda f, *xs: bg.compile(f)(*xs)], ids=["vjp", "compile"])
+def test_overlapping_arguments_are_noticed(run):
+    z = np.zeros(4)
+    with pytest.raises(bg.TraceError, match="shares memory"):
+        run(shifted, z, z[1:])
+    assert run(shifted, z[:2], z[2:]) is not None
+
+
+@pytest.mark.parametrize("bad", [{1, 2}, bytearray(b"x")], ids=["set", "bytearray"])
+def test_arguments_that_are_no_keys(bad):
+    with pytest.raises(bg.TraceError, match="cannot be compared"):
+        bg.compile(lambda x, bad: x * len(bad))(x, bad)
 
 
 def test_a_leaked_box_is_noticed():

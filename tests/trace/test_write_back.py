@@ -75,6 +75,30 @@ def test_one_array_at_two_places_is_one():
         np.testing.assert_array_equal(x, [1.0, 0.0])
 
 
+@pytest.mark.parametrize("size", [3, 20_000])
+@pytest.mark.parametrize("wrap", [lambda f: f, bg.compile], ids=["eager", "compiled"])
+def test_plain_arrays_that_change_between_uses(size, wrap):
+    """A derivative is of the values that were used, though the function overwrites its plain arrays."""
+    buffer = np.ones(size)
+
+    def f(x):
+        buffer[:] = 1.0
+        total = np.sum(x * buffer)
+        buffer[:] = 3.0
+        return total + np.sum(x * buffer) + np.sum(x * buffer)
+
+    np.testing.assert_array_equal(wrap(bg.grad(f))(np.ones(size)), np.full(size, 7.0))
+
+
+@pytest.mark.parametrize("size", [3, 20_000])
+def test_a_compiled_function_keeps_the_constants_it_was_traced_with(size):
+    constant = np.ones(size)
+    f = bg.compile(lambda x: x + constant)
+    f(np.zeros(size))
+    constant[:] = 5.0
+    np.testing.assert_array_equal(f(np.zeros(size)), np.ones(size))
+
+
 # ---- results belong to the caller
 def test_results_share_no_memory():
     x = np.arange(3.0)

@@ -34,16 +34,23 @@ def _fresh(leaf: Any, name: str) -> Node:
     return input_node(type_of(leaf), None, leaf)
 
 
+def _copied(leaf: Any, name: str) -> Node:
+    """As :func:`_fresh`, for a walk that comes after the caller may have changed the array."""
+    return _fresh(leaf.copy("K") if is_ndarray(leaf) else leaf, name)
+
+
 class Call:
     """One call of a function with some arguments boxed."""
 
-    def __init__(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Any, chosen: Any) -> None:
+    def __init__(
+        self, function: Callable[..., Any], args: Sequence[Any], kwargs: Any, chosen: Any, later: bool = False
+    ) -> None:
         self.nested = current_tracer() is not None
         numbers = (chosen,) if isinstance(chosen, int) else tuple(chosen)
         numbers = tuple(_argument_number(n, len(args)) for n in numbers)
         self._single = isinstance(chosen, int)
         selected = tuple(args[n] for n in numbers)
-        self.arguments = Arguments(selected, is_real, _fresh, apart=True)
+        self.arguments = Arguments(selected, is_real, _copied if later else _fresh, apart=True)
         if not self.arguments.boxes:
             raise DerivativeError(_nothing_real(selected))
         for node in self.arguments.nodes:

@@ -27,7 +27,7 @@ from boxgrad.ops.control import scan
 from boxgrad.trace.apply import lift
 from boxgrad.trace.arguments import is_real, type_of
 from boxgrad.trace.box import Box, OwnBox
-from boxgrad.types import ArrayType, is_tuple
+from boxgrad.types import ArrayType, is_ndarray, is_tuple
 
 
 def _scalar_node(result: Any) -> Node:
@@ -127,17 +127,22 @@ def vjp(function: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], 
     >>> pullback(np.array([1.0, 10.0]))
     (array([ 2., 40.]),)
     """
-    call = Call(function, args, {}, tuple(range(len(args))))
+    call = Call(function, args, {}, tuple(range(len(args))), later=True)
     leaves, structure = tree.flatten(call.result)
     nodes = [leaf.node if isinstance(leaf, Box) else lift(leaf) for leaf in leaves]
-    value = call.plain(call.result)
-    call.write_back(nodes)
+    value = tree.map(_own, call.plain(call.result))
+    call.write_back()
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
         parts = _matching(cotangent, structure, nodes, "the gradient given to the pullback")
         return call.shaped(call.gradients(nodes, parts))
 
     return value, pullback
+
+
+def _own(leaf: Any) -> Any:
+    """A copy, for the pullback reads the original."""
+    return leaf.copy() if is_ndarray(leaf) else leaf
 
 
 def _matching(given: Any, structure: tree.Structure, nodes: Sequence[Node], what: str) -> list[Any]:

@@ -176,6 +176,12 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     """Vector norms of any order and the Frobenius norm; the derivative at 0 is 0."""
     x = x.astype(np.float64) if x.dtype.kind in "iub" else x
     axes = axes_of(x, axis)
+    if ord is not None and len(axes) > 2:
+        raise ShapeError.because(
+            f"a norm of order {ord!r} over {len(axes)} axes",
+            "a vector norm is over one axis, a matrix norm over two",
+            "axis=, or np.linalg.norm(np.ravel(x), ord)",
+        )
     if len(axes) == 2 and ord not in (None, "fro") and not (axis is None and ord is None):
         raise TraceError.because(
             f"the matrix norm of order {ord!r}",

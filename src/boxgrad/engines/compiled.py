@@ -18,6 +18,7 @@ from boxgrad import tree
 from boxgrad.autodiff.memory import owned
 from boxgrad.boxed import activate, current_tracer
 from boxgrad.engines.engine import Engine, Report, Run, engine_named
+from boxgrad.errors import TraceError
 from boxgrad.graph.node import Graph, Node, input_node
 from boxgrad.ops.control import item
 from boxgrad.trace.apply import call_traced, noting
@@ -78,7 +79,14 @@ class Compiled:
                 continue
             values.append(leaf)
         key = (structure, tuple(signature))
-        entry = self._entries.get(key)
+        try:
+            entry = self._entries.get(key)
+        except TypeError as error:
+            raise TraceError.because(
+                f"an argument of a compiled function that cannot be compared ({error})",
+                "what is no array is part of the key under which a trace is kept",
+                "a tuple for a set, two integers for a slice; or arrays",
+            ) from error
         if entry is None:
             entry = self._entries[key] = self._trace((args, kwargs))
         self._last = entry

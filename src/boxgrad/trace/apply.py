@@ -37,6 +37,8 @@ class _Context(threading.local):
     whole_stack: bool = False
     inside: bool = False
     """Whether a NumPy function is being composed: of its nodes, the line names only the result."""
+    held: dict[int, tuple[Any, Node]] | None = None
+    """Large plain arrays that the present function has used, each with the node of its copy."""
     taken: list[Node] | None = None
     """What was turned into Python numbers, if a derivative wants to know."""
     reads: list[Origin] | None = None
@@ -83,7 +85,11 @@ def origin(depth: int) -> Origin:
 
 def call_traced(function: Any, args: Any, kwargs: Any) -> Any:
     """Call the user's function; the frames below this one are not part of any origin."""
-    return function(*args, **kwargs)
+    held, context.held = context.held, {}
+    try:
+        return function(*args, **kwargs)
+    finally:
+        context.held = held
 
 
 _boundary = call_traced.__code__
@@ -106,14 +112,7 @@ def lift(value: Any) -> Node:
     if known is not None:
         return Node(None, (), _NOTHING, value, known)
     if is_ndarray(value):
-        if value.dtype.kind not in "fiubc":
-            raise TraceError.because(
-                f"an array of dtype {value.dtype} in a traced computation",
-                "boxgrad computes with numbers",
-                "an array of a numeric dtype",
-            )
-        # A small array is copied, for the caller may change it before the derivative is taken.
-        return Node(None, (), _NOTHING, value.copy("K") if value.nbytes <= _SMALL else value, None)
+        return _held(plain(value))
     if isinstance(value, np.generic):
         return Node(None, (), _NOTHING, value, None)
     if isinstance(value, (list, tuple)):
@@ -123,6 +122,39 @@ def lift(value: Any) -> Node:
         "only arrays and numbers can be arguments of a box",
         "np.asarray of it, if it holds numbers",
     )
+
+
+def plain(value: Any) -> Any:
+    """The array itself, if it holds numbers and has no rules of its own."""
+    if type(value) not in (np.ndarray, np.memmap):
+        raise TraceError.because(
+            f"a {type(value).__name__} in a traced computation",
+            "its own rules (a matrix product for *, masked elements) would be lost",
+            "np.asarray of it; np.where(mask, x, 0) and sums over it for a masked array",
+        )
+    if value.dtype.kind not in "fiubc":
+        raise TraceError.because(
+            f"an array of dtype {value.dtype} in a traced computation",
+            "boxgrad computes with numbers",
+            "an array of a numeric dtype",
+        )
+    return value
+
+
+def _held(value: Any) -> Node:
+    """The node of a copy, for the function or its caller may change the array before a derivative is taken.
+
+    A large array that has not changed since its last use is not copied again.
+    """
+    held = context.held if value.nbytes > _SMALL else None
+    if held is not None:
+        array, node = held.get(id(value), (None, None))
+        if array is value and node is not None and np.array_equal(node.value, value):
+            return node
+    made = Node(None, (), _NOTHING, value.copy("K"), None)
+    if held is not None:
+        held[id(value)] = value, made
+    return made
 
 
 def apply(primitive: Primitive, inputs: Any, parameters: dict[str, Any] = _NOTHING) -> Node:

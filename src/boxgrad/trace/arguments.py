@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+import numpy as np
+
 from boxgrad import tree
 from boxgrad.errors import TraceError
 from boxgrad.graph.node import Node
-from boxgrad.trace.apply import lift
+from boxgrad.trace.apply import lift, plain
 from boxgrad.trace.box import Box, OwnBox
 from boxgrad.types import ArrayType, is_ndarray, is_scalar
 
@@ -66,6 +68,8 @@ class Arguments:
             number = known.get((owner, id(leaf))) if tree.is_array(leaf) else None
             if number is None:
                 number = known[owner, id(leaf)] = len(self.boxes)
+                if is_ndarray(leaf):
+                    plain(leaf)
                 self.boxes.append(OwnBox(make(leaf, name), scalar=not _is_ndarray(leaf)))
                 self.leaves.append(leaf)
             self.positions.append(number)
@@ -79,11 +83,13 @@ class Arguments:
 
     def writes(self) -> list[tuple[Write, Node]]:
         """What the function wrote: where, and the node of the new value."""
-        found: list[tuple[Write, Node]] = [
+        found: list[tuple[Any, Node]] = [
             (IntoArray(number), box.node)
             for number, (box, node) in enumerate(zip(self.boxes, self.nodes, strict=True))
             if box.node is not node
         ]
+        for write, _ in found:
+            self._refuse_overlap(self.leaves[write.number])
         own = {id(box) for box in self.boxes}
         for path, module, traced in _modules(self.originals, self.args, ()):
             before = tree.attributes(module)
@@ -93,6 +99,18 @@ class Arguments:
                     if node is not None:
                         found.append((IntoAttribute(path, name), node))
         return found
+
+    def _refuse_overlap(self, written: Any) -> None:
+        """Two boxes cannot know that a write to one array shows in another one."""
+        for other in self.leaves:
+            if is_ndarray(written) and is_ndarray(other) and other is not written:
+                views = written.base is not None or other.base is not None
+                if views and np.may_share_memory(written, other):
+                    raise TraceError.because(
+                        "a write into an argument that shares memory with another argument",
+                        "each is traced on its own, so the other would not show the write",
+                        "the whole array as one argument, sliced inside; or a copy of one of the two",
+                    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import numpy as np
+
 F = TypeVar("F", bound=Callable[..., Any])
 composites: dict[Callable[..., Any], Callable[..., Any]] = {}
 methods: dict[str, Callable[..., Any]] = {}
@@ -45,6 +47,8 @@ def writes_out(position: int) -> Callable[[F], F]:
             result = function(*args, **kwargs)
             if out is None:
                 return result
+            if np.shape(result) != out.shape:
+                raise ValueError(f"out= has shape {out.shape}, the result {np.shape(result)}")
             out[...] = result
             return out
 
