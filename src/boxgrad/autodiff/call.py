@@ -10,11 +10,11 @@ import numpy as np
 
 from boxgrad import tree
 from boxgrad.autodiff.loops import saving, scan_backward
-from boxgrad.autodiff.memory import copied, detach, owned
 from boxgrad.autodiff.reverse import Walk, broken, lost, refuse_complex
 from boxgrad.boxed import activate, current_tracer
 from boxgrad.errors import DerivativeError, message
-from boxgrad.graph.node import Node, input_node, of_another_trace
+from boxgrad.graph.node import Node, input_node, of_another_trace, ordered
+from boxgrad.memory import copied, owned
 from boxgrad.ops.elementwise import identity
 from boxgrad.trace.apply import apply, call_traced, context
 from boxgrad.trace.arguments import Arguments, IntoArray, is_real, type_of
@@ -144,3 +144,10 @@ def _nothing_real(selected: Any) -> str:
 
 def _kind(leaf: Any) -> str:
     return repr(type_of(leaf)) if hasattr(leaf, "dtype") else type(leaf).__name__
+
+
+def detach(outputs: Iterable[Node], arrays: Sequence[Any]) -> None:
+    """Let the values that outputs are computed from be independent of arrays about to be written."""
+    if arrays:
+        for node in ordered(outputs):
+            node.value = copied(node.value, arrays)

@@ -18,11 +18,11 @@ import numpy as np
 from boxgrad import tree
 from boxgrad.autodiff.call import DERIVATIVE, Call
 from boxgrad.autodiff.loops import scan_backward
-from boxgrad.autodiff.memory import owned
 from boxgrad.autodiff.reverse import Walk
 from boxgrad.boxed import activate, current_tracer
 from boxgrad.errors import DerivativeError, ShapeError
 from boxgrad.graph.node import Node, input_node
+from boxgrad.memory import owned
 from boxgrad.ops.control import scan
 from boxgrad.trace.apply import lift
 from boxgrad.trace.arguments import is_real, type_of

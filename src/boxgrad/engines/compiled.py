@@ -15,11 +15,11 @@ from typing import Any, overload
 import numpy as np
 
 from boxgrad import tree
-from boxgrad.autodiff.memory import owned
 from boxgrad.boxed import activate, current_tracer
 from boxgrad.engines.engine import Engine, Report, Run, engine_named
 from boxgrad.errors import TraceError
 from boxgrad.graph.node import Graph, Node, input_node
+from boxgrad.memory import owned
 from boxgrad.ops.control import item
 from boxgrad.trace.apply import call_traced, noting
 from boxgrad.trace.arguments import Arguments, Write, is_traceable, result_nodes, type_of

@@ -1,8 +1,4 @@
-"""Who holds which memory: results that are the caller's own, and values that a later walk still needs.
-
-NumPy arrays are mutable, so a gradient must not be a view of something else that the caller can see, and
-what a derivative will read must not change when the function's writes are carried out.
-"""
+"""Who holds which memory: NumPy arrays are mutable, so a result must not be a view of what others see."""
 
 from __future__ import annotations
 
@@ -11,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from boxgrad.graph.node import Node, ordered
 from boxgrad.types import is_ndarray, is_tuple
 
 
@@ -41,10 +36,3 @@ def copied(value: Any, arrays: Sequence[Any]) -> Any:
         return tuple(copied(part, arrays) for part in value)
     shares = is_ndarray(value) and any(np.may_share_memory(value, array) for array in arrays)
     return value.copy() if shares else value
-
-
-def detach(outputs: Iterable[Node], arrays: Sequence[Any]) -> None:
-    """Let the values that outputs are computed from be independent of arrays about to be written."""
-    if arrays:
-        for node in ordered(outputs):
-            node.value = copied(node.value, arrays)
