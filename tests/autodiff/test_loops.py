@@ -242,6 +242,60 @@ def test_errors(cell, start, pattern, run):
         run(lambda xs: bg.scan(cell, start, xs))(np.ones((3, 2)))
 
 
+def noisy(stream, xs):
+    def cell(carry, x):
+        h, stream = carry
+        h = h * 0.9 + x * stream.uniform((2,), dtype=np.float64)
+        return (h, stream), h
+
+    (h, stream), ys = bg.scan(cell, (np.zeros(2), stream), xs)
+    return np.sum(h) + np.sum(ys**2)
+
+
+def test_random_numbers_in_the_carry():
+    """A stream that is carried advances in every step, traced as it does without."""
+    xs = draw(4, 2)
+    wanted = noisy(bg.Random(0), xs)
+    near(bg.compile(noisy)(bg.Random(0), xs), wanted)
+    near(bg.vjp(lambda xs: noisy(bg.Random(0), xs), xs)[0], wanted)
+
+
+class Total:
+    def __init__(self):
+        self.sum = np.zeros(2)
+
+
+tree.register(Total)
+STREAM = bg.Random(0)
+OUTSIDE = {
+    "a stream": lambda t, xs: bg.scan(lambda h, x: (h + x * STREAM.uniform(()), h), t.sum, xs),
+    "a write": lambda t, xs: bg.scan(lambda h, x: (h + x, t.sum.__iadd__(1.0)), np.zeros(2), xs),
+    "a write into a view": lambda t, xs: bg.scan(lambda h, x: (h, t.sum[:1].fill(1.0)), np.zeros(2), xs),
+    "a write into xs": lambda t, xs: bg.scan(lambda h, x: (h, xs.__setitem__(0, h)), np.zeros(2), xs),
+}
+
+
+@pytest.mark.parametrize("function", OUTSIDE.values(), ids=OUTSIDE.keys())
+@pytest.mark.parametrize("run", [bg.compile, lambda f: lambda *xs: bg.vjp(f, *xs)], ids=["compile", "grad"])
+def test_a_cell_changes_nothing_outside_of_it(function, run):
+    """Its body is traced once: a draw or a write would happen once, not in every step."""
+    with pytest.raises(bg.TraceError, match=r"(?s)cell of a scan.*carry"):
+        run(function)(Total(), np.ones((3, 2)))
+
+
+def test_a_cell_may_change_copies():
+    def cell(h, x, start):
+        u = start.copy()
+        u[0] = x[0]
+        u += h
+        return u, u[::-1] * 2
+
+    f = lambda start, xs: bg.scan(lambda h, x: cell(h, x, start), np.zeros(2), xs)
+    start, xs = draw(2), draw(3, 2)
+    near(bg.compile(f)(start, xs), f(start, xs))
+    near(bg.vjp(f, start, xs)[0], f(start, xs))
+
+
 @pytest.mark.parametrize("xs", [(np.ones(3), np.ones(4)), np.ones(()), None])
 def test_lengths_must_agree(xs):
     with pytest.raises(bg.ShapeError, match="length"):

@@ -45,9 +45,10 @@ class Random:
         tracer = current_tracer()
         if tracer is not None and tracer.compiling and not isinstance(cast("object", self.counter), Traced):
             raise TraceError.because(
-                "random numbers drawn in a compiled function from a stream that is not its argument",
+                "random numbers drawn in a compiled function, or the cell of a scan, "
+                "from a stream that is not its argument",
                 "the function is traced once: every call would get the same numbers",
-                "the module (or the Random) as an argument of the compiled function",
+                "the module (or the Random) as an argument of the compiled function; in the carry of a scan",
             )
         result = random_bits(self.key, self.counter + np.uint64(0), shape=shape)
         self.counter += np.uint64((math.prod(shape) + 1) // 2)

@@ -37,6 +37,8 @@ class _Context(threading.local):
     whole_stack: bool = False
     inside: bool = False
     """Whether a NumPy function is being composed: of its nodes, the line names only the result."""
+    body: int = 0
+    """The number from which nodes belong to the cell of a scan that is being traced, if one is."""
     held: dict[int, tuple[Any, Node]] | None = None
     """Large plain arrays that the present function has used, each with the node of its copy."""
     taken: list[Node] | None = None

@@ -241,12 +241,13 @@ class Box(Holder):
         return self.reshape(-1, order=order)
 
     def flatten(self, order: str = "C") -> Any:
-        return wrap(self.reshape(-1, order=order).node)
+        return self.reshape(-1, order=order).copy()
 
     # ---- copies
     def copy(self, order: str = "C") -> Any:
         """A box of its own: writes to it do not reach this one."""
-        return wrap(self.node)
+        node = self.node
+        return wrap(apply(elementwise.identity, (node,)) if node.number < context.body else node)
 
     __copy__ = copy
 
@@ -303,6 +304,12 @@ class OwnBox(Box):
         return self._scalar and not self._node.shape
 
     def write(self, node: Node) -> None:
+        if self._node.number < context.body:
+            raise TraceError.because(
+                "a write in the cell of a scan into an array from outside of it",
+                "the cell is traced once and runs many times: the write would be lost or done once",
+                "the array as part of the carry; or h = h.copy() before the write",
+            )
         self._node = node
 
 

@@ -12,7 +12,7 @@ from boxgrad.boxed import Tracer, activate
 from boxgrad.errors import ShapeError
 from boxgrad.graph.node import Graph, Node, input_node, ordered, rebuilt
 from boxgrad.ops import control
-from boxgrad.trace.apply import apply, lift
+from boxgrad.trace.apply import apply, context, lift
 from boxgrad.trace.arguments import result_nodes
 from boxgrad.trace.box import Box, OwnBox, wrap
 from boxgrad.types import ArrayType
@@ -62,11 +62,15 @@ def _settled(
     for attempt in range(3):
         carried = tuple(input_node(ArrayType(x.shape, x.dtype, x.weak)) for x in starts)
         steps = tuple(input_node(ArrayType(x.shape[1:], x.dtype)) for x in streams)
-        with activate(tracing):
-            carry, ys = cell(
-                tree.unflatten(init_structure, [OwnBox(node, scalar=False) for node in carried]),
-                tree.unflatten(xs_structure, [OwnBox(node, scalar=False) for node in steps]),
-            )
+        before, context.body = context.body, next((node.number for node in (*carried, *steps)), context.body)
+        try:
+            with activate(tracing):
+                carry, ys = cell(
+                    tree.unflatten(init_structure, [OwnBox(node, scalar=False) for node in carried]),
+                    tree.unflatten(xs_structure, [OwnBox(node, scalar=False) for node in steps]),
+                )
+        finally:
+            context.body = before
         after, after_structure, _ = result_nodes(carry)
         made, structure, _ = result_nodes(ys)
         if after_structure != init_structure:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from boxgrad.boxed import activate
@@ -35,7 +35,7 @@ class Tracing:
             yield
 
     def scan(self, cell: Any, init: Any, xs: Any, length: int | None, reverse: bool) -> Any:
-        return traced_scan(self, self.prepare, cell, init, xs, length or 0, reverse)
+        return traced_scan(replace(self, compiling=True), self.prepare, cell, init, xs, length or 0, reverse)
 
 
 def trace(function: Callable[..., Any], *args: Any, keep_values: bool = False) -> Graph:
