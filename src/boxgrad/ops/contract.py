@@ -103,20 +103,18 @@ def _contract(a: Any, b: Any, *, subscripts: str) -> Any:
 
 def _general(plan: _Plan, subscripts: str, a: Any, b: Any) -> Any:
     sizes = _sizes(subscripts, a.shape, b.shape)
-    if not plan.inner and not plan.rows and not plan.columns:
-        left = a if plan.first is None else a.transpose(plan.first)
-        right = b if plan.second is None else b.transpose(plan.second)
-        product = left * right
-        return product if plan.result is None else product.transpose(plan.result)
     left = a if plan.first is None else a.transpose(plan.first)
     right = b if plan.second is None else b.transpose(plan.second)
-    shapes = [tuple(sizes[c] for c in part) for part in (plan.rows, plan.inner, plan.columns)]
-    m, k, n = (int(np.prod(shape)) for shape in shapes)
-    batches = len(plan.batch)
-    left = left.reshape((*left.shape[:batches], m, k))
-    right = right.reshape((*right.shape[:batches], k, n))
-    product = np.matmul(left, right)
-    product = product.reshape((*product.shape[:batches], *shapes[0], *shapes[2]))
+    if plan.inner or plan.rows or plan.columns:
+        shapes = [tuple(sizes[c] for c in part) for part in (plan.rows, plan.inner, plan.columns)]
+        m, k, n = (int(np.prod(shape)) for shape in shapes)
+        batches = len(plan.batch)
+        left = left.reshape((*left.shape[:batches], m, k))
+        right = right.reshape((*right.shape[:batches], k, n))
+        product = np.matmul(left, right)
+        product = product.reshape((*product.shape[:batches], *shapes[0], *shapes[2]))
+    else:
+        product = left * right
     if plan.result is not None:
         product = product.transpose(plan.result)
     return product if product.ndim else product[()]

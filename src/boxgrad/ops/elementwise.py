@@ -25,6 +25,7 @@ from boxgrad.graph.primitive import (
     Notation,
     Prefix,
     Primitive,
+    Rule,
     Same,
     Superscript,
 )
@@ -114,23 +115,18 @@ log = elementwise(np.log, vjp=(lambda g, y, x: g / x,), notation=Call("log"))
 log2 = elementwise(np.log2, vjp=(lambda g, y, x: g / (x * LN2),), notation=Call("log2"))
 log10 = elementwise(np.log10, vjp=(lambda g, y, x: g / (x * LN10),), notation=Call("log10"))
 log1p = elementwise(np.log1p, vjp=(lambda g, y, x: g / (1 + x),), notation=Call("log1p"))
-# Each argument's share exp(x - y) is at most 1; infinite arguments give it 0 or an even split.
-logaddexp = elementwise(
-    np.logaddexp,
-    vjp=(
-        lambda g, y, x, z: g * np.exp(x - np.where(np.isinf(y), 0, y)),
-        lambda g, y, x, z: g * np.exp(z - np.where(np.isinf(y), 0, y)),
-    ),
-    notation=Call("logaddexp"),
-)
-logaddexp2 = elementwise(
-    np.logaddexp2,
-    vjp=(
-        lambda g, y, x, z: g * np.exp2(x - np.where(np.isinf(y), 0, y)),
-        lambda g, y, x, z: g * np.exp2(z - np.where(np.isinf(y), 0, y)),
-    ),
-    notation=Call("logaddexp2"),
-)
+
+
+def _shares(power: np.ufunc) -> tuple[Rule, Rule]:
+    """Each argument's share exp(x - y) is at most 1; infinite arguments give it 0 or an even split."""
+    return (
+        lambda g, y, x, z: g * power(x - np.where(np.isinf(y), 0, y)),
+        lambda g, y, x, z: g * power(z - np.where(np.isinf(y), 0, y)),
+    )
+
+
+logaddexp = elementwise(np.logaddexp, vjp=_shares(np.exp), notation=Call("logaddexp"))
+logaddexp2 = elementwise(np.logaddexp2, vjp=_shares(np.exp2), notation=Call("logaddexp2"))
 
 # ---- trigonometric and hyperbolic
 sin = elementwise(np.sin, vjp=(lambda g, y, x: g * np.cos(x),), notation=Call("sin"))
