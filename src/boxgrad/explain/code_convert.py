@@ -184,10 +184,6 @@ def _moved(name: str, node: Node, x: Term) -> Term | None:
     return reshaped(x, node.shape) if whole else None
 
 
-def _is_end(part: Any) -> bool:
-    return isinstance(part, (int, np.integer)) and part in (0, -1)
-
-
 # ---- as the user wrote it
 def _written(name: str, node: Node, args: list[Term]) -> Term:
     shape, dtype, p = node.shape, node.dtype, node.parameters

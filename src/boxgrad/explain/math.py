@@ -321,8 +321,3 @@ def _equation(*sides: Expression) -> Expression:
 
 def _shape_note(value: Value) -> str:
     return "×".join(map(str, value.shape))
-
-
-def used_names(lines: Iterable[Line]) -> set[str]:
-    """The keys of all named values in some lines."""
-    return {p.key for line in lines for p in x.parts_of(line.expression) if isinstance(p, x.Symbol)}

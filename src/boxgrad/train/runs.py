@@ -11,7 +11,6 @@ Knows names of files and what is in them; knows nothing of training. ::
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -213,9 +212,3 @@ def joined(value: Any, arrays: dict[str, np.ndarray]) -> Any:
     if kind == "float":
         return float(content)
     return {key: joined(item, arrays) for key, item in content.items()}
-
-
-def metrics_of(folder: str | Path) -> list[Row]:
-    """The rows of a run's metrics.jsonl."""
-    path = RunFolder(folder).file("metrics.jsonl")
-    return [json.loads(text) for text in path.read_text(encoding="utf-8").splitlines()]
