@@ -239,3 +239,37 @@ def test_a_failure_within_the_users_own_code_is_theirs():
 
     with pytest.raises(ZeroDivisionError):
         bg.explain(f, 1.0)
+
+
+# ---- results of one element, and the forward pass alone
+def test_a_product_of_a_row_and_a_column_has_transposes_as_derivatives():
+    def dot(X, W):
+        N = X @ W
+        return N
+
+    row, column = X[:1], W[:, :1]
+    found = bg.explain(dot, row, column)
+    backward = [line.text for line in found.math.section("backward")]
+    assert backward == ["∂N/∂N = 1", "∂N/∂X = Wᵀ", "∂N/∂W = Xᵀ"]
+    result, gradients = found.code.run()
+    assert result == row @ column
+    np.testing.assert_array_equal(gradients["X"], column.T)
+    np.testing.assert_array_equal(gradients["W"], row.T)
+    assert found.model.inputs[0].gradient.value.shape == (1, 3)
+
+
+def test_the_forward_pass_alone_of_a_result_of_any_shape():
+    def sigma(X, W):
+        N = X @ W
+        S = np.tanh(N)
+        return S
+
+    found = bg.explain(sigma, X, W, wrt=())
+    assert {name for name, *_ in found.math.sections()} <= {"forward", "functions", "expanded", "numbers"}
+    assert "′" not in found.math.text
+    assert "backward" not in found.code.source
+    result, gradients = found.code.run()
+    np.testing.assert_array_equal(result, np.tanh(X @ W))
+    assert gradients == {}
+    assert "∂" not in found.diagram.svg
+    assert "<title>sigma(X, W), three ways</title>" in found.page

@@ -107,7 +107,7 @@ class Chain:
     def gradient(self, value: Value) -> Expression:
         """∂L/∂(value); 1 for L itself."""
         if value is self.model.output:
-            return x.number(1)
+            return x.Fill(1, shape=value.shape) if value.shape else x.number(1)
         return Derivative(self.output, self.symbol(value), shape=value.shape)
 
     # ---- steps

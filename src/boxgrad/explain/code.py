@@ -60,7 +60,10 @@ class Code:
         """Execute the source where there is nothing but NumPy; the result and the gradients by name."""
         space: dict[str, Any] = {"__name__": "explained"}
         exec(compile(self.source, "<explained>", "exec"), space)
-        result, saved = space["forward"](**{**self._arguments, **arguments})
+        found = space["forward"](**{**self._arguments, **arguments})
+        if "backward" not in space:
+            return found, {}
+        result, saved = found
         return result, space["backward"](saved)
 
     def __str__(self) -> str:
@@ -145,7 +148,8 @@ class _Writer:
         one = number(1.0)
         collected: dict[Node, list[Term]] = {}
         sinks: dict[Node, Sink] = {node: self._sink(block, node, collected) for node in wrt}
-        block.backward(backward, {model.output.node: [one]}, sinks)
+        if wrt:
+            block.backward(backward, {model.output.node: [one]}, sinks)
         result = block.terms[model.output.node]
         return self._file(forward, backward, result)
 
@@ -202,7 +206,7 @@ class _Writer:
             name = self._setting.gradient_name(value.name)
             nothing = f"np.zeros({shape_text(value.shape)})" if value.shape else "0.0"
             gradients[value.name] = name if name in defined else nothing
-        title = word("code_file", self._lang)
+        title = word("code_file" if gradients else "code_file_forward", self._lang)
         functions = self._setting.functions.sources()
         lines = assembled(title, functions, parameters, ahead, backward.lines, outcome, saved, gradients)
         source = "\n".join(line.text for line in lines) + "\n"

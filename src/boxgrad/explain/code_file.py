@@ -149,7 +149,7 @@ def assembled(
     saved: list[str],
     gradients: dict[str, str],
 ) -> list[Line]:
-    """All lines of a file, numbered; ``own`` are functions of the user's."""
+    """All lines of a file, numbered; ``own`` are functions of the user's. Without gradients, no backward."""
     body = "\n".join([*own, *(line.text for line in (*forward, *backward)), *gradients.values()])
     functions = [*needed(body), *own]
     rows = [f'"""{title}"""']
@@ -163,16 +163,19 @@ def assembled(
         kind = f" {dtype_text(array.dtype)}" if array.dtype != np.float64 else ""
         rows.append(f"    # {name}: {shape_text(array.shape)}{kind}")
     lines = [*map(Line, rows), *forward]
-    rows = [
-        wrapped_tuple("    saved = ", saved),
-        f"    return {result}, saved",
-        "",
-        "",
-        "def backward(saved):",
-    ]
-    if saved:
-        rows.append(wrapped_tuple("    ", saved, " = saved"))
-    lines += [*map(Line, rows), *backward, Line(returned(gradients))]
+    if gradients:
+        rows = [
+            wrapped_tuple("    saved = ", saved),
+            f"    return {result}, saved",
+            "",
+            "",
+            "def backward(saved):",
+        ]
+        if saved:
+            rows.append(wrapped_tuple("    ", saved, " = saved"))
+        lines += [*map(Line, rows), *backward, Line(returned(gradients))]
+    else:
+        lines.append(Line(f"    return {result}"))
     number = 1
     for line in lines:
         line.number = number

@@ -33,7 +33,8 @@ ENDINGS = (".html", ".svg", ".tex", ".py", ".md", ".dot")
 def modelled(function: Callable[..., Any], args: Sequence[Any], wrt: Any = None) -> Model:
     """The boxes, values and gradients of a function at some arguments.
 
-    ``wrt`` names arguments (``"W"``) or numbers them; None means every real argument.
+    ``wrt`` names arguments (``"W"``) or numbers them; None means every real argument, () none: then there are
+    no gradients, and the result may have any shape.
 
     Raises:
         DerivativeError: the result is not one real number, or no argument is real.
@@ -58,10 +59,16 @@ def _traced(function: Callable[..., Any], args: Sequence[Any]) -> tuple[Graph, l
 
 
 def _model(graph: Graph, wrt: Any) -> Model:
+    if _is_nothing(wrt) and len(graph.outputs) == 1:
+        return group(graph, ())
     _check_result(graph)
     model = group(graph, _chosen(graph, wrt))
     derive(model)
     return model
+
+
+def _is_nothing(wrt: Any) -> bool:
+    return isinstance(wrt, (tuple, list, set)) and not wrt
 
 
 def _check_arguments(function: Callable[..., Any], args: Sequence[Any]) -> None:
@@ -109,14 +116,15 @@ def _check_result(graph: Graph) -> None:
                 "floats: 3.0 instead of 3, X.astype(float) instead of X",
             )
         )
-    if len(graph.outputs) != 1 or graph.outputs[0].shape != () or graph.outputs[0].dtype.kind != "f":
+    one = len(graph.outputs) == 1 and set(graph.outputs[0].shape) <= {1}
+    if not one or graph.outputs[0].dtype.kind != "f":
         kinds = ", ".join(repr(node.type) for node in graph.outputs)
         place = next((node.place for node in graph.outputs if node.place is not None), None)
         raise DerivativeError(
             message(
                 f"an explanation of a function that returns {kinds or 'nothing'}",
                 "a gradient is that of one real number",
-                "return np.sum(…) or np.mean(…) of the result",
+                "return np.sum(…) or np.mean(…) of the result; or wrt=() for the forward pass alone",
                 place,
             )
         )
@@ -297,10 +305,11 @@ def explain(function: Callable[..., Any], *args: Any, wrt: Any = None, lang: str
     """Show a function and its gradient three ways: mathematics, diagram, code.
 
     Args:
-        function: plain NumPy that returns one real number: a function, a boxed or a compiled one. A module is
-            an argument, as in ``explain(loss, model, x, y)``.
+        function: plain NumPy that returns one real number (or a 1×1 array of it): a function, a boxed or a
+            compiled one. A module is an argument, as in ``explain(loss, model, x, y)``.
         args: arrays, floats, modules: the point at which the numbers are shown.
-        wrt: the arguments whose gradients are shown, by name or number; None for all real ones.
+        wrt: the arguments whose gradients are shown, by name or number; None for all real ones; () for none:
+            the forward pass alone, whose result may have any shape.
         lang: language of the words, ``"en"`` or ``"zh"``.
 
     Returns:

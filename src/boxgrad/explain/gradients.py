@@ -31,7 +31,7 @@ def derive(model: Model) -> None:
     totals: dict[Value, Any] = {}
     seed_value = None
     if model.output.node.value is not None:
-        seed_value = np.ones((), model.output.node.dtype)[()]
+        seed_value = np.ones(model.output.node.shape, model.output.node.dtype)[()]
     _give(model.output, seed_value)
     totals[model.output] = seed_value
     _derive_level(model.boxes, active, totals)

@@ -34,7 +34,7 @@ def page(explained: Explained) -> str:
     data = _data(explained)
     parts = {
         "LANG": TAGS[lang],
-        "TITLE": escape(word("page_title", lang, name=title)),
+        "TITLE": escape(_title(explained, lang)),
         "CSS": _resource("page.css") + STYLE,
         "NAME": _name(title, model),
         "DRAWING": svg(explained.diagram_in(lang, "right", ()).document, standalone=False),
@@ -47,8 +47,15 @@ def page(explained: Explained) -> str:
     template = _resource("page.html")
     if explained.failure:
         template = template.replace("page_subtitle", "page_partial")
+    elif model.output.gradient is None:
+        template = template.replace("page_subtitle", "page_forward_alone")
     filled = re.sub(r"%%(\w+)%%", lambda found: parts[found[1]], template)
     return _in_language(filled, lang)
+
+
+def _title(explained: Explained, lang: str) -> str:
+    forward_alone = explained.model.output.gradient is None and not explained.failure
+    return word("page_title_forward" if forward_alone else "page_title", lang, name=explained.title)
 
 
 def _resource(name: str) -> str:
@@ -125,7 +132,7 @@ def fragment(explained: Explained) -> str:
 def markdown(explained: Explained) -> str:
     """The explanation as Markdown: formulas in LaTeX, the diagram in Mermaid, the code."""
     lang = explained.lang
-    parts = [f"# {word('page_title', lang, name=explained.title)}", *explained.notes(lang)]
+    parts = [f"# {_title(explained, lang)}", *explained.notes(lang)]
     parts += [
         f"## {word('diagram', lang)}",
         f"```mermaid\n{explained.diagram_in(lang, 'right', ()).mermaid}\n```",
@@ -146,7 +153,7 @@ def _data(explained: Explained) -> dict[str, Any]:
     return {
         "lang": lang,
         "words": {key: WORDS[key] for key in WORDS if key.startswith("page_") or key in _HEADINGS}
-        | {"page_title": {each: word("page_title", each, name=explained.title) for each in LANGUAGES}},
+        | {"page_title": {each: _title(explained, each) for each in LANGUAGES}},
         "output": model.output.name if model.output.gradient is not None else "",
         "numbers": known,
         "formulas": {} if explained.failure else _formulas(explained.math_in(lang), known),

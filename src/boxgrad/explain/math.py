@@ -111,6 +111,11 @@ class _Document:
             sides = one.expression.sides  # type: ignore[attr-defined]
             yield Line(section, _equation(*sides), step.box, outer, one.backward, note)
 
+    @property
+    def _has_gradients(self) -> bool:
+        """Whether there is a backward pass."""
+        return self.model.output.gradient is not None
+
     @cached_property
     def _outer_values(self) -> set[Value]:
         return set(self.model.values.values())
@@ -133,7 +138,7 @@ class _Document:
         steps = [*self.chain.steps, *(one for loop in self._loops.values() for one in loop.steps)]
         for step in steps:
             for function in sorted(step.functions, key=lambda one: one.order):
-                for order in (0, 1):
+                for order in (0, 1) if self._has_gradients else (0,):
                     if (function.name, order) in seen:
                         continue
                     seen.add((function.name, order))

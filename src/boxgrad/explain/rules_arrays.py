@@ -54,6 +54,14 @@ def product_zero(e: x.Product) -> Expression | None:
     return zeros(e.shape) if any(map(is_zero, e.factors)) else None
 
 
+def product_one(e: x.Product) -> Expression | None:
+    """A 1×1 matrix that is 1 changes nothing."""
+    rest = [f for f in e.factors if not (isinstance(f, x.Fill) and f.shape == (1, 1) and f.value == 1)]
+    if not rest or len(rest) == len(e.factors):
+        return None
+    return rest[0] if len(rest) == 1 else x.Product(tuple(rest), shape=e.shape)
+
+
 def product_scalar(e: x.Product) -> Expression | None:
     """Numbers move out of a product of matrices."""
     for i, factor in enumerate(e.factors):

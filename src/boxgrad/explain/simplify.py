@@ -94,6 +94,7 @@ _RULES: dict[type, tuple[tuple[str, Rule], ...]] = {
     x.Transpose: (("transposes", whole.transpose),),
     x.Product: (
         ("zero_factor", whole.product_zero),
+        ("one_factor", whole.product_one),
         ("signs", whole.product_sign),
         ("numbers", whole.product_scalar),
     ),

@@ -26,7 +26,16 @@ WORDS: Words = {
         "en": "A function and its gradient by the chain rule; made by boxgrad, needs NumPy only.",
         "zh": "一个函数，以及按链式法则求出的梯度；由 boxgrad 生成，只需 NumPy。",
     },
+    "code_file_forward": {
+        "en": "A function; made by boxgrad, needs NumPy only.",
+        "zh": "一个函数；由 boxgrad 生成，只需 NumPy。",
+    },
     # ---- page
+    "page_title_forward": {"en": "{name}, three ways", "zh": "{name}：三种讲法"},
+    "page_forward_alone": {
+        "en": "A function, three ways: mathematics, diagram, code.",
+        "zh": "一个函数，三种讲法：公式、框图、代码。",
+    },
     "page_title": {"en": "{name}: its gradient, three ways", "zh": "{name} 的梯度：三种讲法"},
     "page_subtitle": {
         "en": "A function and its gradient, three ways: mathematics, diagram, code.",
