@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
+from types import MappingProxyType
 
 from boxgrad.explain.boxes import Model
 from boxgrad.explain.code_lines import Line as CodeLine
@@ -65,8 +66,10 @@ def _code_mark(line: CodeLine) -> str:
     return "" if line.value is None else ("∂" if line.direction == BACKWARD else "") + line.value
 
 
-def _code_line(line: CodeLine, marks: dict[str, str], column: int) -> str:
-    def coloured(found: re.Match[str]) -> str:
+def coloured(text: str, marks: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Python as HTML: keywords, comments and texts told apart, and the names that have marks."""
+
+    def token(found: re.Match[str]) -> str:
         text = escape(found[0], quote=False)
         if found["comment"] or found["text"]:
             return f'<span class="c">{text}</span>'
@@ -76,6 +79,15 @@ def _code_line(line: CodeLine, marks: dict[str, str], column: int) -> str:
             return f'<span data-k="{escape(marks[found[0]])}">{text}</span>'
         return text
 
+    pieces: list[str] = []
+    at = 0
+    for found in _TOKENS.finditer(text):
+        pieces += [escape(text[at : found.start()], quote=False), token(found)]
+        at = found.end()
+    return "".join([*pieces, escape(text[at:], quote=False)])
+
+
+def _code_line(line: CodeLine, marks: dict[str, str], column: int) -> str:
     own = _code_mark(line)
     whole = line.text.split("\n")
     if len(whole) > LONGEST:
@@ -85,12 +97,7 @@ def _code_line(line: CodeLine, marks: dict[str, str], column: int) -> str:
     text = (
         f"{code.ljust(column)}{hash}{comment}" if hash and code.strip() and "\n" not in written else written
     )
-    pieces: list[str] = []
-    at = 0
-    for found in _TOKENS.finditer(text):
-        pieces += [escape(text[at : found.start()], quote=False), coloured(found)]
-        at = found.end()
-    body = "".join([*pieces, escape(text[at:], quote=False)])
+    body = coloured(text, marks)
     if not own:
         return f'<div class="ln"><span class="no"></span><span>{body}</span></div>'
     side = "bwd" if line.direction == BACKWARD else "fwd"

@@ -77,7 +77,9 @@ class Math:
         for name in SECTIONS:
             lines = self.section(name)
             if lines or self.remarks.get(name):
-                yield name, word(f"math_{name}", self.lang), lines, self.remarks.get(name, [])
+                alone = name == "functions" and not self.section("backward")
+                heading = word(f"math_{name}_alone" if alone else f"math_{name}", self.lang)
+                yield name, heading, lines, self.remarks.get(name, [])
 
     @cached_property
     def text(self) -> str:

@@ -94,6 +94,7 @@ WORDS: Words = {
     # ---- mathematics
     "math_forward": {"en": "Forward", "zh": "前向"},
     "math_functions": {"en": "Functions and their derivatives", "zh": "函数及其导数"},
+    "math_functions_alone": {"en": "Functions", "zh": "函数"},
     "math_backward": {"en": "Backward: the chain rule", "zh": "反向：链式法则"},
     "math_closed": {"en": "Closed form", "zh": "闭式"},
     "math_expanded": {"en": "Element by element", "zh": "逐元素展开"},

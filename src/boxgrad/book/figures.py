@@ -1,0 +1,73 @@
+"""Plots: how matplotlib is set while a lesson runs, and its pictures as SVG that follows the page's colours."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from collections.abc import Iterator
+from html import escape
+from typing import Any
+
+import matplotlib
+from cycler import cycler
+
+COLOURS = {"#0072b2": "f", "#d55e00": "b", "#5aae74": "pos", "#9d6db5": "neg", "#1b1f24": "ink",
+           "#5c636c": "mute", "#dcdfe2": "line"}  # fmt: skip
+"""Colours of a plot, and the variables of the page that they stand for."""
+_INK, _MUTE, _LINE = "#1b1f24", "#5c636c", "#dcdfe2"
+SETTINGS: dict[str, Any] = {
+    "figure.figsize": (7.2, 3.4),
+    "figure.constrained_layout.use": True,
+    "figure.facecolor": "none",
+    "savefig.facecolor": "none",
+    "axes.facecolor": "none",
+    "axes.edgecolor": _MUTE,
+    "axes.labelcolor": _INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.prop_cycle": cycler(color=["#0072b2", "#d55e00", "#5aae74", "#9d6db5"]),
+    "grid.color": _LINE,
+    "grid.linewidth": 0.8,
+    "lines.linewidth": 2.0,
+    "xtick.color": _MUTE,
+    "ytick.color": _MUTE,
+    "text.color": _INK,
+    "font.size": 11.0,
+    "legend.frameon": False,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "boxgrad",
+}
+
+
+@contextlib.contextmanager
+def drawing() -> Iterator[None]:
+    """Programs may plot: without a window, in the book's style, and nothing stays open."""
+    from matplotlib import pyplot  # noqa: PLC0415 - it chooses a backend when it is loaded
+
+    before = matplotlib.get_backend()
+    pyplot.switch_backend("agg")
+    try:
+        with matplotlib.rc_context(SETTINGS):
+            yield
+    finally:
+        pyplot.close("all")
+        pyplot.switch_backend(before)
+
+
+def inline_svg(figure: Any, label: str) -> str:
+    """A figure as SVG within a page: text stays text, colours are the page's."""
+    file = io.StringIO()
+    with matplotlib.rc_context(SETTINGS):
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    text = file.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.S)
+    for colour, name in COLOURS.items():
+        text = re.sub(colour, f"var(--{name})", text, flags=re.I)
+    text = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font: \1 var(--sans)", text)
+    width, height = re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', text)[0]
+    opening = f'<svg class="plot" role="img" aria-label="{escape(label)}" viewBox="0 0 {width} {height}"'
+    opening += ' xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">'
+    return re.sub(r"<svg[^>]*>", opening, text, count=1)
