@@ -16,6 +16,8 @@ COLOURS = {"#0072b2": "f", "#d55e00": "b", "#5aae74": "pos", "#9d6db5": "neg", "
            "#5c636c": "mute", "#dcdfe2": "line"}  # fmt: skip
 """Colours of a plot, and the variables of the page that they stand for."""
 _INK, _MUTE, _LINE = "#1b1f24", "#5c636c", "#dcdfe2"
+_PIXELS = 1.35
+"""Pixels on the page for a point of the plot."""
 SETTINGS: dict[str, Any] = {
     "figure.figsize": (7.2, 3.4),
     "figure.constrained_layout.use": True,
@@ -68,6 +70,7 @@ def inline_svg(figure: Any, label: str) -> str:
         text = re.sub(colour, f"var(--{name})", text, flags=re.I)
     text = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font: \1 var(--sans)", text)
     width, height = re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', text)[0]
-    opening = f'<svg class="plot" role="img" aria-label="{escape(label)}" viewBox="0 0 {width} {height}"'
+    opening = f'<svg role="img" aria-label="{escape(label)}" viewBox="0 0 {width} {height}"'
+    opening += f' style="max-width:{float(width) * _PIXELS:.0f}px"'
     opening += ' xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">'
     return re.sub(r"<svg[^>]*>", opening, text, count=1)

@@ -25,6 +25,8 @@ Address = Callable[[Explanation], "str | None"]
 """Where the page that steps through an explanation is, if it has one."""
 FOLD = "fold"
 """The word after ``python`` on a program that is shown folded, such as one that only plots."""
+NARROW, WIDE = "\u202f", "\u2003"
+"""Spaces: between factors, which stay on one line, and between formulas."""
 _SCRIPTS = {ord(sign): f"^{{{plain}}}" for sign, plain in zip("²³ⁿᵀ⁻", "23nT−", strict=True)}
 _SCRIPTS |= {ord(sign): f"_{{{plain}}}" for plain, sign in enumerate("₀₁₂₃₄₅₆₇₈₉")}
 _SCRIPTS |= {ord(sign): f"_{{{plain}}}" for sign, plain in zip("ₜᵢⱼₖ₊₋", "tijk+−", strict=True)}
@@ -74,6 +76,7 @@ def formula(text: str) -> str:
     >>> formula("∂L/∂x₁")
     '<span class="m">∂<i>L</i>/∂<i>x</i><sub>1</sub></span>'
     """
+    text = re.sub(r"(?<=[\w)]) (?=[\w(])", NARROW, re.sub("  +", WIDE, text))
     text = text.translate(_SCRIPTS).replace("}_{", "").replace("}^{", "")
 
     def token(found: re.Match[str]) -> str:
@@ -81,7 +84,8 @@ def formula(text: str) -> str:
         if script:
             tag = "sub" if script == "_" else "sup"
             inner = group or single
-            return f"<{tag}>{inner if inner == 'T' else _TOKENS.sub(token, inner)}</{tag}>"
+            shown = inner if inner == "T" else re.sub("[^\\W\\d_]", lambda letter: f"<i>{letter[0]}</i>", inner)
+            return f"<{tag}>{shown}</{tag}>"
         if letters and len(letters) == 1:
             return f"<i>{letters}</i>"
         return escape(d or letters or other)

@@ -105,7 +105,9 @@ def reduce_repeated(e: x.Reduce) -> Expression | None:
 
 
 def reduce_single(e: x.Reduce) -> Expression | None:
-    """Along an axis of size 1 there is nothing to sum."""
+    """Along an axis of size 1 there is nothing to sum; the sum of all elements is a number all the same."""
+    if e.shape == () and e.symbol == "Σ":
+        return None
     single = [i for i in e.axes if e.body.shape[i] == 1]
     if not single or e.symbol not in ("Σ", "Π", "max", "min"):
         return None
