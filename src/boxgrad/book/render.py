@@ -30,6 +30,7 @@ NARROW, WIDE = "\u202f", "\u2003"
 _SCRIPTS = {ord(sign): f"^{{{plain}}}" for sign, plain in zip("²³ⁿᵀ⁻", "23nT−", strict=True)}
 _SCRIPTS |= {ord(sign): f"_{{{plain}}}" for plain, sign in enumerate("₀₁₂₃₄₅₆₇₈₉")}
 _SCRIPTS |= {ord(sign): f"_{{{plain}}}" for sign, plain in zip("ₜᵢⱼₖ₊₋", "tijk+−", strict=True)}
+_ALONE = re.compile('<p>(<span class="m">(?:(?!</span>).)*</span>)</p>', re.S)
 _TOKENS = re.compile(r"([_^])(?:\{([^}]*)\}|(.))|(d)(?=[A-Za-z]\b)|([^\W\d_]+)|(.)", re.S)
 
 
@@ -47,7 +48,7 @@ def page_html(executed: Executed, lang: str, address: Address) -> str:
     numbers = iter(range(1, 100))
     text = markdown.render(executed.filled(executed.lesson.body(lang)))
     text = re.sub("<h2>", lambda _: f'<h2 id="part-{next(numbers)}">', text)
-    return re.sub(r"<p>(<span class=\"m\">(?:(?!</p>|<span class=\"m\">).)*)</p>", r'<p class="display">\1</p>', text)
+    return _ALONE.sub(r'<p class="display">\1</p>', text)
 
 
 def reader() -> MarkdownIt:
@@ -77,7 +78,7 @@ def formula(text: str) -> str:
     '<span class="m">∂<i>L</i>/∂<i>x</i><sub>1</sub></span>'
     """
     text = re.sub(r"(?<=[\w)]) (?=[\w(])", NARROW, re.sub("  +", WIDE, text))
-    text = text.translate(_SCRIPTS).replace("}_{", "").replace("}^{", "")
+    text = re.sub(r"([_^]\{)([^}]*)\}(?:\1([^}]*)\})+", _joined, text.translate(_SCRIPTS))
 
     def token(found: re.Match[str]) -> str:
         script, group, single, d, letters, other = found.groups()
@@ -91,6 +92,11 @@ def formula(text: str) -> str:
         return escape(d or letters or other)
 
     return f'<span class="m">{_TOKENS.sub(token, text)}</span>'
+
+
+def _joined(found: re.Match[str]) -> str:
+    """Scripts of the same kind as one: _{1}_{2} is _{12}."""
+    return found[1] + "".join(re.findall(r"\{([^}]*)\}", found[0])) + "}"
 
 
 def _made(executed: Executed, lang: str, address: Address) -> list[str]:

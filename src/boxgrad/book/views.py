@@ -17,9 +17,11 @@ from boxgrad.explain.html_math import math_html
 from boxgrad.explain.svg import svg
 from boxgrad.explain.words import word as explain_word
 
-OPTIONS = ("open", "unfold", "only")
+OPTIONS = ("open", "unfold", "only", "stacked")
 BESIDE = 64
 """The longest line of code, in characters, that stands beside the mathematics."""
+SMALLEST = 0.68
+"""A drawing that is too wide is made smaller to this scale; one that is wider still is scrolled."""
 _VIEWS = ("mathematics", "diagram", "code")
 
 
@@ -29,7 +31,8 @@ def three_views(explanation: Explanation, options: dict[str, list[str]], lang: s
     Args:
         explanation: of :func:`boxgrad.explain`.
         options: ``open``, paths of boxes that are drawn opened; ``unfold``, that the elements and numbers
-            are shown at once; ``only``, the views that are wanted.
+            are shown at once; ``only``, the views that are wanted; ``stacked``, that code does not stand
+            beside the mathematics.
         lang: the language of the words.
         link: the address of the page that steps through it.
     """
@@ -37,7 +40,7 @@ def three_views(explanation: Explanation, options: dict[str, list[str]], lang: s
     if unknown:
         raise BookError(f"an explain block has the options {', '.join(OPTIONS)}, not {', '.join(unknown)}")
     _title, *code_lines = explanation.code_in(lang).source.splitlines()
-    beside = "unfold" not in options and max(map(len, code_lines)) <= BESIDE
+    beside = not {"unfold", "stacked"} & {*options} and max(map(len, code_lines)) <= BESIDE
     wanted = options.get("only") or list(_VIEWS)
     opened = tuple(options.get("open", ()))
     parts: list[str] = []
@@ -85,5 +88,8 @@ def _diagrams(explanation: Explanation, lang: str, opened: Sequence[str]) -> str
 
 
 def _still(drawn: str) -> str:
-    """A drawing whose boxes do not open, as nothing on the page opens them."""
-    return re.sub(r' (role="button"|tabindex="\d+"|aria-expanded="\w+")', "", drawn)
+    """A drawing whose boxes do not open, as nothing on the page opens them; made smaller to fit, to a limit."""
+    width = float(re.findall(r'viewBox="\S+ \S+ (\S+)', drawn)[0])
+    size = f"width:min({width:g}px,max(100%,{SMALLEST * width:g}px));height:auto"
+    drawn = re.sub(r' (role="button"|tabindex="\d+"|aria-expanded="\w+")', "", drawn)
+    return drawn.replace("<svg", f'<svg style="{size}"', 1)

@@ -11,7 +11,7 @@ from html import escape
 
 from boxgrad.explain import mathml, unicode
 from boxgrad.explain.boxes import Model
-from boxgrad.explain.expression import Derivative, Relation
+from boxgrad.explain.expression import Derivative, Relation, parts_of
 from boxgrad.explain.html_parts import DIRECTIONS, Explained, LeftOut, both, folded, names_of, translations
 from boxgrad.explain.math import Line
 from boxgrad.explain.naming import Names
@@ -77,8 +77,8 @@ def _shape_rule(model: Model, lines: Sequence[Line]) -> str:
     line = min(shaped, key=lambda one: model.wrt.index(one.value) if one.value is not None else 0)
     assert line.value is not None
     assert isinstance(line.expression, Relation)
-    gradient = line.expression.sides[0]
-    by = gradient.by if isinstance(gradient, Derivative) else gradient
+    gradient = next(part for part in parts_of(line.expression.sides[0]) if isinstance(part, Derivative))
+    by = gradient.by
     first, second = (mathml.element(side, display=False) for side in (gradient, by))
     shape = f"<b>{'×'.join(map(str, line.value.shape))}</b>"
     said = {lang: word("page_shape", lang, gradient=first, value=second, shape=shape) for lang in LANGUAGES}
