@@ -1,4 +1,4 @@
-"""Plots: how matplotlib is set while a lesson runs, and its pictures as SVG that follows the page's colours."""
+"""Plots: how matplotlib is set while a lesson runs, and its pictures as SVG in the colours of the page."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from collections.abc import Iterator
 from html import escape
 from typing import Any
 
-import matplotlib
-from cycler import cycler
-
-COLOURS = {"#0072b2": "f", "#d55e00": "b", "#5aae74": "pos", "#9d6db5": "neg", "#1b1f24": "ink",
-           "#5c636c": "mute", "#dcdfe2": "line"}  # fmt: skip
-"""Colours of a plot, and the variables of the page that they stand for."""
+_CYCLE = ("#0072b2", "#d55e00", "#5aae74", "#9d6db5")
 _INK, _MUTE, _LINE = "#1b1f24", "#5c636c", "#dcdfe2"
+COLOURS = dict(
+    zip((*_CYCLE, _INK, _MUTE, _LINE), ("f", "b", "pos", "neg", "ink", "mute", "line"), strict=True)
+)
+"""Colours of a plot, and the variables of the page that they stand for."""
 _PIXELS = 1.35
 """Pixels on the page for a point of the plot."""
 SETTINGS: dict[str, Any] = {
@@ -29,7 +28,6 @@ SETTINGS: dict[str, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
-    "axes.prop_cycle": cycler(color=["#0072b2", "#d55e00", "#5aae74", "#9d6db5"]),
     "grid.color": _LINE,
     "grid.linewidth": 0.8,
     "lines.linewidth": 2.0,
@@ -46,12 +44,13 @@ SETTINGS: dict[str, Any] = {
 @contextlib.contextmanager
 def drawing() -> Iterator[None]:
     """Programs may plot: without a window, in the book's style, and nothing stays open."""
-    from matplotlib import pyplot  # noqa: PLC0415 - it chooses a backend when it is loaded
+    import matplotlib  # noqa: PLC0415 - slow to load, and only here
+    from matplotlib import pyplot  # noqa: PLC0415
 
     before = matplotlib.get_backend()
     pyplot.switch_backend("agg")
     try:
-        with matplotlib.rc_context(SETTINGS):
+        with matplotlib.rc_context({**SETTINGS, "axes.prop_cycle": matplotlib.cycler(color=_CYCLE)}):
             yield
     finally:
         pyplot.close("all")
@@ -60,6 +59,8 @@ def drawing() -> Iterator[None]:
 
 def inline_svg(figure: Any, label: str) -> str:
     """A figure as SVG within a page: text stays text, colours are the page's."""
+    import matplotlib  # noqa: PLC0415
+
     file = io.StringIO()
     with matplotlib.rc_context(SETTINGS):
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})

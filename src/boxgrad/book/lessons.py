@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import re
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib import resources
@@ -104,15 +104,14 @@ def find(wanted: str, lang: str = "en") -> Lesson:
         BookError: there is none, or there are several.
     """
     text = wanted.strip().lower()
-    exact = [one for one in lessons() if text in (one.name, one.name.partition("-")[2])]
-    by_number = [one for one in lessons() if text.isdecimal() and one.number == int(text)]
-    parts = [one for one in lessons() if text and not text.isdecimal() and _named(one, text)]
-    found = exact or by_number or parts
+    tests: tuple[Callable[[Lesson], bool], ...] = (
+        lambda one: text in (one.name, one.name.partition("-")[2], str(one.number), f"{one.number:02}"),
+        lambda one: text in one.name.partition("-")[2],
+        lambda one: any(text in one.title(each).lower() for each in LANGUAGES),
+    )
+    choices = ([one for one in lessons() if test(one)] for test in tests) if text else iter(())
+    found = next(filter(None, choices), [])
     if len(found) == 1:
         return found[0]
     names = "\n".join(f"    {one.number:2}  {one.name:24} {one.title(lang)}" for one in found or lessons())
     raise BookError(word("several" if found else "unknown", lang, name=wanted, names=names))
-
-
-def _named(lesson: Lesson, text: str) -> bool:
-    return text in lesson.name or any(text in lesson.title(lang).lower() for lang in LANGUAGES)

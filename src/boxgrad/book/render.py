@@ -8,10 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from html import escape
-from typing import Any
-
-from markdown_it import MarkdownIt
-from markdown_it.rules_inline import StateInline
+from typing import TYPE_CHECKING, Any
 
 from boxgrad.book.errors import BookError
 from boxgrad.book.execute import Executed
@@ -20,6 +17,10 @@ from boxgrad.book.views import three_views
 from boxgrad.book.words import word
 from boxgrad.explain.explanation import Explanation
 from boxgrad.explain.html_code import coloured
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.rules_inline import StateInline
 
 Address = Callable[[Explanation], "str | None"]
 """Where the page that steps through an explanation is, if it has one."""
@@ -53,6 +54,8 @@ def page_html(executed: Executed, lang: str, address: Address) -> str:
 
 def reader() -> MarkdownIt:
     """Markdown with tables, and with formulas between dollar signs."""
+    from markdown_it import MarkdownIt  # noqa: PLC0415 - only where pages are made
+
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     markdown.inline.ruler.before("escape", "formula", _formula)
     markdown.add_render_rule("formula", lambda _self, tokens, index, *_: formula(tokens[index].content))
@@ -85,7 +88,9 @@ def formula(text: str) -> str:
         if script:
             tag = "sub" if script == "_" else "sup"
             inner = group or single
-            shown = inner if inner == "T" else re.sub("[^\\W\\d_]", lambda letter: f"<i>{letter[0]}</i>", inner)
+            shown = (
+                inner if inner == "T" else re.sub("[^\\W\\d_]", lambda letter: f"<i>{letter[0]}</i>", inner)
+            )
             return f"<{tag}>{shown}</{tag}>"
         if letters and len(letters) == 1:
             return f"<i>{letters}</i>"

@@ -16,7 +16,7 @@ from pathlib import Path
 from boxgrad.book.errors import BookError
 from boxgrad.book.execute import Executed, execute
 from boxgrad.book.lessons import CHAPTER, LANGUAGES, Lesson, lessons
-from boxgrad.book.render import page_html, reader
+from boxgrad.book.render import Address, page_html, reader
 from boxgrad.book.words import OWN, TAGS, WORDS, word
 from boxgrad.explain.explanation import Explanation
 from boxgrad.explain.svg import STYLE
@@ -60,7 +60,7 @@ def build(
 
 
 def cached(lang: str = "en", progress: Progress | None = None) -> Path:
-    """The book in the user's cache, built if it is not there or boxgrad has changed since; the contents page."""
+    """The contents page of the book in the user's cache, built if it is not there or boxgrad has changed."""
     import pooch  # noqa: PLC0415 - only here
 
     folder = Path(pooch.os_cache("boxgrad")) / "book"
@@ -121,9 +121,7 @@ def _write_lesson(folder: Path, lesson: Lesson) -> None:
         _write(folder / lang / f"{lesson.name}.html", _lesson_page(executed, lang, address))
 
 
-def _lesson_page(
-    executed: Executed, lang: str, address: Callable[[Explanation], str | None]
-) -> str:  # fmt: skip
+def _lesson_page(executed: Executed, lang: str, address: Address) -> str:
     lesson = executed.lesson
     all_lessons = lessons()
     place = all_lessons.index(lesson)
@@ -193,20 +191,20 @@ def _cover() -> str:
 
 
 # ---- what all pages share
+def _choice(lang: str, present: bool, other: str | None) -> str:
+    """A language of the switch: the present one, or a link; from the cover to the contents."""
+    tag = TAGS[lang]
+    if other is None:
+        return f'<a href="{lang}/index.html" lang="{tag}" hreflang="{tag}">{OWN[lang]}</a>'
+    if present:
+        return f'<span aria-current="true" lang="{tag}">{OWN[lang]}</span>'
+    return f'<a data-switch href="../{lang}/{other}" lang="{tag}" hreflang="{tag}">{OWN[lang]}</a>'
+
+
 def _page(lang: str, title: str, body: str, other: str | None) -> str:
     """A whole file; ``other`` is the same page's name in the other languages, None on the cover."""
     root = "" if other is None else "../"
-    switch = "".join(
-        f'<span aria-current="true" lang="{TAGS[each]}">{OWN[each]}</span>'
-        if each == lang
-        else f'<a data-switch href="../{each}/{other}" lang="{TAGS[each]}" hreflang="{TAGS[each]}">{OWN[each]}</a>'
-        for each in LANGUAGES
-    )
-    if other is None:
-        switch = "".join(
-            f'<a href="{each}/index.html" lang="{TAGS[each]}" hreflang="{TAGS[each]}">{OWN[each]}</a>'
-            for each in LANGUAGES
-        )
+    switch = "".join(_choice(each, each == lang, other) for each in LANGUAGES)
     words = f'data-dark="{word("dark", lang)}" data-light="{word("light", lang)}"'
     home = "index.html" if other is not None else ""
     plain = re.sub(r"[$_*`]", "", title)

@@ -52,8 +52,9 @@ def three_views(explanation: Explanation, options: dict[str, list[str]], lang: s
         code = f'<pre tabindex="0">{_numbered(code_html(explanation), explanation, lang, opened)}</pre>'
         parts.append(_view("code", code, lang))
     walk = f'<a class="walk-link" data-walk href="{escape(link)}">{word("walk", lang)} ▸</a>' if link else ""
+    name = escape(word("three", lang, name=explanation.title))
     return (
-        f'<section class="views{" beside" * beside}" aria-label="{escape(word("three", lang, name=explanation.title))}">'
+        f'<section class="views{" beside" * beside}" aria-label="{name}">'
         f'<header><span class="function">{escape(explanation.title)}</span>{walk}</header>'
         f"{''.join(parts)}</section>"
     )
@@ -88,7 +89,7 @@ def _diagrams(explanation: Explanation, lang: str, opened: Sequence[str]) -> str
 
 
 def _still(drawn: str) -> str:
-    """A drawing whose boxes do not open, as nothing on the page opens them; made smaller to fit, to a limit."""
+    """A drawing whose boxes do not open, as nothing here opens them; made smaller to fit, to a limit."""
     width = float(re.findall(r'viewBox="\S+ \S+ (\S+)', drawn)[0])
     size = f"width:min({width:g}px,max(100%,{SMALLEST * width:g}px));height:auto"
     drawn = re.sub(r' (role="button"|tabindex="\d+"|aria-expanded="\w+")', "", drawn)

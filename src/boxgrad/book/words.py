@@ -1,4 +1,4 @@
-"""The words around the lessons, in English and in Chinese; the words of the views are those of ``explain``."""
+"""The words around the lessons, in English and in Chinese; those of the views are ``explain``'s."""
 
 from __future__ import annotations
 
@@ -55,10 +55,6 @@ WORDS: dict[str, dict[str, str]] = {
     "not_written": {
         "en": "the pages cannot be written to {path}\n  why:     {reason}\n  instead: --out another-folder",
         "zh": "无法把页面写入 {path}\n  原因：{reason}\n  办法：--out 另一个文件夹",
-    },
-    "wrong_language": {
-        "en": "there is no language {name!r}\n  instead: --lang en or --lang zh",
-        "zh": "没有语言 {name!r}\n  办法：--lang en 或 --lang zh",
     },
 }
 

@@ -1,4 +1,4 @@
-"""The command line: ``boxgrad train``, ``boxgrad explain``, ``boxgrad predict``, ``boxgrad sample``.
+"""The command line: ``boxgrad train``, ``explain``, ``book``, ``predict``, ``sample``.
 
 Knows the list of commands; each is in a file of its own, and loads what it needs when it runs.
 """

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from boxgrad.cli.book import book
 from boxgrad.cli.explain import explain
 from boxgrad.cli.predict import predict
 from boxgrad.cli.sample import sample
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 app.command()(train)
 app.command()(explain)
+app.command()(book)
 app.command()(predict)
 app.command()(sample)
 
@@ -41,13 +43,15 @@ def options(
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
-    """Deep learning that you can see through: train a model, then use it.
+    """Deep learning that you can see through: train a model, use it, explain a function, read the book.
 
     Examples:
 
         boxgrad train digits
 
         boxgrad predict runs/digits my-seven.png
+
+        boxgrad book
 
         boxgrad train text --data book.txt
 
