@@ -18,9 +18,9 @@ import boxgrad as bg
 from boxgrad import nn
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "explain"))
+sys.path.insert(0, str(ROOT / "tests"))
 
-from browser import Browser  # noqa: E402 - the driver stands with the tests of the page
+from browser import Browser  # noqa: E402 - the driver stands with the tests
 
 
 @bg.boxed

@@ -76,7 +76,9 @@ def _numbered(text: str, explanation: Explanation, lang: str, opened: Sequence[s
     """Rows with the numbers that their steps have in the diagram."""
     steps = explanation.diagram_in(lang, "right", opened).steps
     order = {escape(mark): step.number for step in steps for mark in step.marks}
-    return re.sub(r'data-of="([^"]*)">', lambda found: f"{found[0]}{order.get(found[1], '')}", text)
+    return re.sub(
+        r'class="no" data-of="([^"]*)">', lambda found: f"{found[0]}{order.get(found[1], '')}", text
+    )
 
 
 def _diagrams(explanation: Explanation, lang: str, opened: Sequence[str]) -> str:
