@@ -217,3 +217,13 @@ def test_pages_are_part_of_the_package():
     project = (Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8")
     assert '"book/book.*", "book/pages/*.md"' in project
     assert '"markdown-it-py' in project
+
+
+@pytest.mark.parametrize(("lang", "file"), [("en", "README.md"), ("zh", "README.zh-CN.md")])
+def test_the_index_names_every_lesson(lang, file):
+    text = (Path(__file__).parents[2] / "docs" / "book" / file).read_text("utf-8")
+    for lesson in lessons():
+        assert (
+            f"{lesson.number}. [{lesson.title(lang)}](../../src/boxgrad/book/pages/{lesson.name}.{lang}.md)"
+            in text
+        )
