@@ -196,3 +196,39 @@ def test_lessons_are_found(wanted, name):
 def test_lessons_that_are_not_there_or_are_several(wanted, lang, words):
     with pytest.raises(BookError, match=words):
         find(wanted, lang)
+
+
+OPENS = """
+import numpy as np
+import boxgrad as bg
+
+@bg.boxed
+def twice(x):
+    a = x + x
+    return a
+
+def f(x, w):
+    n = x @ w
+    y = np.sum(twice(n))
+    return y
+
+e = bg.explain(f, np.ones((2, 3)), np.ones((3, 2)))
+"""
+
+
+def test_options_choose_the_views_open_boxes_and_unfold():
+    def shown(options: str) -> str:
+        text = f"```python\n{OPENS}```\n```explain\ne\n{options}```\n"
+        return page_html(execute(lesson(text)), "en", lambda _: "walk.html")
+
+    whole = shown("")
+    assert [f'class="view {name}"' in whole for name in ("mathematics", "diagram", "code")] == [True] * 3
+    assert 'class="views beside"' in whole
+    assert 'href="walk.html"' in whole
+    drawn = shown("only: diagram\n")
+    assert "<svg" in drawn
+    assert "def backward" not in drawn.partition('class="views')[2]
+    assert '<details class="fold" open>' not in whole
+    assert '<details class="fold" open>' in shown("unfold\n")
+    assert 'class="views"' in shown("stacked\n")
+    assert shown("open: 2\n").count("data-box") > whole.count("data-box")
