@@ -128,6 +128,8 @@ def test_what_is_opened(browsers, arguments, file):
     (address,) = browsers
     assert address.startswith("file://")
     assert address.endswith(file)
+    assert file.rpartition("/")[2] in found.output.replace("\n", "")
+    assert "--out" in found.output  # a browser in a sandbox may not read the cache
 
 
 def test_without_a_browser_the_file_is_named(browsers, monkeypatch):

@@ -36,6 +36,10 @@ WORDS: dict[str, dict[str, str]] = {
     # ---- the command
     "building": {"en": "building the book", "zh": "正在生成书页"},
     "ready": {"en": "the book is ready: {path}", "zh": "书页已就绪：{path}"},
+    "denied": {
+        "en": "(if the browser may not read that folder: boxgrad book --out pages, and open the file there)",
+        "zh": "（如果浏览器无权读取那个文件夹：运行 boxgrad book --out pages，再打开其中的文件）",
+    },
     "no_browser": {
         "en": "no browser could be opened\n  instead: open this file: {path}",
         "zh": "没有可用的浏览器\n  办法：用浏览器打开这个文件：{path}",

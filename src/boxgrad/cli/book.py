@@ -57,7 +57,9 @@ def book(
     target = _target(index, chosen, lang)
     if out is not None or no_browser:
         typer.echo(word("ready", words, path=target))
-    elif not webbrowser.open(target.resolve().as_uri()):
+    elif webbrowser.open(target.resolve().as_uri()):
+        typer.echo(f"{word('ready', words, path=target)}\n{word('denied', words)}")
+    else:
         typer.echo(word("no_browser", words, path=target))
 
 
