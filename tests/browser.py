@@ -147,6 +147,12 @@ class Browser:
         self.command("Page.navigate", url=path.resolve().as_uri() + (f"#{fragment}" if fragment else ""))
         self._wait_for("Page.loadEventFired")
 
+    def follow(self, script: str) -> None:
+        """Do what leads to another page, such as clicking a link, and wait until that is there."""
+        self._events.clear()
+        self.evaluate(f"setTimeout(() => {{ {script} }}), 0")
+        self._wait_for("Page.loadEventFired")
+
     def evaluate(self, expression: str) -> Any:
         """The value of a JavaScript expression; promises are awaited."""
         answer = self.command(

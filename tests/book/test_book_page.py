@@ -31,15 +31,6 @@ def page(browser, folder):
     assert browser.messages == []
 
 
-def until(browser: Browser, condition: str) -> None:
-    """Wait until a page is there; a page that is being left answers nothing."""
-    for _ in range(200):
-        if browser.evaluate(f"document.readyState === 'complete' && Boolean({condition})"):
-            return
-        browser.evaluate("new Promise((r) => setTimeout(r, 10))")
-    raise AssertionError(condition)
-
-
 def count(browser: Browser, selector: str) -> int:
     return browser.evaluate(f"document.querySelectorAll({selector!r}).length")
 
@@ -61,8 +52,8 @@ def test_pages_load_and_fit(browser, folder, name, width):
 def test_the_switch_leads_to_the_same_place_in_the_other_language(page):
     assert page.evaluate("getComputedStyle(document.querySelector('.note .zh')).display") == "none"
     page.evaluate("document.getElementById('part-2').scrollIntoView()")
-    page.evaluate("document.querySelector('[data-switch]').click()")
-    until(page, "document.documentElement.lang === 'zh-CN'")
+    page.follow("document.querySelector('[data-switch]').click()")
+    assert page.evaluate("document.documentElement.lang") == "zh-CN"
     assert page.evaluate("location.href").endswith("zh/13-backward-pass.html#part-2")
     assert page.evaluate("getComputedStyle(document.querySelector('.note .en')).display") == "none"
 
@@ -93,19 +84,26 @@ def test_steps_have_the_numbers_of_the_diagram(page):
 
 
 def test_arrow_keys_turn_the_page(page):
-    page.evaluate("document.activeElement.blur()")
-    page.key("ArrowRight")
-    until(page, "location.href.endsWith('14-linear-regression.html')")
-    page.key("ArrowLeft")
-    until(page, "location.href.endsWith('13-backward-pass.html')")
+    press = "document.body.dispatchEvent(new KeyboardEvent('keydown', {{key: '{}', bubbles: true}}))"
+    page.follow(press.format("ArrowRight"))
+    assert page.evaluate("location.href").endswith("14-linear-regression.html")
+    page.follow(press.format("ArrowLeft"))
+    assert page.evaluate("location.href").endswith("13-backward-pass.html")
+    page.evaluate(
+        "document.querySelector('pre').focus(); document.activeElement"
+        ".dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowRight', bubbles: true}))"
+    )
+    page.evaluate("new Promise((r) => setTimeout(r, 50))")
+    assert page.evaluate("location.href").endswith("13-backward-pass.html")  # it scrolls what has the focus
 
 
 def test_the_page_to_step_through_has_the_same_language(page, folder):
     page.open(folder / "zh" / "13-backward-pass.html", "theme=dark")
     address = page.evaluate("document.querySelector('[data-walk]').href")
     assert address.endswith("walks/13-backward-pass-1.html#step=1&lang=zh&theme=dark")
-    page.evaluate("document.querySelector('[data-walk]').click()")
-    until(page, "document.documentElement.dataset.ready === 'yes'")
+    page.follow("document.querySelector('[data-walk]').click()")
+    ready = "document.documentElement.dataset.ready"
+    page.evaluate(f"(async () => {{ while (!{ready}) await new Promise((r) => setTimeout(r, 10)) }})()")
     assert page.evaluate("document.documentElement.lang") == "zh-CN"
 
 

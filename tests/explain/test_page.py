@@ -8,10 +8,10 @@ from pathlib import Path
 import functions
 import numpy as np
 import pytest
-from browser import Browser
 
 import boxgrad as bg
 from boxgrad import nn
+from browser import Browser
 
 X = np.array([[0.42, -1.15, 0.73], [1.28, 0.36, -0.54], [-0.87, 0.61, 1.09]])
 W = np.array([[0.94, -0.58], [-0.31, 1.22], [0.67, -0.46]])

@@ -52,6 +52,7 @@ def test_the_sheet_of_misclassified_images(tmp_path, wrong, channels):
     assert size(path)[0] > 300
 
 
-def test_pyplot_is_left_alone(tmp_path):
+def test_pyplot_is_left_alone(tmp_path, monkeypatch):
+    monkeypatch.delitem(sys.modules, "matplotlib.pyplot", raising=False)
     plots.curves(rows(2), tmp_path / "curves.png")
     assert "matplotlib.pyplot" not in sys.modules
