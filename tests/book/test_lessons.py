@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 import numpy as np
 import pytest
 
 from boxgrad.book import LANGUAGES, find, lessons
 from boxgrad.book.errors import BookError
-from boxgrad.book.execute import execute
+from boxgrad.book.execute import Executed, execute
 from boxgrad.book.lessons import CHAPTER, Lesson
 from boxgrad.book.render import page_html
 from boxgrad.explain.explanation import Explanation
@@ -17,6 +18,11 @@ from boxgrad.explain.explanation import Explanation
 NAMES = [lesson.name for lesson in lessons()]
 NOTES = {"en": ("**A common mistake.**", "**Try it.**"), "zh": ("**常见错误。**", "**试一试。**")}
 FENCED = re.compile(r"^```.*?^```$", re.M | re.S)
+
+
+@cache
+def executed_lesson(name: str) -> Executed:
+    return execute(find(name))
 
 
 def prose(lesson: Lesson, lang: str) -> str:
@@ -33,8 +39,7 @@ def test_there_are_thirteen_lessons_of_the_chapter_and_six_about_networks():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_lesson_runs_and_its_views_are_right(name):
-    lesson = find(name)
-    executed = execute(lesson)
+    executed = executed_lesson(name)
     printed = "\n".join(executed.printed)
     assert "False" not in printed
     assert not re.search(r"\b(nan|inf)\b", printed)
@@ -80,38 +85,38 @@ def test_chinese_is_set_as_chinese(name):
 
 # ---- statements that the text makes in words
 def test_the_forgotten_transpose_is_refused_and_the_right_one_is_the_gradient():
-    values = execute(find("backward-pass")).values
+    values = executed_lesson("13-backward-pass").values
     X, W, S = values["X"], values["W"], values["S"]
     slope = np.exp(-X @ W) / (1 + np.exp(-X @ W)) ** 2
     np.testing.assert_allclose(values["dX"], np.einsum("ij,kj->ik", slope, W), atol=1e-12)
     np.testing.assert_allclose(values["dW"], np.einsum("ki,kj->ij", X, slope), atol=1e-12)
     assert S.shape == (3, 2)
-    assert "mismatch" in execute(find("backward-pass")).printed[-1]
+    assert "mismatch" in executed_lesson("13-backward-pass").printed[-1]
 
 
 def test_the_product_of_row_and_column_has_transposes_as_derivatives():
-    math = execute(find("dot-product")).values["product"].math.text
+    math = executed_lesson("10-dot-product").values["product"].math.text
     assert "∂N/∂X = Wᵀ" in math
     assert "∂N/∂W = Xᵀ" in math
 
 
 def test_the_network_learns_and_the_regression_is_that_of_the_formula():
-    assert execute(find("digits")).values["accuracy"] > 0.95
-    values = execute(find("linear-regression")).values
+    assert executed_lesson("15-digits").values["accuracy"] > 0.95
+    values = executed_lesson("14-linear-regression").values
     np.testing.assert_allclose([*values["w"].ravel(), values["b"]], values["best"].ravel(), atol=1e-3)
     assert values["factor"] == pytest.approx(442)
     assert values["exploded"] > 1e20
 
 
 def test_what_is_said_of_convolutions_and_of_time():
-    values = execute(find("convolution")).values
+    values = executed_lesson("16-convolution").values
     assert values["cosine"] < -0.9
-    curves = execute(find("recurrent")).values["curves"]
+    curves = executed_lesson("17-recurrent").values["curves"]
     assert curves[0.7][0] < 1e-3 * curves[0.7][-1]
     assert curves[1.2][0] > curves[1.2][-1]
-    kept = [curve[0] / curve[-1] for curve in execute(find("lstm")).values["curves"].values()]
+    kept = [curve[0] / curve[-1] for curve in executed_lesson("18-lstm").values["curves"].values()]
     assert kept == sorted(kept)
-    gru = execute(find("gru"))
+    gru = executed_lesson("19-gru")
     assert gru.values["shares"][0] < 0.5 < 0.99 < gru.values["shares"][-1]
     assert "does not depend on Wu" in gru.printed[-1]
     assert "does not depend on Uu" in gru.printed[-1]
