@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 
-def softmax(x: Any) -> Any:
-    powers = np.exp(x - np.max(x, axis=-1, keepdims=True))
-    return powers / np.sum(powers, axis=-1, keepdims=True)
+def softmax(x: Any, axis: int = -1) -> Any:
+    powers = np.exp(x - np.max(x, axis=axis, keepdims=True))
+    return powers / np.sum(powers, axis=axis, keepdims=True)
 
 
 def permuted(x: Any, index: str) -> Any:

@@ -25,6 +25,7 @@ from formula_arrays import (
     softmax,
     windows,
 )
+from formula_places import bound, is_computed, joined, picked, split
 from scipy.special import erf
 
 SUB = str.maketrans("₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", "0123456789+-=()aehijklmnoprstuvx")
@@ -35,7 +36,7 @@ _TOKEN = re.compile(
     |(?P<number>[0-9]+\.?[0-9]*)
     |(?P<big>[ΣΠ](?=[{_SUBS}_]) | max(?=[{_SUBS}_]) | min(?=[{_SUBS}_]))
     |(?P<name>(?:expm1|log1p|stop_gradient)(?=\()|[A-Za-zα-ωΑ-Ω]+|𝟏|𝟎)
-    |(?P<sub>[{_SUBS}]+|_\{{[^}}]*\}}|_\w)
+    |(?P<sub>[{_SUBS}]+|_\{{(?:[^{{}}]|\{{[^{{}}]*\}})*\}}|_\w)
     |(?P<sup>[{_SUPS}]+)
     |(?P<prime>′+)
     |(?P<mark>[-+−·⊙⊗⊘/^(),=≠<>≤≥\[\]{{}};ᵀ√∂⋆∗|∧∨:…])""",
@@ -54,6 +55,9 @@ class Named:
     array: Any
     axes: tuple[str, ...] = ()
 
+    bracket: bool = False
+    """Whether it is [condition]: 0 times anything, even what does not exist, is 0."""
+
     @property
     def plain(self) -> bool:
         return not self.axes
@@ -70,6 +74,22 @@ def _aligned(a: Named, b: Named) -> tuple[Any, Any, tuple[str, ...]]:
     return spread(a), spread(b), axes
 
 
+def _times(a: Named, b: Named) -> Named:
+    """An element-by-element product."""
+    if not (a.bracket or b.bracket):
+        return _both(np.multiply, a, b)
+
+    def product(left: Any, right: Any) -> Any:
+        for factor, bracket in ((left, a.bracket), (right, b.bracket)):
+            if bracket:
+                left, right = (np.where(factor == 0, 0.0, part) for part in (left, right))
+        return left * right
+
+    made = _both(product, a, b)
+    made.bracket = a.bracket and b.bracket
+    return made
+
+
 def _both(operation: Callable[[Any, Any], Any], a: Named, b: Named) -> Named:
     if a.plain and b.plain:
         return Named(operation(a.array, b.array))
@@ -81,7 +101,7 @@ def _both(operation: Callable[[Any, Any], Any], a: Named, b: Named) -> Named:
 
 def _matmul(a: Named, b: Named) -> Named:
     if np.ndim(a.array) == 0 or np.ndim(b.array) == 0 or not (a.plain and b.plain):
-        return _both(np.multiply, a, b)
+        return _times(a, b)
     return Named(np.matmul(a.array, b.array))
 
 
@@ -106,6 +126,11 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 }
 
 
+WHOLE = (
+    "softmax", "onehot", "reshape", "permute", "concat", "clip", "maxpool", "avgpool", "sort", "argsort", "rank",
+)  # fmt: skip
+
+
 @dataclass
 class Formulas:
     """What is known: values by their printed name, functions by theirs (with primes)."""
@@ -114,6 +139,8 @@ class Formulas:
     functions: dict[str, str] = field(default_factory=dict)
     shape: tuple[int, ...] | None = None
     gradient: bool = False
+    letters: dict[str, int] = field(default_factory=dict)
+    """How far the letters on the left side run, where they are used as numbers."""
     from_one: bool = False
     """Whether a whole number as an index counts from 1, as steps of time do."""
 
@@ -128,6 +155,8 @@ class Formulas:
         name, letters = self._target(left)
         self.shape = np.shape(self.values[name]) if name in self.values else None
         self.gradient = name.startswith("∂")
+        long = [n for n in self.shape or () if n != 1]
+        self.letters = dict(zip(letters, long, strict=True)) if len(long) == len(letters) else {}
         over = re.match(r"^(−?)Σₜ₌₁([⁰¹²³⁴⁵⁶⁷⁸⁹]+) (.*)$", right)
         if over is not None:
             terms = [self._at(over[3], t) for t in range(1, int(over[2].translate(SUP)) + 1)]
@@ -182,6 +211,13 @@ class Formulas:
                 if "/∂" not in known and _plain(known) == candidate + own and letters.isalpha():
                     return known, letters
         return text, ""
+
+
+def marks(index: str) -> str:
+    """What an index says, in plain characters."""
+    if index.startswith("_"):
+        return index[2:-1] if index.startswith("_{") else index[1:]
+    return index.translate(SUB).replace("-", "−")
 
 
 def _plain(name: str) -> str:
@@ -247,9 +283,13 @@ class _Parser:
             "≤": np.less_equal,
             "≥": np.greater_equal,
         }
-        if self.peek() in operations:
-            return _both(operations[self.take()], left, self.sum())
-        return left
+        value: Named | None = None
+        while self.peek() in operations:
+            operation, right = operations[self.take()], self.sum()
+            found = _both(operation, left, right)
+            value = found if value is None else _both(np.logical_and, value, found)
+            left = right
+        return left if value is None else value
 
     def sum(self) -> Named:
         sign = -1 if self.peek() in ("−", "-") and self.take() else 1
@@ -264,7 +304,7 @@ class _Parser:
         value = self.scaled()
         while self.peek() == "⊙":
             self.take()
-            value = _both(np.multiply, value, self.scaled())
+            value = _times(value, self.scaled())
         return value
 
     def scaled(self) -> Named:
@@ -362,7 +402,9 @@ class _Parser:
                 return value
 
     def indexed(self, value: Named, index: str) -> Named:
-        letters = index.translate(SUB).strip("_{}")
+        letters = marks(index)
+        if is_computed(letters):
+            return self.at_places(value.array, letters)
         if re.search(r"\d|∗|…|::|:[-\d]|[-\d]:", letters) and value.plain:
             if self.known.from_one and letters.isdigit():
                 return Named(value.array[int(letters) - 1])
@@ -376,10 +418,29 @@ class _Parser:
                 return Named(np.reshape(value.array, shape), tuple(parts))
         raise CannotEvaluateError(f"the index {index}")
 
+    def at_places(self, array: Any, text: str) -> Named:
+        """An element at computed places: u_{i−1}, p_{i,yᵢ}, counted from 0."""
+        places = [self.inner(part) for part in split(text)]
+        return Named(*picked(array, [(place.array, place.axes) for place in places]))
+
+    def inner(self, text: str) -> Named:
+        return _Parser(text.replace("-", "−"), self.known, self.local).all()
+
     def big(self) -> Named:
         symbol = self.take()
         letters = [c for c in self.take().translate(SUB).strip("_{}").split(",") if c]
+        conditions = [c for c in letters if len(c) > 1]
+        letters = bound(letters)
+        before = dict(self.local)
+        self.learn(letters)
         body = self.elementwise_of_sum() if symbol in ("Σ", "Π") else self.scaled()
+        if conditions:
+            neutral = {"Σ": 0.0, "Π": 1.0}[symbol]
+            for condition in joined(conditions):
+                flags = self.holds(condition)
+                left, right, axes = _aligned(flags, body)
+                body = Named(np.where(left, right, neutral), axes)
+        self.local = before
         operation = {"Σ": np.sum, "Π": np.prod, "max": np.max, "min": np.min}[symbol]
         missing = [c for c in letters if c not in body.axes]
         if missing:
@@ -387,6 +448,60 @@ class _Parser:
         array = operation(body.array, axis=tuple(body.axes.index(c) for c in letters))
         kept = tuple(c for c in body.axes if c not in letters)
         return Named(array, () if all(c.startswith(":") for c in kept) else kept)
+
+    def learn(self, letters: list[str]) -> None:
+        """How far bound letters run, from the first array that has them as indices."""
+        start, wanted = self.at, set(letters)
+        for at in range(start, len(self.tokens)):
+            if not wanted:
+                break
+            self.at = at
+            if self.kind() not in ("name", "sub") and self.peek() != "∂":
+                continue
+            try:
+                if self.kind() == "sub":
+                    inside = [_Parser(part, self.known, self.local) for part in split(marks(self.peek()))]
+                    for one in inside:
+                        one.learn(sorted(wanted))
+                        self.local.update({c: one.local[c] for c in wanted if c in one.local})
+                    wanted -= set(self.local)
+                    continue
+                value = self.derivative() if self.peek() == "∂" else self.lookup(self.base())
+            except (CannotEvaluateError, IndexError):
+                continue
+            for axis, c in enumerate(value.axes):
+                if c in wanted:
+                    self.local[c] = Named(np.arange(np.shape(value.array)[axis]), (c,))
+                    wanted.discard(c)
+        self.at = start
+        for place, (kind, text, _) in enumerate(self.tokens[start:], start):
+            for condition in joined(split(marks(text))) if kind == "sub" else []:
+                pair = re.fullmatch(r"(\w)[≤≥](\w)", condition)
+                if pair is not None and pair[2] in wanted:  # Σᵢ Π_{j≤i} xⱼ: i runs as far as j
+                    self.at = place
+                    self.learn([pair[1]])
+                    self.at = start
+                    if pair[1] in self.local:
+                        self.local[pair[2]] = Named(self.local[pair[1]].array, (pair[2],))
+                        del self.local[pair[1]]
+
+    def range_of(self, letter: str, otherwise: int) -> int:
+        """How far a letter runs: as far as on the left side, or in its sum; else as far as the array."""
+        if letter in self.local:
+            return len(self.local[letter].array)
+        return self.known.letters.get(letter, otherwise)
+
+    def holds(self, condition: str) -> Named:
+        """j ≤ i, or (k,l) ≠ (i,j)."""
+        found = re.fullmatch(r"\(([^)]*)\)≠\(([^)]*)\)", condition)
+        if found is None:
+            return _Parser(condition, self.known, self.local).comparison()
+        pairs = zip(found[1].split(","), found[2].split(","), strict=True)
+        flags = [self.holds(f"{a}≠{b}") for a, b in pairs]
+        value = flags[0]
+        for flag in flags[1:]:
+            value = _both(np.logical_or, value, flag)
+        return value
 
     def elementwise_of_sum(self) -> Named:
         """What stands after Σ: everything up to the next + or −."""
@@ -405,7 +520,7 @@ class _Parser:
             self.take()
             value = self.condition()
             self.take("]")
-            return Named(np.where(value.array, 1.0, 0.0), value.axes)
+            return Named(np.where(value.array, 1.0, 0.0), value.axes, True)
         if mark == "|":
             self.take()
             self.bars += 1
@@ -480,19 +595,30 @@ class _Parser:
             return Named(self.known.values[text])
         head, _, rest = text.rpartition("/∂")
         head = head + "/∂" if head else ""
+        if not head and len(text) == 1 and text in self.known.letters:
+            return Named(np.arange(self.known.letters[text]), (text,))
+        found = re.match(rf"^(.*?)([{_SUBS}]+|_\{{.*\}}|_\w)$", rest)
+        if found is not None and is_computed(marks(found[2])):
+            name, _ = self.known.element(found[1] + "_i") if found[1] else ("", "")
+            name = found[1] if head + found[1] in self.known.values else name
+            if head + name in self.known.values:
+                return self.at_places(self.known.values[head + name], marks(found[2]))
         whole, letters = self.known.element(rest)
         if letters and head + whole in self.known.values:
             array = np.asarray(self.known.values[head + whole])
             shape = [n for n in array.shape if n != 1]
             if len(letters) != len(shape):
                 raise CannotEvaluateError(f"{text} has {len(letters)} indices for {array.shape}")
+            if any(self.range_of(c, n) != n for c, n in zip(letters, shape, strict=True)):
+                places = [(np.arange(self.range_of(c, n)), (c,)) for c, n in zip(letters, shape, strict=True)]
+                return Named(*picked(array, places))
             return Named(array.reshape(shape), tuple(letters))
         raise CannotEvaluateError(f"the name {text}")
 
     def whole(self) -> Named | None:
         """Functions of whole arrays, with their index: softmax, onehot₅, reshape_{2×3}, permute, concat."""
         name = self.peek()
-        if name not in ("softmax", "onehot", "reshape", "permute", "concat", "clip", "maxpool", "avgpool"):
+        if name not in WHOLE:
             return None
         slope = 1 if self.kind(1) == "prime" else 0
         ahead = slope + (1 if self.kind(1 + slope) == "sub" else 0)
@@ -516,8 +642,14 @@ class _Parser:
                 return Named(pooled(name, index, arrays[0]))
             whole = arrays[1] if len(arrays) > 1 else np.zeros(self.spread_shape(arrays[0], index))
             return Named(pooled(name, index, whole, arrays[0]))
-        if name == "softmax" and not index:
-            return Named(softmax(arrays[0]))
+        if name == "softmax":
+            return Named(softmax(arrays[0], "ijklmn".index(index) if index else -1))
+        if name in ("sort", "argsort", "rank"):
+            axis = "ijklmn".index(index)
+            order = np.argsort(arrays[0], axis=axis, kind="stable")
+            if name == "sort":
+                return Named(np.take_along_axis(arrays[0], order, axis))
+            return Named(order if name == "argsort" else np.argsort(order, axis=axis))
         if name == "onehot":
             return Named((arrays[0][:, None] == np.arange(int(index))).astype(float))
         if name == "reshape":

@@ -5,21 +5,21 @@ Knows how the primitives are noted; names come from outside. Does not simplify.
 
 from __future__ import annotations
 
-import builtins
 import string
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
+from boxgrad.explain import convert_arrays as arrays
 from boxgrad.explain import expression as x
+from boxgrad.explain.convert_arrays import LETTERS
 from boxgrad.explain.expression import Expression
 from boxgrad.explain.recognise import Function
 from boxgrad.graph.node import Node, ordered
 from boxgrad.graph.primitive import Call, Delimited, Fraction, Infix, Prefix, Same, Sum, Superscript
 from boxgrad.ops.contract import split
 
-LETTERS = "ijklmnpqrs"
 Rule = Callable[[Node, list[Expression]], Expression]
 
 
@@ -86,6 +86,7 @@ def _by_notation(node: Node, arguments: list[Expression]) -> Expression:
         case Same():
             return arguments[0]
         case Infix(symbol, _) if len(arguments) == 2:
+            symbol = LOGIC.get(symbol, symbol) if node.dtype.kind == "b" else symbol
             return x.Infix(symbol, tuple(arguments), shape=shape)
         case Prefix(symbol, _):
             return x.Call(symbol, tuple(arguments), shape=shape)
@@ -131,111 +132,6 @@ def _fixed_power(exponent: Any) -> Rule:
 
 def _exp(node: Node, arguments: list[Expression]) -> Expression:
     return x.Call("exp", tuple(arguments), shape=node.shape)
-
-
-# ---- arrangement
-def _reshape(node: Node, arguments: list[Expression]) -> Expression:
-    return rearranged(arguments[0], node.shape)
-
-
-def rearranged(body: Expression, shape: tuple[int, ...]) -> Expression:
-    """The same elements in another shape; a number stays a number."""
-    if body.shape == shape or (not shape and body.shape == ()):
-        return body
-    if isinstance(body, x.Rearranged):
-        return rearranged(body.x, shape)
-    if isinstance(body, x.Spread) and body.x.shape == () and 1 in (np.size(np.zeros(shape)),):
-        return rearranged(body.x, shape)
-    if isinstance(body, x.Fill):
-        return x.Fill(body.value, shape=shape)
-    return x.Rearranged(body, shape=shape)
-
-
-def _broadcast(node: Node, arguments: list[Expression]) -> Expression:
-    return spread(arguments[0], node.shape)
-
-
-def spread(body: Expression, shape: tuple[int, ...]) -> Expression:
-    """A value repeated to a shape; axes of size 1 that are repeated are no axes of its own."""
-    if body.shape == shape:
-        return body
-    lead = len(shape) - len(body.shape)
-    own = [i for i, n in enumerate(body.shape) if n != 1 or shape[i + lead] == 1]
-    if isinstance(body, x.Fill):
-        return x.Fill(body.value, shape=shape)
-    inner = rearranged(body, tuple(body.shape[i] for i in own))
-    return x.Spread(inner, tuple(i + lead for i in own), shape=shape)
-
-
-def _transpose(node: Node, arguments: list[Expression]) -> Expression:
-    axes, body = node.parameters["axes"], arguments[0]
-    n = len(axes)
-    if axes == tuple(range(n)):
-        return body
-    if n >= 2 and axes == (*range(n - 2), n - 1, n - 2):
-        return x.transpose(body)
-    if isinstance(body, x.Permuted):
-        joined = tuple(body.axes[i] for i in axes)
-        return body.x if joined == tuple(range(n)) else x.Permuted(body.x, joined, shape=node.shape)
-    return x.Permuted(body, axes, shape=node.shape)
-
-
-def key_text(key: Any, inputs: list[str] | None = None) -> str:
-    """A key as it is written in an index, counted from 0 as in the code."""
-    written = []
-    for item in key if isinstance(key, tuple) else (key,):
-        if isinstance(item, builtins.slice):
-            start = "" if item.start is None else str(item.start)
-            stop = "" if item.stop is None else str(item.stop)
-            step = "" if item.step in (None, 1) else f":{item.step}"
-            written.append(f"{start}:{stop}{step}")
-        elif item is None:
-            written.append("∗")
-        elif item is Ellipsis:
-            written.append("…")
-        elif hasattr(item, "number"):
-            written.append(inputs[item.number] if inputs else "·")
-        else:
-            written.append(str(item))
-    return ",".join(written)
-
-
-def _slice(node: Node, arguments: list[Expression]) -> Expression:
-    key, body = node.parameters["key"], arguments[0]
-    if np.prod(body.shape) == np.prod(node.shape) and not _turns(key):
-        return rearranged(body, node.shape)
-    return x.Item(body, key_text(key), shape=node.shape)
-
-
-def _turns(key: Any) -> bool:
-    return any(isinstance(item, builtins.slice) and item.step not in (None, 1) for item in key)
-
-
-def _embed(node: Node, arguments: list[Expression]) -> Expression:
-    key, body = node.parameters["key"], arguments[0]
-    if np.prod(body.shape) == np.prod(node.shape) and not _turns(key):
-        return rearranged(body, node.shape)
-    return x.Call("embed", (body,), note=key_text(key), shape=node.shape)
-
-
-def _put(node: Node, arguments: list[Expression]) -> Expression:
-    return x.Call("put", tuple(arguments[:2]), note=key_text(node.parameters["key"]), shape=node.shape)
-
-
-def _gather(node: Node, arguments: list[Expression]) -> Expression:
-    return x.Call("gather", tuple(arguments), shape=node.shape)
-
-
-def _scatter(node: Node, arguments: list[Expression]) -> Expression:
-    return x.Call("scatter", tuple(arguments), shape=node.shape)
-
-
-def _item(node: Node, arguments: list[Expression]) -> Expression:
-    return x.Item(arguments[0], str(node.parameters["index"]), shape=node.shape)
-
-
-def _concatenate(node: Node, arguments: list[Expression]) -> Expression:
-    return x.Call("concat", tuple(arguments), note=LETTERS[node.parameters["axis"]], shape=node.shape)
 
 
 # ---- products
@@ -340,6 +236,8 @@ def _numeric(e: Expression) -> Expression:
 
 
 TRUTH = set("=≠<>≤≥∧∨⊻")
+LOGIC = {"&": "∧", "|": "∨", "^": "⊻"}
+"""What operators on bits are among truth values."""
 
 
 def _cast(node: Node, arguments: list[Expression]) -> Expression:
@@ -355,6 +253,12 @@ def _sum(node: Node, arguments: list[Expression]) -> Expression:
 def _slope(name: str) -> Rule:
     """The derivative of a function of windows, applied to what arrives."""
     return lambda node, arguments: x.Call(name, tuple(arguments), 1, _note(node), shape=node.shape)
+
+
+def _running(symbol: str, after: bool = False) -> Rule:
+    return lambda node, arguments: x.Running(
+        symbol, arguments[0], node.parameters["axis"], after, shape=node.shape
+    )
 
 
 def _where(node: Node, arguments: list[Expression]) -> Expression:
@@ -374,17 +278,17 @@ _RULES: dict[str, Rule] = {
     "sqrt": lambda node, a: x.Root(a[0], shape=node.shape),
     "cast": _cast,
     "sum": _sum,
-    "reshape": _reshape,
-    "broadcast": _broadcast,
-    "transpose": _transpose,
-    "slice": _slice,
-    "embed": _embed,
-    "put_slice": _put,
-    "put": _put,
-    "gather": _gather,
-    "scatter_add": _scatter,
-    "item": _item,
-    "concatenate": _concatenate,
+    "reshape": arrays.reshape_,
+    "broadcast": arrays.broadcast_,
+    "transpose": arrays.transpose,
+    "slice": arrays.slice_,
+    "embed": arrays.embed,
+    "put_slice": arrays.put,
+    "put": arrays.put,
+    "gather": arrays.gather,
+    "scatter_add": arrays.scatter,
+    "item": arrays.item,
+    "concatenate": arrays.concatenate,
     "contract": _contract,
     "max_pool_scatter": _slope("maxpool"),
     "avg_pool_input_gradient": _slope("avgpool"),
@@ -392,4 +296,10 @@ _RULES: dict[str, Rule] = {
     "conv_input_gradient": _convolution("∗"),
     "conv_filter_gradient": _convolution("⋆"),
     "where": _where,
+    "cumsum": _running("Σ"),
+    "cumprod": _running("Π"),
+    "sums after": _running("Σ", True),
+    "others": lambda node, a: x.Others(a[0], node.parameters["axis"], shape=node.shape),
+    "products after": lambda node, a: x.RunningOthers(*a, node.parameters["axis"], shape=node.shape),
+    "unsorted": arrays.unsorted,
 }

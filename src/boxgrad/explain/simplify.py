@@ -105,5 +105,7 @@ _RULES: dict[type, tuple[tuple[str, Rule], ...]] = {
     ),
     x.Spread: (("broadcast", whole.spread),),
     x.Rearranged: (("broadcast", whole.rearranged),),
+    x.Over: (("sums", whole.over),),
+    x.Infix: (("", whole.logic),),
     x.Cases: (("indicator", whole.cases),),
 }

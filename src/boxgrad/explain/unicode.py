@@ -100,6 +100,9 @@ class Unicode(Writer):
     def index(self, text: str) -> str:
         return text
 
+    def places(self, parts: Sequence[str]) -> str:
+        return ",".join(part.replace(" ", "") for part in parts)
+
     def _derivative(self, e: x.Derivative) -> tuple[str, int]:
         return self.derivative(self.write(e.of), self.write(e.by, ATOM)), PREFIX
 
