@@ -137,6 +137,8 @@ class Formulas:
 
     values: dict[str, Any] = field(default_factory=dict)
     functions: dict[str, str] = field(default_factory=dict)
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """The shapes that the text states, of values that are still to come."""
     shape: tuple[int, ...] | None = None
     gradient: bool = False
     letters: dict[str, int] = field(default_factory=dict)
@@ -153,7 +155,7 @@ class Formulas:
         """The name on the left of a printed equation, and the value of its right side in that shape."""
         left, _, right = text.partition(" = ")
         name, letters = self._target(left)
-        self.shape = np.shape(self.values[name]) if name in self.values else None
+        self.shape = np.shape(self.values[name]) if name in self.values else self.shapes.get(name)
         self.gradient = name.startswith("∂")
         long = [n for n in self.shape or () if n != 1]
         self.letters = dict(zip(letters, long, strict=True)) if len(long) == len(letters) else {}
@@ -185,7 +187,7 @@ class Formulas:
         return re.sub(r",t\}", f",{time}}}", text).replace("ₜ", str(time).translate(digits))
 
     def _target(self, left: str) -> tuple[str, str]:
-        if left in self.values or (left.startswith("∂") is False and left in self.values):
+        if left in self.values or left in self.shapes:
             return left, ""
         head = "∂L/∂" if left.startswith("∂") and "/∂" in left else ""
         if head:
@@ -198,7 +200,7 @@ class Formulas:
 
     def element(self, text: str) -> tuple[str, str]:
         """x⁽¹⁾ᵢⱼ is an element of X₁: the name of the whole and its letters."""
-        if text in self.values or not re.search(rf"[{_SUBS}]|_", text):
+        if text in self.values or text in self.shapes or not re.search(rf"[{_SUBS}]|_", text):
             return text, ""
         found = re.match(rf"^([A-Za-zα-ωΑ-Ω]+)(⁽[^⁾]*⁾|\^\{{[^}}]*\}})?([{_SUBS}]+|_\{{[^}}]*\}}|_\w)$", text)
         if found is None:
@@ -207,7 +209,7 @@ class Formulas:
         letters = index.translate(SUB).strip("_{}").replace(",", "")
         own = mark.translate(SUP).strip("^{}").strip("()")
         for candidate in (base, base.upper()):
-            for known in self.values:
+            for known in {**self.values, **self.shapes}:
                 if "/∂" not in known and _plain(known) == candidate + own and letters.isalpha():
                     return known, letters
         return text, ""

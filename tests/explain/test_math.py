@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from formula_evaluator import CannotEvaluateError, Formulas, close
+from formula_evaluator import Formulas, close
+from formula_loops import Reader, timed
 from functions import Case, cases
 
 import boxgrad as bg
@@ -20,143 +21,101 @@ from boxgrad.explain.math import CLOSED_SIZE, Math, math_of
 
 CASES = {case.id: case for case in cases()}
 
-WHOLLY_READ = {
-    "square",
-    "leaky relu",
-    "chain of two",
-    "chain of three",
-    "two inputs",
-    "dot",
-    "sigma(XW)",
-    "sigma(XW) open",
-    "linear regression",
-    "two layers",
-    "broadcasting",
-    "norms",
-    "fan-out",
-    "variance",
-    "batched",
-    "Linear",
-    "Conv1d",
-    "Conv2d",
-    "Conv2d in groups",
-    "Conv3d",
-    "ConvTranspose2d",
-    "MaxPool2d",
-    "AvgPool1d",
-    "AdaptiveAvgPool2d",
-    "BatchNorm1d",
-    "BatchNorm2d",
-    "LayerNorm",
-    "GroupNorm",
-    "attention",
-    "LeNet small",
-    "LeNet",
-    "cross_entropy",
-    "mse",
-    "l1",
-    "huber",
-    "bce with logits",
-    "relu",
-    "leaky_relu",
-    "elu",
-    "gelu",
-    "sigmoid",
-    "silu",
-    "tanh",
-    "softplus",
-    "softmax",
-    "log_softmax",
-}
-"""Functions of which every printed line is evaluated. Elsewhere some lines are not: random bits, look-ups by
-index arrays (gather, scatter, sort), values written into slices, and recurrences with an index t (which are
-read unrolled, below)."""
+class Reading(NamedTuple):
+    """What came of computing a printed document from what goes in."""
+
+    math: Math
+    model: Any
+    given: dict[str, Any]
+    known: dict[str, Any]
+    reader: Reader
+    wrong: list[str]
 
 
-def known_of(model: Any) -> Formulas:
-    """All values and gradients under their printed names."""
-    chain, known = Chain(model), Formulas()
+def read(case: Case, unrolled: bool = False) -> Reading:
+    """Every printed line computed, from the first to the last, and compared with the numbers of boxgrad."""
+    model = modelled(case.function, case.args)
+    math = math_of(model, expand=False, unrolled=unrolled)
+    chain = Chain(model)
     output = unicode.line(chain.output)
+    given: dict[str, Any] = {}
+    known: dict[str, Any] = {}
     for value in model.values.values():
         name = unicode.line(chain.symbol(value))
         if value.node.value is not None:
-            known.values[name] = np.asarray(value.node.value)
+            (given if value.node.primitive is None else known)[name] = np.asarray(value.node.value)
         if value.gradient is not None and value.gradient.value is not None:
-            known.values[f"∂{output}/∂{name}"] = np.asarray(value.gradient.value)
-    return known
-
-
-def read_back(math: Math, known: Formulas) -> tuple[int, list[str], list[str]]:
-    """How many lines agree with the numbers; those that were not understood; those that disagree."""
+            known[f"∂{output}/∂{name}"] = np.asarray(value.gradient.value)
+    given |= {unicode.line(symbol): np.asarray(node.value) for node, symbol in chain.drawn.items()}
+    if unrolled:
+        parts = {
+            timed(name, t + 1): value[t]
+            for name, value in given.items()
+            if np.ndim(value) and len(value) == 5
+            for t in range(5)
+        }
+        given = parts | given
+    functions = Formulas()
     for line in math.section("functions"):
         if re.match(r"^\w+′*\(x\) = ", line.text):
-            known.define(line.text)
-    good, unread, wrong = 0, [], []
-    for line in math.lines:
-        if line.direction == "functions":
-            continue
-        try:
-            name, found = known.evaluate(line.text)
-        except CannotEvaluateError as problem:
-            unread.append(f"{line.text}  ({problem})")
-            continue
-        if name not in known.values:
-            known.values[name] = found
-            continue
-        expected = known.values[name]
-        found = np.reshape(found, expected.shape) if np.size(found) == expected.size else found
-        if close(found, expected):
-            good += 1
-        else:
-            wrong.append(line.text)
-    return good, unread, wrong
+            functions.define(line.text)
+    reader = Reader(given, functions.functions, {name: np.shape(value) for name, value in known.items()}, unrolled)
+    written = [line for line in math.lines if line.direction != "functions" and " ∼ " not in line.text]
+    reader.read([(line.text, line.note) for line in written])
+    wrong = [
+        name
+        for name, values in reader.found.items()
+        if name in known and not all(close(value, known[name]) for value in values)
+    ]
+    return Reading(math, model, given, known, reader, wrong)
 
 
-@pytest.mark.parametrize("name", sorted(WHOLLY_READ))
+def gradients(reading: Reading) -> set[str]:
+    """The printed names of the gradients that the function was asked for."""
+    chain = Chain(reading.model)
+    output = unicode.line(chain.output)
+    wanted = [value for value in reading.model.wrt if value.gradient is not None]
+    return {f"∂{output}/∂{unicode.line(chain.symbol(value))}" for value in wanted}
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
 def test_every_printed_line_has_the_numbers(name: str) -> None:
-    case = CASES[name]
-    model = modelled(case.function, case.args)
-    good, unread, wrong = read_back(math_of(model, expand=False), known_of(model))
-    assert wrong == []
-    assert unread == []
-    assert good >= 3
+    reading = read(CASES[name])
+    assert reading.wrong == []
+    assert reading.reader.unread == []
+    assert gradients(reading) <= set(reading.reader.found)
 
 
-@pytest.mark.parametrize("name", sorted({case.id for case in cases()} - WHOLLY_READ - {"RNN", "GRU", "LSTM"}))
-def test_no_printed_line_is_wrong(name: str) -> None:
-    case = CASES[name]
-    model = modelled(case.function, case.args)
-    if any(box.kind == "loop" for box in model.boxes):
-        known = known_of(model)
-        assert math_of(model, expand=False).section("backward")
-        _unrolled(case, known)
-        return
-    _, _, wrong = read_back(math_of(model, expand=False), known_of(model))
-    assert wrong == []
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_a_closed_form_has_no_other_gradient(name: str) -> None:
+    """One formula for each gradient, in what goes in and what the forward pass found; it was computed above."""
+    model = modelled(CASES[name].function, CASES[name].args)
+    math = math_of(model, expand=False)
+    lines = math.section("closed") or math.section("backward")
+    closed = {line.value for line in lines if "∂" not in line.text.partition(" = ")[2]}
+    wanted = {value for value in model.wrt if value.gradient is not None}
+    if not any(box.kind == "loop" for box in _all(model.boxes)):
+        assert {value.name for value in wanted - closed} == set()
+        assert all("∂" not in line.text.partition(" = ")[2] for line in math.section("closed"))
 
 
-def _unrolled(case: Case, known: Formulas) -> None:
-    """A recurrence, written out for each t, computed from the first line to the last."""
-    model = modelled(case.function, case.args)
-    math = math_of(model, expand=False, unrolled=True)
-    known.from_one = True
-    streams = {name: value for name, value in known.values.items() if np.ndim(value) and len(value) == 5}
-    for name, value in streams.items():
-        for t in range(5):
-            known.values[_timed(name, t + 1)] = value[t]
-    good, unread, wrong = read_back(math, known)
-    assert wrong == []
-    assert unread == []
-    assert good > len(model.wrt)
+def _all(boxes: Any) -> Any:
+    for box in boxes:
+        yield box
+        yield from _all(box.inner)
 
 
-def _timed(name: str, t: int) -> str:
-    digit = str(t).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
-    found = re.match(r"^(.*?)([₀-₉]+)$", name)
-    if found is None:
-        return name + digit
-    plain = found[2].translate(str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789"))
-    return f"{found[1]}_{{{plain},{t}}}"
+LOOPS = sorted(
+    case.id for case in cases() if any(b.kind == "loop" for b in _all(modelled(case.function, case.args).boxes))
+)
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_a_recurrence_written_step_by_step_has_the_numbers(name: str) -> None:
+    reading = read(CASES[name], unrolled=True)
+    assert reading.wrong == []
+    assert reading.reader.unread == []
+    assert gradients(reading) <= set(reading.reader.found)
 
 
 def sigma_of_product(X: Any, W: Any) -> Any:

@@ -93,9 +93,10 @@ def is_light(node: Node) -> bool:
 class Namer:
     """Gives each value a name, once."""
 
-    def __init__(self) -> None:
+    def __init__(self, graph: Graph) -> None:
         self._taken: set[str] = set()
         self._count = 0
+        self._letter = _free_letter(graph)
 
     def unique(self, wanted: str) -> str:
         """The wanted name, or with a number where it is taken."""
@@ -112,7 +113,14 @@ class Namer:
     def automatic(self) -> str:
         """A name for a value that the user did not name."""
         self._count += 1
-        return self.unique(f"z{self._count}")
+        return self.unique(f"{self._letter}{self._count}")
+
+
+def _free_letter(graph: Graph) -> str:
+    """The letter of automatic names: z, unless a variable inside a loop is called z (at t = 1 it is z₁)."""
+    bodies = [node.parameters["body"] for node in graph.nodes if node.primitive is control.loop]
+    inside = {own_name(node) for body in bodies for node in body.nodes}
+    return next((letter for letter in "zaqm" if letter not in inside), "z")
 
 
 def readable(label: str) -> str:
@@ -127,7 +135,7 @@ def readable(label: str) -> str:
 def group(graph: Graph, wrt: Iterable[Node]) -> Model:
     """The boxes of a graph with one output, without gradients yet."""
     nodes = [node for node in graph.nodes if node.primitive is not None]
-    namer = Namer()
+    namer = Namer(graph)
     values: dict[Node, Value] = {}
     used = {x for node in nodes for x in node.inputs} | set(graph.outputs)
     for number, node in enumerate(graph.inputs):

@@ -5,8 +5,10 @@ Knows how the primitives are noted; names come from outside. Does not simplify.
 
 from __future__ import annotations
 
+import math
 import string
 from collections.abc import Callable, Iterable
+from fractions import Fraction as Ratio
 from typing import Any
 
 import numpy as np
@@ -58,6 +60,10 @@ def constant(value: Any) -> Expression:
             root = x.Root(x.number(whole), shape=())
             made = root if power == number else x.fraction(x.number(1), root)
             return x.negative(made) if number < 0 else made
+    if math.isfinite(number) and len(f"{number:.17g}") > 12:
+        ratio = Ratio(number).limit_denominator(200)
+        if float(ratio) == number:  # 1.6666666666666667 is 5/3
+            return x.number((ratio.numerator, ratio.denominator))
     return x.number(value)
 
 

@@ -70,6 +70,7 @@ _OPERATORS = {
     "<<": r" \ll ",
     ">>": r" \gg ",
     "∝": r" \propto ",
+    "∼": r" \sim ",
 }
 _FUNCTIONS = {
     "σ": r"\sigma",

@@ -111,7 +111,7 @@ class Loop:
 
     def _chain_inside(self) -> _Body:
         body, values, symbols = self._body, self._values, self._symbols
-        namer = Namer()
+        namer = Namer(self._chain.model.graph)
         for value in self._chain.model.values.values():
             namer.unique(value.name)
         namer.start(sum(value.automatic for value in self._chain.model.values.values()))
@@ -158,6 +158,20 @@ class Loop:
     def steps(self) -> list[Step]:
         """The steps of the body."""
         return self._inside.steps
+
+    @property
+    def beyond(self) -> str:
+        """The time after the last step, where no gradient comes from."""
+        return str(self.length + 1) if self._after == "t+1" else "0"
+
+    def reads_beyond(self, e: Expression) -> bool:
+        """Whether a formula has a gradient of the step after its own."""
+        return any(
+            isinstance(part, Derivative)
+            and isinstance(part.by, Symbol)
+            and part.by.key.endswith(f"[{self._after}]")
+            for part in x.parts_of(e)
+        )
 
     # ---- formulas
     def forward(self) -> Iterator[Recurrence]:
@@ -220,6 +234,11 @@ class Loop:
 
     def backward(self) -> Iterator[Recurrence]:
         """The recurrence of the gradients, sums over t for what all steps share, parts for sequences."""
+        formulas = list(self._backward())
+        steps = in_order([one for one in formulas if one.kind == "step"])
+        return iter([*steps, *(one for one in formulas if one.kind != "step")])
+
+    def _backward(self) -> Iterator[Recurrence]:
         inside = self._inside
         found = inside.contributions()
         totals = {value: simplify(x.add(*(part for _, part in parts))) for value, parts in found.items()}
@@ -336,8 +355,7 @@ class Loop:
     def _shown(self, e: Expression, t: int) -> Expression:
         """A formula at one time; beyond the last step there is no gradient to come."""
         left, right = e.sides  # type: ignore[attr-defined]
-        outside = str(self.length + 1) if self._after == "t+1" else "0"
-        right = simplify(at_the_edge(at_time(right, "t", str(t)), outside, t))
+        right = simplify(at_the_edge(at_time(right, "t", str(t)), self.beyond, t))
         return equal(at_time(left, "t", str(t)), right)
 
     def _direct(self, value: Value) -> list[Expression]:
@@ -362,3 +380,22 @@ class Loop:
     def _later(self, e: Expression) -> Expression:
         """An expression of step t as it stands in the step from which the gradient comes."""
         return at_time(e, "t", self._after)
+
+
+def in_order(formulas: list[Recurrence]) -> list[Recurrence]:
+    """Equations of one time, each after those whose left sides it has on its right."""
+    left = {one.expression.sides[0]: one for one in formulas}  # type: ignore[attr-defined]
+    found: list[Recurrence] = []
+
+    def add(one: Recurrence) -> None:
+        waiting.discard(one)
+        for part in x.parts_of(one.expression.sides[1]):  # type: ignore[attr-defined]
+            if left.get(part) in waiting:
+                add(left[part])
+        found.append(one)
+
+    waiting = set(formulas)
+    for one in formulas:
+        if one in waiting:
+            add(one)
+    return found

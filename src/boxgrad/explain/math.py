@@ -25,6 +25,7 @@ from boxgrad.explain.lines import Line, Math
 from boxgrad.explain.loops import Loop, Recurrence
 from boxgrad.explain.simplify import Step as Rewriting
 from boxgrad.explain.simplify import simplify
+from boxgrad.explain.timed import has_time
 from boxgrad.explain.words import word
 
 CLOSED_SIZE = 70
@@ -86,6 +87,12 @@ class _Document:
                 yield Line(
                     "forward", _equation(symbol, expression), step.box, note="×".join(map(str, symbol.shape))
                 )
+            for symbol, law in step.drawn.items():
+                note = "×".join(map(str, symbol.shape))
+                yield Line("forward", x.Relation((symbol, law), "∼", shape=symbol.shape), step.box, note=note)
+            if step.drawn:
+                names = ", ".join(map(unicode.line, step.drawn))
+                self._say("forward", "math_drawn", names=names)
             for value, expression in step.forward.items():
                 self.definitions[value] = expression
                 sides = (self.chain.symbol(value), expression)
@@ -102,14 +109,19 @@ class _Document:
         return loop.unrolled(backward, UNROLLED_STEPS)
 
     def _looped(self, step: Step, formulas: Iterable[Recurrence]) -> Iterator[Line]:
-        section = "forward"
+        section, beyond = "forward", False
         loop = self._loops[step]
         for one in formulas:
             section = "backward" if one.backward else "forward"
             outer = one.value if one.value in self._outer_values else None
-            note = f"t = 1, …, {loop.length}" if one.kind == "step" else ""
+            every = one.kind == "step" or (not self.unrolled and has_time(one.expression))
+            note = f"t = 1, …, {loop.length}" if every else ""
+            if one.backward and not self.unrolled and loop.reads_beyond(one.expression):
+                beyond = True
             sides = one.expression.sides  # type: ignore[attr-defined]
             yield Line(section, _equation(*sides), step.box, outer, one.backward, note)
+        if beyond:
+            self._say("backward", "math_beyond", t=loop.beyond)
 
     @cached_property
     def _outer_values(self) -> set[Value]:

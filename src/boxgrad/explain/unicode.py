@@ -10,7 +10,7 @@ from boxgrad.explain.writer import ATOM, ELEMENTWISE, PREFIX, SCALED, Writer
 
 _SUB = dict(zip("0123456789+-=()aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", strict=True))
 _SUPER = dict(zip("0123456789+-=()ni−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱ⁻", strict=True))
-_SPACED = set("+−⊙⊗⋆∗=≠<>≤≥∧∨⊻≈·&|^") | {"mod", "//", "<<", ">>", "∝"}
+_SPACED = set("+−⊙⊗⋆∗=≠<>≤≥∧∨⊻≈·&|^") | {"mod", "//", "<<", ">>", "∝", "∼"}
 
 
 def _marks(text: str, table: dict[str, str], sign: str) -> str:

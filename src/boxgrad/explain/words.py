@@ -107,6 +107,14 @@ WORDS: Words = {
         "zh": "⋆ 按原样滑动卷积核；∗ 先把卷积核沿各空间轴翻转，再滑过所有重叠位置。"
         "卷积核的梯度 x ⋆ ∂L/∂y 对整批求和。",
     },
+    "math_drawn": {
+        "en": "{names}: drawn at random, anew at every run; constant to the gradient.",
+        "zh": "{names}：随机抽取，每次运行重新抽取；求梯度时视为常量。",
+    },
+    "math_beyond": {
+        "en": "There is no step t = {t}: a term with anything of it is 0.",
+        "zh": "没有 t = {t} 这一步：含有它的项都为 0。",
+    },
     "math_unrolled_cut": {
         "en": "Of {count} steps, {limit} are written out.",
         "zh": "共 {count} 步，只写出 {limit} 步。",
