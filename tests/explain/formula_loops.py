@@ -14,6 +14,7 @@ from formula_evaluator import CannotEvaluateError, Formulas
 
 _TIME = re.compile(r"ₜ|\bt\b")
 _DIGITS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+_PLAIN = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 
 
 class Reader:
@@ -28,6 +29,7 @@ class Reader:
     ) -> None:
         self.known = Formulas(dict(given), dict(functions), dict(shapes), from_one=stepwise)
         self.found: dict[str, list[Any]] = {}
+        self.parts: dict[str, dict[int, Any]] = {}
         self.unread: list[str] = []
 
     def read(self, lines: list[tuple[str, str]]) -> None:
@@ -51,12 +53,31 @@ class Reader:
             at = stop
 
     def _define(self, text: str) -> None:
+        left, _, right = text.partition(" = ")
+        part = re.fullmatch(r"\((.*)\)([₀-₉]+)", left)
+        if part is not None:
+            self._define_part(part[1], int(part[2].translate(_PLAIN)), right)
+            return
         name, value = self.known.evaluate(text)
         shape = self.known.shapes.get(name)
         if shape is not None and np.size(value) == np.prod(shape, dtype=int):
             value = np.reshape(value, shape)
         self.known.values.setdefault(name, value)
         self.found.setdefault(name, []).append(value)
+
+        if self.known.from_one and np.ndim(value):
+            for t, one in enumerate(self.known.values[name], start=1):
+                self.known.values.setdefault(timed(name, t), one)
+
+    def _define_part(self, name: str, t: int, right: str) -> None:
+        """(y)₃ = …: the third of the parts of y, which is known when all of them are."""
+        _, value = self.known.evaluate(f"? = {right}")
+        parts = self.parts.setdefault(name, {})
+        parts[t] = value
+        if len(parts) == self.known.shapes[name][0]:
+            whole = np.stack([parts[t] for t in sorted(parts)])
+            self.known.values.setdefault(name, whole)
+            self.found.setdefault(name, []).append(whole)
 
     def _repeated(self, texts: list[str], last: int) -> None:
         before = set(self.known.values)
@@ -128,7 +149,7 @@ def timed(name: str, t: int) -> str:
     found = re.match(r"^(.*?)([₀-₉]+)$", name)
     if found is None:
         return name + str(t).translate(_DIGITS)
-    plain = found[2].translate(str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789"))
+    plain = found[2].translate(_PLAIN)
     return f"{found[1]}_{{{plain},{t}}}"
 
 

@@ -18,6 +18,7 @@ from boxgrad.explain import expression as x
 from boxgrad.explain import indexing, special, unicode
 from boxgrad.explain.boxes import Model, Value
 from boxgrad.explain.chain import Chain, Step
+from boxgrad.explain.closed import closed_forms, needed, substituted
 from boxgrad.explain.expand import NotExpandedError, elements, letters, matrix, size
 from boxgrad.explain.expression import Expression
 from boxgrad.explain.formulas import ARGUMENT, formula, table
@@ -29,7 +30,11 @@ from boxgrad.explain.timed import has_time
 from boxgrad.explain.words import word
 
 CLOSED_SIZE = 70
-"""The largest closed form that is printed, in marks."""
+"""The largest closed form, in marks, in which values of the forward pass are written out too."""
+LONGEST_FORM = 100
+"""The largest closed form, in marks; a longer one has names for the gradients in it."""
+MOST_NAMED = 12
+"""The most gradients that are named for the sake of closed forms."""
 EXPANDED_SIZE = 200
 """The largest matrix of written-out elements, in marks."""
 EXPANDED_ELEMENTS = 12
@@ -207,32 +212,46 @@ class _Document:
 
     # ---- closed form
     def _closed(self) -> Iterator[Line]:
+        shown: dict[Value, Line] = {}
+        for one in special.differences(self.model):
+            gap = x.add(self.chain.symbol(one.probabilities), x.negative(special.picked(one, self.chain.symbol)))
+            form = simplify(x.times(x.number((1, one.count)), gap))
+            line = _equation(self._partial(one.scores), form)
+            shown[one.scores] = Line(
+                "closed", line, None, one.scores, True, word("math_cancels", self.lang)
+            )
         forward = {self.chain.symbol(v): e for v, e in self.definitions.items() if v is not self.model.output}
         forward |= self._extra
-        backward = {self._partial(value): total for value, total in self.totals.items()}
-        for one in special.differences(self.model):
-            gap = x.add(self.chain.symbol(one.probabilities), x.negative(self.chain.symbol(one.targets)))
-            line = _equation(self._partial(one.scores), simplify(x.times(x.number((1, one.count)), gap)))
-            yield Line("closed", line, None, one.scores, True, word("math_cancels", self.lang))
-        cut = False
+        totals = {self._partial(value): total for value, total in self.totals.items()}
+        forms, made = closed_forms(totals, LONGEST_FORM, _clear)
+        forms |= {self._partial(v): line.expression.sides[1] for v, line in shown.items()}  # type: ignore[attr-defined]
+        wanted: dict[Expression, Value] = {}
+        named: set[Expression] = set()
         for value in self.model.wrt:
-            total = self.totals.get(value)
-            if total is None:
-                continue
-            whole, complete = _substituted(total, backward, CLOSED_SIZE)
-            rewritings: list[Rewriting] = []
-            whole = simplify(whole, rewritings)
-            deeper, all_through = _substituted(whole, forward, CLOSED_SIZE)
-            if all_through:
-                whole = simplify(deeper, rewritings)
-            if any(isinstance(part, x.Derivative) for part in x.parts_of(whole)):
+            parts = needed(forms, [self._partial(value)])
+            if parts is None:
                 continue  # it comes out of a loop, whose recurrence is the form it has
-            cut = cut or not (complete and all_through)
-            if (complete and whole != total) or (all_through and whole != total):
-                line = _equation(self._partial(value), whole)
-                yield Line("closed", line, None, value, True, _shape_note(value), tuple(rewritings))
-        if cut:
-            self._say("closed", "math_cut", limit=CLOSED_SIZE)
+            if len(named | set(parts)) > MOST_NAMED:
+                self._say("closed", "math_cut", limit=LONGEST_FORM)
+                continue
+            wanted[self._partial(value)] = value
+            named |= set(parts)
+        named -= set(wanted)
+        if all(forms[symbol] == totals[symbol] for symbol in wanted) and not shown:
+            return
+        yield from (line for value, line in shown.items() if self._partial(value) not in wanted)
+        of = {self._partial(value): value for value in self.totals}
+        for symbol in [*(one for one in forms if one in named), *wanted]:
+            form, steps, value = forms[symbol], made[symbol], of[symbol]
+            if value in shown:
+                yield shown[value]
+                continue
+            deeper, through = substituted(form, forward, CLOSED_SIZE)
+            if symbol in wanted and through and _clear(symbol, deeper):
+                form = simplify(deeper, steps)
+            yield Line(
+                "closed", _equation(symbol, form), None, value, True, _shape_note(value), tuple(steps)
+            )
 
     # ---- element by element
     def _expanded(self) -> Iterator[Line]:
@@ -309,18 +328,9 @@ def _worth(e: Expression) -> bool:
     return any(isinstance(part, (x.Product, x.Reduce, x.Outer, x.Times, x.Call)) for part in x.parts_of(e))
 
 
-def _substituted(e: Expression, table: dict[Expression, Expression], limit: int) -> tuple[Expression, bool]:
-    """The expression with names replaced by what they stand for until none is left, or it grows too large."""
-    while True:
-        names = {part for part in x.parts_of(e) if part in table}
-        if not names:
-            return e, True
-        after = x.substitute(e, {name: table[name] for name in names})
-        if after.size > 3 * limit:
-            return e, False
-        e = simplify(after)
-        if e.size > limit:
-            return e, False
+def _clear(left: Expression, right: Expression) -> bool:
+    """Whether an equation says which elements are meant."""
+    return not indexing.needs_indices(right) or not indexing.needs_indices(indexing.equation(left, right)[1])
 
 
 def _equation(*sides: Expression) -> Expression:
