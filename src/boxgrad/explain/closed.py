@@ -7,6 +7,7 @@ Knows expressions; knows no medium.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
 from boxgrad.explain import expression as x
@@ -30,8 +31,10 @@ def closed_forms(
     forms: Forms = {}
     made: dict[Expression, list[Rewriting]] = {}
     uses = _uses(totals.values())
+    first: Forms = {}
     for symbol, total in totals.items():
-        known = {part: forms[part] for part in x.parts_of(total) if part in forms}
+        here = Counter(part for part in x.parts_of(total) if part in forms)
+        known = {part: forms[part] for part in here}
         for kept in (
             set[Expression](),
             {part for part, form in known.items() if form.size > SHORT and uses[part] > 1},
@@ -39,11 +42,16 @@ def closed_forms(
             set(known),
         ):
             steps: list[Rewriting] = []
+            size = total.size + sum(known[part].size * n for part, n in here.items() if part not in kept)
+            if size > 2 * limit and kept != set(known):
+                continue
             table = {part: form for part, form in known.items() if part not in kept}
+            table |= {part: first[forms[part]] for part in kept if first[forms[part]] != part}
             form = simplify(x.substitute(total, table), steps)
             if form.size <= limit and clear(symbol, form):
                 break
         forms[symbol], made[symbol] = form, steps
+        first.setdefault(form, symbol)
     return forms, made
 
 

@@ -154,7 +154,10 @@ def contraction(a: Expression, b: Expression, subscripts: str, shape: tuple[int,
         return x.Outer(a, b, shape=shape)
     if not set(first) & set(second) and result == second + first and len(first) == len(second) == 1:
         return x.Outer(b, a, shape=shape)
-    for left, right, one, other in ((first, second, a, b), (second, first, b, a)):
+    orders = [(first, second, a, b), (second, first, b, a)]
+    if len(first) == 1 and len(second) > 1:
+        orders.reverse()  # Xᵀ g, rather than g X
+    for left, right, one, other in orders:
         found = _matrix_product(left, right, result, one, other)
         if found is not None:
             return found

@@ -15,6 +15,7 @@ from boxgrad.explain.convert_arrays import LETTERS
 from boxgrad.explain.expression import Expression
 from boxgrad.explain.places import (
     Place,
+    has_letter,
     holds,
     is_letter,
     letter,
@@ -74,15 +75,16 @@ def _same_long_axes(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
 def equation(left: Expression, right: Expression) -> tuple[Expression, Expression]:
     """Both sides of an equation for one element."""
     place: Place = tuple(None if n == 1 else letter(LETTERS[i]) for i, n in enumerate(left.shape))
-    writing = _Indexing({LETTERS[i] for i, n in enumerate(left.shape) if n != 1})
+    writing = _Indexing({LETTERS[i]: n for i, n in enumerate(left.shape) if n != 1})
     return writing.at(left, place), simplify(writing.at(right, place))
 
 
 class _Indexing:
     """One formula; remembers which letters are taken."""
 
-    def __init__(self, taken: set[str]) -> None:
-        self._taken = taken
+    def __init__(self, sizes: dict[str, int]) -> None:
+        self._taken = set(sizes)
+        self._sizes = dict(sizes)
 
     def _fresh(self) -> str:
         return next(c for c in LETTERS + "abcdfgh" if c not in self._taken)
@@ -123,15 +125,32 @@ class _Indexing:
     def _bound(self, sizes: Sequence[int], wanted: Sequence[int] = ()) -> list[str]:
         """New letters that run over axes; that of the axis where it is free."""
         letters: list[str] = []
-        for position, _ in enumerate(sizes):
+        for position, size in enumerate(sizes):
             own = LETTERS[wanted[position]] if wanted else ""
             name = own if own and own not in self._taken else self._fresh()
             self._taken.add(name)
+            self._sizes[name] = size
             letters.append(name)
         return letters
 
+    def _range(self, place: Expression) -> tuple[int, int] | None:
+        """The least and the greatest place that a sum of a letter and a number is."""
+        known = number_of(place)
+        if known is not None:
+            return known, known
+        if isinstance(place, x.Add) and len(place.terms) == 2:
+            parts = [self._range(term) for term in place.terms]
+            if parts[0] is not None and parts[1] is not None:
+                return parts[0][0] + parts[1][0], parts[0][1] + parts[1][1]
+        size = self._sizes.get(place.base, 0) if isinstance(place, x.Symbol) and is_letter(place) else 0
+        return (0, size - 1) if size else None
+
     def _over(self, symbol: str, letters: Sequence[str], body: Expression, condition: str = "") -> Expression:
         self._taken.difference_update(letters)
+        if symbol == "Σ" and not condition:
+            for name in [name for name in letters if not has_letter(body, name)]:
+                body = x.times(x.number(self._sizes[name]), body)
+                letters = [one for one in letters if one != name]
         return x.Over(symbol, condition or ",".join(letters), "", "", body, shape=()) if letters else body
 
     def _reduce(self, e: x.Reduce, place: Place) -> Expression:
@@ -153,7 +172,8 @@ class _Indexing:
         first, second = operands.split(",")
         table: dict[str, Expression | None] = dict(zip(result, place, strict=True))
         summed = [c for c in dict.fromkeys(first + second) if c not in table]
-        bound = self._bound([0] * len(summed))
+        sizes = dict(zip(first + second, (*e.a.shape, *e.b.shape), strict=True))
+        bound = self._bound([sizes[c] for c in summed])
         table.update(zip(summed, map(letter, bound), strict=True))
         factors = [
             self.at(part, tuple(None if n == 1 else table[c] for c, n in zip(marks, part.shape, strict=True)))
@@ -165,7 +185,7 @@ class _Indexing:
         """A product of matrices as sums, where a factor has no clear form as a whole."""
         if not needs_indices(e) or any(len(factor.shape) > 2 for factor in e.factors):
             return None
-        bound = self._bound([0] * (len(e.factors) - 1))
+        bound = self._bound([factor.shape[-1] for factor in e.factors[:-1]])
         ends = list(place)
         inner: list[Expression] = []
         for i, factor in enumerate(e.factors):
@@ -186,7 +206,7 @@ class _Indexing:
         return self._over("Σ", bound, x.Times(tuple(inner), shape=()))
 
     def _running(self, e: x.Running, place: Place) -> Expression:
-        (name,) = self._bound([0])
+        (name,) = self._bound([e.shape[e.axis]])
         inner = (*place[: e.axis], letter(name), *place[e.axis + 1 :])
         sign = "≥" if e.after else "≤"
         own = _letter_text(place[e.axis])
@@ -194,7 +214,7 @@ class _Indexing:
 
     def _others(self, e: x.Others, place: Place) -> Expression:
         axes = [i for i in e.axes if e.shape[i] != 1]
-        names = self._bound(axes)
+        names = self._bound([e.shape[i] for i in axes])
         inner = list(place)
         for i, name in zip(axes, names, strict=True):
             inner[i] = letter(name)
@@ -203,7 +223,7 @@ class _Indexing:
         return self._over("Π", names, self.at(e.x, tuple(inner)), condition) if axes else x.number(1)
 
     def _runningothers(self, e: x.RunningOthers, place: Place) -> Expression:
-        k, other = self._bound([0, 0])
+        k, other = self._bound([e.shape[e.axis]] * 2)
         own = _letter_text(place[e.axis])
 
         def inner(name: str) -> Place:
@@ -272,13 +292,12 @@ class _Indexing:
         if own is None:
             return None
         branches: list[tuple[Expression, Expression | None]] = []
-        start = 0
+        start, known = 0, self._range(own)
         for part in e.arguments:
             stop = start + part.shape[axis]
             index = None if part.shape[axis] == 1 else moved(own, -start, 1)
             value = self.at(part, (*place[:axis], index, *place[axis + 1 :]))
-            known = number_of(own)
-            if known is not None and start <= known < stop:
+            if known is not None and start <= known[0] and known[1] < stop:
                 return value
             last = stop == e.shape[axis]
             condition = None if last else x.Infix("<", (own, x.number(stop)), shape=())
@@ -324,7 +343,7 @@ class _Indexing:
             return [None], []
         first, last = sorted((start, start + step * (count - 1)))
         if count == 1 or abs(step) == 1:
-            condition = within(p, first, last, n)
+            condition = within(p, first, last, self._range(p) or (0, n - 1))
             index = None if count == 1 else moved(p, -start, 1) if step == 1 else moved(p, start, -1)
             return [index], [] if condition is None else [condition]
         bound += self._bound([count])
@@ -340,17 +359,17 @@ class _Indexing:
         inner, conditions, _ = self._inverse(marks, body.shape, place)
         old = self.at(body, place)
         if isinstance(value, (x.Number, x.Fill)) and value.value == 0:
-            return x.times(holds(self._missed(marks, body.shape, place)), old)
+            missed = self._missed(marks, body.shape, place)
+            return x.number(0) if missed is None else x.times(holds(missed), old)
         new = self.at(value, _trailing(inner, value.shape) if value.shape else ())
         if not conditions:
             return new
         inside = conditions[0] if len(conditions) == 1 else x.Infix("∧", tuple(conditions), shape=())
         return x.Cases(((new, inside), (old, None)), shape=())
 
-    @staticmethod
     def _missed(
-        marks: Sequence[tuple[object, ...]], shape: tuple[int, ...], place: Place
-    ) -> Expression:
+        self, marks: Sequence[tuple[object, ...]], shape: tuple[int, ...], place: Place
+    ) -> Expression | None:
         found: list[Expression] = []
         own = iter(zip(place, shape, strict=True))
         for mark in marks:
@@ -361,8 +380,10 @@ class _Indexing:
                 continue
             start, step, count = (mark[1], 1, 1) if mark[0] == "at" else mark[1:]
             first, last = sorted((start, start + step * (count - 1)))  # type: ignore[operator]
-            found += outside(p, first, last, n)
-        return found[0] if len(found) == 1 else x.Infix("∨", tuple(found), shape=())
+            found += outside(p, first, last, self._range(p) or (0, n - 1))
+        if len(found) < 2:
+            return found[0] if found else None
+        return x.Infix("∨", tuple(found), shape=())
 
     # ---- look-ups
     def _gather(self, e: x.Gather, place: Place) -> Expression | None:

@@ -33,6 +33,8 @@ CLOSED_SIZE = 70
 """The largest closed form, in marks, in which values of the forward pass are written out too."""
 LONGEST_FORM = 100
 """The largest closed form, in marks; a longer one has names for the gradients in it."""
+MOST_GRADIENTS = 150
+"""The most gradients of a function of which closed forms are sought."""
 MOST_NAMED = 12
 """The most gradients that are named for the sake of closed forms."""
 EXPANDED_SIZE = 200
@@ -223,6 +225,9 @@ class _Document:
         forward = {self.chain.symbol(v): e for v, e in self.definitions.items() if v is not self.model.output}
         forward |= self._extra
         totals = {self._partial(value): total for value, total in self.totals.items()}
+        if len(totals) > MOST_GRADIENTS:
+            self._say("closed", "math_cut", limit=LONGEST_FORM)
+            totals = {}
         forms, made = closed_forms(totals, LONGEST_FORM, _clear)
         forms |= {self._partial(v): line.expression.sides[1] for v, line in shown.items()}  # type: ignore[attr-defined]
         wanted: dict[Expression, Value] = {}
@@ -237,7 +242,7 @@ class _Document:
             wanted[self._partial(value)] = value
             named |= set(parts)
         named -= set(wanted)
-        if all(forms[symbol] == totals[symbol] for symbol in wanted) and not shown:
+        if not named and not shown and all(forms[symbol] == totals[symbol] for symbol in wanted):
             return
         yield from (line for value, line in shown.items() if self._partial(value) not in wanted)
         of = {self._partial(value): value for value in self.totals}

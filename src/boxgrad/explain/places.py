@@ -74,30 +74,58 @@ def moved(place: Expression | None, start: int, step: int) -> Expression:
     return simplify(x.add(*terms)) if start else simplify(along)
 
 
-def within(place: Expression, first: int, last: int, size: int) -> Expression | None:
-    """first ≤ place ≤ last, of an axis of that size; None where it always holds."""
+Range = tuple[int, int]
+
+
+def within(place: Expression, first: int, last: int, span: Range) -> Expression | None:
+    """first ≤ place ≤ last, of a place that lies in a span; None where it always holds."""
+    place, first, last, span = _plain(place, first, last, span)
     low, high = x.number(first), x.number(last)
-    if first <= 0 and last >= size - 1:
+    if first <= span[0] and last >= span[1]:
         return None
     if first == last:
         return x.Infix("=", (place, low), shape=())
-    if first <= 0:
+    if first <= span[0]:
         return x.Infix("≤", (place, high), shape=())
-    if last >= size - 1:
+    if last >= span[1]:
         return x.Infix("≥", (place, low), shape=())
     return x.Infix("≤", (low, place, high), shape=())
 
 
-def outside(place: Expression, first: int, last: int, size: int) -> list[Expression]:
+def outside(place: Expression, first: int, last: int, span: Range) -> list[Expression]:
     """The conditions of which one holds where ``within`` does not."""
+    place, first, last, span = _plain(place, first, last, span)
     if first == last:
         return [x.Infix("≠", (place, x.number(first)), shape=())]
     found: list[Expression] = []
-    if first > 0:
+    if first > span[0]:
         found.append(x.Infix("<", (place, x.number(first)), shape=()))
-    if last < size - 1:
+    if last < span[1]:
         found.append(x.Infix(">", (place, x.number(last)), shape=()))
     return found
+
+
+def _plain(place: Expression, first: int, last: int, span: Range) -> tuple[Expression, int, int, Range]:
+    """3 ≤ i + 1 as 2 ≤ i."""
+    if isinstance(place, x.Add) and len(place.terms) == 2:
+        off = number_of(place.terms[1])
+        if off is not None:
+            return place.terms[0], first - off, last - off, (span[0] - off, span[1] - off)
+    return place, first, last, span
+
+
+def has_letter(e: Expression, name: str) -> bool:
+    """Whether a formula depends on an index."""
+    for part in x.parts_of(e):
+        if isinstance(part, x.Derivative) and has_letter(part.by, name):
+            return True
+        if isinstance(part, x.Symbol) and not part.key and part.base == name:
+            return True
+        if isinstance(part, x.Element) and name in part.indices:
+            return True
+        if isinstance(part, (x.Item, x.Over)) and name in part.index:
+            return True
+    return False
 
 
 def holds(condition: Expression) -> Expression:

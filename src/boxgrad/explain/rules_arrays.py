@@ -187,26 +187,3 @@ def cases(e: x.Cases) -> Expression | None:
             return kept(x.times(a, x.add(holds(condition), half)), e.shape)
     return None
 
-
-def over(e: x.Over) -> Expression | None:
-    """Numbers leave a sum with written indices."""
-    if e.symbol != "Σ":
-        return None
-    if isinstance(e.body, x.Negative):
-        return x.negative(x.Over("Σ", e.index, e.start, e.stop, e.body.x, shape=e.shape))
-    if isinstance(e.body, x.Times) and value_of(e.body.factors[0]) is not None and len(e.body.factors) > 1:
-        rest = x.times(*e.body.factors[1:])
-        if rest.shape == e.body.shape:
-            return x.times(e.body.factors[0], x.Over("Σ", e.index, e.start, e.stop, rest, shape=e.shape))
-    return None
-
-
-def logic(e: x.Infix) -> Expression | None:
-    """x ≠ x never holds in mathematics: there is no NaN."""
-    if e.symbol != "∨":
-        return None
-    left = [p for p in e.parts if not (isinstance(p, x.Infix) and p.symbol == "≠" and p.parts[0] == p.parts[1])]
-    if len(left) == len(e.parts) or not left:
-        return None
-    made = left[0] if len(left) == 1 else x.Infix("∨", tuple(left), shape=e.shape)
-    return made if made.shape == e.shape else None

@@ -91,6 +91,8 @@ class Writer(ABC):
         if "e" in text:
             mantissa, exponent = text.split("e")
             power = self.raised(self.numeral("10"), self.numeral(str(int(exponent)).replace("-", "−")))
+            if mantissa == "1":
+                return power, POWER
             return self.beside([self.numeral(mantissa), self.operator("·"), power]), SCALED
         return self.numeral(text), ATOM
 
