@@ -95,11 +95,14 @@ def input_gradient(g: Any, w: Any, shape: tuple[int, ...], note: str) -> Any:
 
 
 def adjoint_shape(g: Any, w: Any, note: str) -> tuple[int, ...]:
-    """The smallest shape of x of which x ⋆ w has the shape of g."""
+    """The smallest shape of x of which x ⋆ w has the shape of g, and q more places at the end of each axis."""
+    found = dict(part.split("=") for part in note.split(",") if part)
+    more = [int(n) for n in found.get("q", "0").split("×")]
+    more = more * (w.ndim - 2) if len(more) == 1 else more
     stride, padding, dilation, groups = windows(note, w.ndim - 2)
     sizes = (
-        (n - 1) * s + d * (k - 1) + 1 - 2 * p
-        for n, s, d, k, p in zip(g.shape[2:], stride, dilation, w.shape[2:], padding, strict=True)
+        (n - 1) * s + d * (k - 1) + 1 - 2 * p + q
+        for n, s, d, k, p, q in zip(g.shape[2:], stride, dilation, w.shape[2:], padding, more, strict=True)
     )
     return (g.shape[0], w.shape[1] * groups, *sizes)
 

@@ -35,9 +35,9 @@ _TOKEN = re.compile(
     rf"""(?P<space>\s+)
     |(?P<number>[0-9]+\.?[0-9]*)
     |(?P<big>[ΣΠ](?=[{_SUBS}_]) | max(?=[{_SUBS}_]) | min(?=[{_SUBS}_]))
-    |(?P<name>(?:expm1|log1p|stop_gradient)(?=\()|[A-Za-zα-ωΑ-Ω]+|𝟏|𝟎)
+    |(?P<name>(?:expm1|log1p|stop_gradient)(?=\()|[A-Za-zα-ωΑ-Ω]+|𝟏|𝟎|∞)
     |(?P<sub>[{_SUBS}]+|_\{{(?:[^{{}}]|\{{[^{{}}]*\}})*\}}|_\w)
-    |(?P<sup>[{_SUPS}]+)
+    |(?P<sup>[{_SUPS}]+|\^\{{\([^}}]*\)\}})
     |(?P<prime>′+)
     |(?P<mark>[-+−·⊙⊗⊘/^(),=≠<>≤≥\[\]{{}};ᵀ√∂⋆∗|∧∨:…])""",
     re.VERBOSE,
@@ -167,9 +167,11 @@ class Formulas:
         value = _Parser(right, self).all()
         if letters:
             if sorted(value.axes) != sorted(letters):
-                missing = [c for c in letters if c not in value.axes]
-                if missing or len(value.axes) > len(letters):
+                missing = tuple(c for c in letters if c not in value.axes)
+                if set(value.axes) - set(letters) or not set(missing) <= set(self.letters):
                     raise CannotEvaluateError(f"the axes {value.axes} for {letters}")
+                long = [self.letters[c] for c in missing]  # the same for every such index
+                value = Named(np.broadcast_to(value.array, (*long, *value.array.shape)), (*missing, *value.axes))
             return name, np.transpose(value.array, [value.axes.index(c) for c in letters])
         if value.axes:
             raise CannotEvaluateError(f"axes {value.axes} left over")
@@ -262,7 +264,7 @@ class _Parser:
         return self.tokens[self.at - 1][1]
 
     def all(self) -> Named:
-        value = self.sum()
+        value = self.condition()
         if self.at != len(self.tokens):
             raise CannotEvaluateError(f"{self.peek()!r} left over")
         return value
@@ -349,10 +351,6 @@ class _Parser:
         shape = self.known.shape
         if sign == "∗":
             wanted = adjoint_shape(a, b, note)
-            if shape is not None and len(shape) == b.ndim and shape[:2] == wanted[:2]:
-                stride = windows(note, b.ndim - 2)[0]
-                if all(0 <= n - m < t for n, m, t in zip(shape[2:], wanted[2:], stride, strict=True)):
-                    wanted = shape
             return input_gradient(a, b, wanted, note)
         if (
             shape is not None
@@ -422,8 +420,16 @@ class _Parser:
 
     def at_places(self, array: Any, text: str) -> Named:
         """An element at computed places: u_{i−1}, p_{i,yᵢ}, counted from 0."""
-        places = [self.inner(part) for part in split(text)]
+        parts = split(text)
+        long = [n for n in np.shape(array) if n != 1]
+        sizes = long if len(long) == len(parts) else np.shape(array)
+        places = [self.place(part, n) for part, n in zip(parts, sizes, strict=True)]
         return Named(*picked(array, [(place.array, place.axes) for place in places]))
+
+    def place(self, text: str, size: int) -> Named:
+        """An index; a letter of which nothing else is known runs along the whole axis."""
+        free = len(text) == 1 and text.isalpha() and text not in self.local and text not in self.known.letters
+        return Named(np.arange(size), (text,)) if free else self.inner(text)
 
     def inner(self, text: str) -> Named:
         return _Parser(text.replace("-", "−"), self.known, self.local).all()
@@ -581,11 +587,8 @@ class _Parser:
         text = self.take()
         if text == "e" and self.kind() == "sup":
             return text
-        while self.kind() in ("sup", "sub", "prime") or (self.peek() == "^" and self.peek(1) == "{"):
-            if self.peek() == "^":
-                text += self.take() + self.take() + self.take() + self.take()
-                continue
-            if self.kind() == "sup" and not self.peek().startswith("⁽"):
+        while self.kind() in ("sup", "sub", "prime"):
+            if self.kind() == "sup" and not self.peek().startswith(("⁽", "^{(")):
                 break
             text += self.take()
         return text
@@ -593,12 +596,12 @@ class _Parser:
     def lookup(self, text: str) -> Named:
         if text in self.local:
             return self.local[text]
+        if len(text) == 1 and text in self.known.letters:
+            return Named(np.arange(self.known.letters[text]), (text,))
         if text in self.known.values:
             return Named(self.known.values[text])
         head, _, rest = text.rpartition("/∂")
         head = head + "/∂" if head else ""
-        if not head and len(text) == 1 and text in self.known.letters:
-            return Named(np.arange(self.known.letters[text]), (text,))
         found = re.match(rf"^(.*?)([{_SUBS}]+|_\{{.*\}}|_\w)$", rest)
         if found is not None and is_computed(marks(found[2])):
             name, _ = self.known.element(found[1] + "_i") if found[1] else ("", "")
@@ -672,6 +675,8 @@ class _Parser:
         text = self.base()
         if text in self.local or text in self.known.values:
             return self.lookup(text)
+        if text == "∞":
+            return Named(np.float64(np.inf))
         if text[0] in "𝟏𝟎":
             sizes = text[1:].translate(SUB).strip("_{}").split("×")
             return Named(np.full([int(n) for n in sizes], 1.0 if text[0] == "𝟏" else 0.0))
@@ -728,6 +733,11 @@ def _each(parser: _Parser, argument: Named) -> Named:
 
 
 def close(a: Any, b: Any) -> bool:
-    """Whether two gradients are equal to 1e-9 of the largest element."""
-    scale = max(float(np.max(np.abs(b))) if np.size(b) else 0.0, 1e-300)
-    return bool(np.max(np.abs(np.broadcast_to(a, np.shape(b)) - b), initial=0.0) <= 1e-9 * max(scale, 1e-3))
+    """Whether two gradients are equal to 1e-9 of the largest element; an infinite one is itself."""
+    b = np.asarray(b, float)
+    a = np.broadcast_to(np.asarray(a, float), b.shape)
+    endless = np.isinf(b)
+    if not np.array_equal(a[endless], b[endless]):
+        return False
+    scale = np.max(np.abs(b[~endless]), initial=1e-3)
+    return bool(np.max(np.abs(a[~endless] - b[~endless]), initial=0.0) <= 1e-9 * scale)

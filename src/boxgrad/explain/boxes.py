@@ -117,10 +117,10 @@ class Namer:
 
 
 def _free_letter(graph: Graph) -> str:
-    """The letter of automatic names: z, unless a variable inside a loop is called z (at t = 1 it is z₁)."""
-    bodies = [node.parameters["body"] for node in graph.nodes if node.primitive is control.loop]
-    inside = {own_name(node) for body in bodies for node in body.nodes}
-    return next((letter for letter in "zaqm" if letter not in inside), "z")
+    """The letter of automatic names: z, unless the user has a variable of that name."""
+    bodies = [node.parameters["body"].nodes for node in graph.nodes if node.primitive is control.loop]
+    own = {own_name(node) for nodes in (graph.nodes, *bodies) for node in nodes}
+    return next((letter for letter in "zaqm" if letter not in own), "z")
 
 
 def readable(label: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from boxgrad.autodiff.loops import scan_backward
 from boxgrad.autodiff.reverse import Walk
 from boxgrad.boxed import activate
 from boxgrad.explain import expression as x
-from boxgrad.explain.boxes import Box, Model, Value, is_elementwise
+from boxgrad.explain.boxes import Box, Model, Namer, Value, is_elementwise
 from boxgrad.explain.convert import converted
 from boxgrad.explain.drawn import drawn, law
 from boxgrad.explain.expression import Derivative, Expression, Symbol
@@ -24,7 +25,7 @@ from boxgrad.explain.recognise import Function, named
 from boxgrad.explain.simplify import Step as Rewriting
 from boxgrad.explain.simplify import simplify
 from boxgrad.explain.special import Whole, whole
-from boxgrad.graph.node import Node
+from boxgrad.graph.node import Node, ordered
 from boxgrad.ops import control
 from boxgrad.trace.apply import noting
 from boxgrad.trace.box import Box as TracedBox
@@ -78,6 +79,8 @@ class Chain:
         self.output = self.symbol(model.output)
         self.drawn: dict[Node, Symbol] = {}
         """Names of random values that are no values of the model."""
+        self.inside: set[str] = set()
+        """Names of the states of loops."""
         self._start()
 
     def _start(self) -> None:
@@ -106,6 +109,15 @@ class Chain:
         return self.names.symbol(name, shape)
 
     # ---- names
+    @cached_property
+    def namer(self) -> Namer:
+        """Names for values inside of loops: different from those outside, and in other loops."""
+        namer = Namer(self.model.graph)
+        for value in self.model.values.values():
+            namer.unique(value.name)
+        namer.start(sum(value.automatic for value in self.model.values.values()))
+        return namer
+
     def symbol(self, value: Value) -> Symbol:
         return self.names.symbol(value.name, value.shape)
 
@@ -184,7 +196,7 @@ class Chain:
         for value, head in zip(step.outputs, heads, strict=True):
             symbol = self.symbol(value)
             step.forward[value] = step.drawn.pop(symbol) if symbol in step.drawn else simplify(found[head])
-        step.functions = [n.primitive for n in new.values() if isinstance(n.primitive, Function)]  # type: ignore[misc]
+        step.functions = [n.primitive for n in ordered(heads) if isinstance(n.primitive, Function)]  # type: ignore[misc]
         reached = [value for value in step.outputs if value.gradient is not None]
         wanted = [value for value in step.inputs if value.gradient is not None]
         if not reached or not wanted:

@@ -91,3 +91,22 @@ def substituted(e: Expression, table: Mapping[Expression, Expression], limit: in
         e = simplify(after)
         if e.size > limit:
             return e, False
+
+
+def in_order(equations: Mapping[Expression, Expression]) -> list[Expression]:
+    """The left sides of equations, each after those that stand on its right."""
+    found: dict[Expression, None] = {}
+    entered: set[Expression] = set()
+
+    def add(left: Expression) -> None:
+        if left in entered:
+            return
+        entered.add(left)
+        for part in x.parts_of(equations[left]):
+            if part in equations:
+                add(part)
+        found[left] = None
+
+    for left in equations:
+        add(left)
+    return list(found)

@@ -53,6 +53,9 @@ def _leaf(node: Node) -> Expression:
 def constant(value: Any) -> Expression:
     """A number in the code as mathematics writes it: 0.7071… is 1/√2."""
     number = float(value)
+    if math.isinf(number):
+        endless = x.Symbol("", "∞", shape=())
+        return x.negative(endless) if number < 0 else endless
     for power in (number, 1 / number if number else 0.0):
         square = power * power
         whole = round(square)
@@ -212,6 +215,8 @@ def _tidy(subscripts: str) -> str:
 
 
 def _convolution(symbol: str) -> Rule:
+    """x ⋆ w, or the adjoint g ∗ w: where stride leaves places at the end unreached, q tells how many."""
+
     def rule(node: Node, arguments: list[Expression]) -> Expression:
         return x.Convolve(symbol, arguments[0], arguments[1], _window(node), shape=node.shape)
 
@@ -230,6 +235,11 @@ def _window(node: Node) -> str:
         marks.append("d=" + _same(p["dilation"]))
     if p["groups"] != 1:
         marks.append(f"g={p['groups']}")
+    if "shape" in p:
+        g, w = (part.shape[2:] for part in node.inputs)
+        each = zip(p["shape"], g, w, p["stride"], p["padding"], p["dilation"], strict=True)
+        left = [n - ((m - 1) * s + d * (k - 1) + 1 - sum(pad)) for n, m, k, s, pad, d in each]
+        marks += ["q=" + _same(left)] if any(left) else []
     return ",".join(marks)
 
 
@@ -262,6 +272,14 @@ def _sum(node: Node, arguments: list[Expression]) -> Expression:
 def _slope(name: str) -> Rule:
     """The derivative of a function of windows, applied to what arrives."""
     return lambda node, arguments: x.Call(name, tuple(arguments), 1, _note(node), shape=node.shape)
+
+
+def _logaddexp(node: Node, arguments: list[Expression]) -> Expression:
+    """log(eᵃ + eᵇ); e⁰ is 1."""
+    zero = x.number(0)
+    powers = [x.number(1) if part == zero else x.call("exp", part) for part in arguments]
+    one_first = sorted(powers, key=lambda part: not isinstance(part, x.Number))
+    return x.Call("log", (x.Add(tuple(one_first), shape=node.shape),), shape=node.shape)
 
 
 def _running(symbol: str, after: bool = False) -> Rule:
@@ -305,6 +323,8 @@ _RULES: dict[str, Rule] = {
     "conv_input_gradient": _convolution("∗"),
     "conv_filter_gradient": _convolution("⋆"),
     "where": _where,
+    "logaddexp": _logaddexp,
+    "sigmoid": lambda node, a: x.Call("σ", tuple(a), shape=node.shape),
     "cumsum": _running("Σ"),
     "cumprod": _running("Π"),
     "sums after": _running("Σ", True),

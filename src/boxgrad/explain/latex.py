@@ -39,6 +39,7 @@ _GREEK = {
     "Φ": r"\Phi",
     "Ψ": r"\Psi",
     "Ω": r"\Omega",
+    "∞": r"\infty",
 }
 _OPERATORS = {
     "+": " + ",

@@ -13,7 +13,8 @@ from boxgrad.autodiff.loops import scan_backward
 from boxgrad.autodiff.reverse import Walk
 from boxgrad.boxed import activate
 from boxgrad.explain import expression as x
-from boxgrad.explain.boxes import Model, Namer, Value, boxes_of
+from boxgrad.explain.boxes import Model, Value, boxes_of
+from boxgrad.explain.closed import in_order
 from boxgrad.explain.chain import Chain, Step, is_uniform
 from boxgrad.explain.convert import converted
 from boxgrad.explain.expression import Derivative, Expression, Symbol
@@ -89,6 +90,7 @@ class Loop:
     # ---- names
     def _state_names(self) -> list[str]:
         taken = {value.name for value in self._chain.model.values.values()}
+        before = self._chain.inside
         names: list[str] = []
         for i in range(self._count):
             start = self.node.inputs[self._fixed + i]
@@ -98,7 +100,11 @@ class Loop:
             wanted = own or (re.sub(r"_?(0|init|start)$", "", given) if given else None) or _STATES[i % 6]
             while wanted in names or (wanted in taken and wanted != own):
                 wanted = next((s for s in _STATES if s not in names and s not in taken), wanted + "_")
+            first, number = wanted, 2
+            while wanted in before:  # another loop has hₜ: this one has h_{2,t}
+                wanted, number = f"{first}_{number}", number + 1
             names.append(wanted)
+        before.update(names)
         return names
 
     def _outside(self, node: Node) -> Expression:
@@ -111,10 +117,7 @@ class Loop:
 
     def _chain_inside(self) -> _Body:
         body, values, symbols = self._body, self._values, self._symbols
-        namer = Namer(self._chain.model.graph)
-        for value in self._chain.model.values.values():
-            namer.unique(value.name)
-        namer.start(sum(value.automatic for value in self._chain.model.values.values()))
+        namer = self._chain.namer
         for i, inner in enumerate(body.inputs):
             outer = self._outer.get(self.node.inputs[i])
             name = outer.name if outer is not None else namer.unique(f"c{i}")
@@ -235,8 +238,9 @@ class Loop:
     def backward(self) -> Iterator[Recurrence]:
         """The recurrence of the gradients, sums over t for what all steps share, parts for sequences."""
         formulas = list(self._backward())
-        steps = in_order([one for one in formulas if one.kind == "step"])
-        return iter([*steps, *(one for one in formulas if one.kind != "step")])
+        steps = {one.expression.sides[0]: one for one in formulas if one.kind == "step"}  # type: ignore[attr-defined]
+        order = in_order({left: one.expression.sides[1] for left, one in steps.items()})  # type: ignore[attr-defined]
+        return iter([*(steps[left] for left in order), *(one for one in formulas if one.kind != "step")])
 
     def _backward(self) -> Iterator[Recurrence]:
         inside = self._inside
@@ -381,21 +385,3 @@ class Loop:
         """An expression of step t as it stands in the step from which the gradient comes."""
         return at_time(e, "t", self._after)
 
-
-def in_order(formulas: list[Recurrence]) -> list[Recurrence]:
-    """Equations of one time, each after those whose left sides it has on its right."""
-    left = {one.expression.sides[0]: one for one in formulas}  # type: ignore[attr-defined]
-    found: list[Recurrence] = []
-
-    def add(one: Recurrence) -> None:
-        waiting.discard(one)
-        for part in x.parts_of(one.expression.sides[1]):  # type: ignore[attr-defined]
-            if left.get(part) in waiting:
-                add(left[part])
-        found.append(one)
-
-    waiting = set(formulas)
-    for one in formulas:
-        if one in waiting:
-            add(one)
-    return found

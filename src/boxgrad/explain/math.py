@@ -18,7 +18,7 @@ from boxgrad.explain import expression as x
 from boxgrad.explain import indexing, special, unicode
 from boxgrad.explain.boxes import Model, Value
 from boxgrad.explain.chain import Chain, Step
-from boxgrad.explain.closed import closed_forms, needed, substituted
+from boxgrad.explain.closed import closed_forms, in_order, needed, substituted
 from boxgrad.explain.expand import NotExpandedError, elements, letters, matrix, size
 from boxgrad.explain.expression import Expression
 from boxgrad.explain.formulas import ARGUMENT, formula, table
@@ -162,6 +162,7 @@ class _Document:
                         used |= {part.function for part in x.parts_of(found) if isinstance(part, x.Call)}
                         left = x.call(function.name, ARGUMENT, order=order)
                         yield Line("functions", _equation(left, found), step.box)
+        used |= {part.function for e in whole for part in x.parts_of(e) if isinstance(part, x.Call) and not part.order}
         for name in sorted(used - {name for name, _ in seen}):
             known = table(name)
             if known is not None:
@@ -186,11 +187,15 @@ class _Document:
         for step in reversed(chain.steps):
             if step.is_loop:
                 yield from self._looped(step, self._formulas(step, True))
+            made: dict[Value, list[Rewriting]] = {}
+            totals: dict[Expression, Expression] = {}
             for value in last.get(step, []):
-                rewritings: list[Rewriting] = []
-                for one, _ in found[value]:
-                    rewritings += one.rewritings.get(value, [])
-                total = simplify(x.add(*(part for _, part in found[value])), rewritings)
+                made[value] = [one for part, _ in found[value] for one in part.rewritings.get(value, [])]
+                total = simplify(x.add(*(part for _, part in found[value])), made[value])
+                totals[self._partial(value)] = total
+            of = {self._partial(value): value for value in made}
+            for partial in in_order(totals):
+                value, total = of[partial], totals[partial]
                 self.totals[value] = total
                 note = _shape_note(value)
                 yield Line(
@@ -200,7 +205,7 @@ class _Document:
                     value,
                     True,
                     note,
-                    tuple(rewritings),
+                    tuple(made[value]),
                 )
         self._say(
             "backward",

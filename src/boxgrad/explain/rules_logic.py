@@ -97,10 +97,21 @@ def bounds(e: x.Times) -> Expression | None:
 
 
 def fraction_fill(e: x.Fraction) -> Expression | None:
-    """𝟏/a is 1/a where a has the shape."""
-    if isinstance(e.top, x.Fill) and e.bottom.shape == e.shape:
-        return x.Fraction(x.number(e.top.value), e.bottom, shape=e.shape)
+    """𝟏/a is 1/a where a has the shape, and (1/a) 𝟏 where it is a number."""
+    if not isinstance(e.top, x.Fill):
+        return None
+    top = x.number(e.top.value)
+    if e.bottom.shape == e.shape:
+        return x.Fraction(top, e.bottom, shape=e.shape)
+    if not e.bottom.shape:
+        return x.times(x.fraction(top, e.bottom), x.Fill(1, shape=e.shape))
     return None
+
+
+def power_indicator(e: x.Power) -> Expression | None:
+    """[c]ⁿ = [c]."""
+    value = value_of(e.exponent)
+    return e.base if isinstance(e.base, x.Indicator) and value is not None and as_float(value) > 0 else None
 
 
 def bilinear(e: x.Outer | x.Convolve) -> Expression | None:

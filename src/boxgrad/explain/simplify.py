@@ -92,7 +92,7 @@ _RULES: dict[type, tuple[tuple[str, Rule], ...]] = {
         ("cancel", one.fraction_scale),
         ("powers", one.fraction_powers),
     ),
-    x.Power: (("powers", one.power), ("powers", one.power_root)),
+    x.Power: (("powers", one.power), ("powers", one.power_root), ("powers", other.power_indicator)),
     x.Negative: (("signs", one.negative),),
     x.Transpose: (("transposes", whole.transpose),),
     x.Product: (

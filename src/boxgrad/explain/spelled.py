@@ -11,7 +11,7 @@ from typing import Any
 
 from boxgrad.graph.node import Node
 from boxgrad.graph.primitive import Call, NoDerivative, Notation
-from boxgrad.ops import reduce
+from boxgrad.ops import elementwise, reduce
 from boxgrad.trace.apply import apply
 from boxgrad.trace.box import OwnBox
 from boxgrad.types import ArrayType
@@ -45,17 +45,21 @@ def _prod(g: Any, y: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     return reduce.restored(g, x, axis, keepdims) * _slope("others", x, axis=axis)
 
 
-_RULES: dict[Any, Any] = {
-    reduce.prod: _prod,
-    reduce.cumsum: lambda g, y, x, axis: _slope("sums after", g, axis=axis),
-    reduce.cumprod: lambda g, y, x, axis: _slope("products after", g, x, axis=axis),
-    reduce.sort: lambda g, y, x, axis: _slope("unsorted", g, x, axis=axis),
+_RULES: dict[Any, tuple[Any, ...]] = {
+    reduce.prod: (_prod,),
+    reduce.cumsum: (lambda g, y, x, axis: _slope("sums after", g, axis=axis),),
+    reduce.cumprod: (lambda g, y, x, axis: _slope("products after", g, x, axis=axis),),
+    reduce.sort: (lambda g, y, x, axis: _slope("unsorted", g, x, axis=axis),),
+    elementwise.logaddexp: (
+        lambda g, y, x, z: g * _slope("sigmoid", x - z),
+        lambda g, y, x, z: g * _slope("sigmoid", z - x),
+    ),
 }
 
 
 def spelled(node: Node) -> Spelled | None:
     """What a node's primitive is in formulas, where its gradient is written otherwise."""
-    rule = _RULES.get(node.primitive)
-    if rule is None or node.primitive is None:
+    rules = _RULES.get(node.primitive)
+    if rules is None or node.primitive is None:
         return None
-    return Spelled(node.primitive.name, (rule,), node.primitive.notation)
+    return Spelled(node.primitive.name, rules, node.primitive.notation)
