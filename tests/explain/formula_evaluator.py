@@ -412,6 +412,11 @@ class _Parser:
         parts = letters.split(",") if "," in letters else list(letters)
         shape = [n for n in np.shape(value.array) if n != 1]
         if all(part.isalpha() or part == ":" for part in parts):
+            sizes = np.shape(value.array) if len(parts) == np.ndim(value.array) else shape
+            if len(parts) == len(sizes) and any(
+                p != ":" and self.range_of(p, n) != n for p, n in zip(parts, sizes, strict=True)
+            ):
+                return self.at_places(value.array, ",".join(parts))
             if len(parts) == np.ndim(value.array):
                 return Named(value.array, tuple(p if p != ":" else f":{i}" for i, p in enumerate(parts)))
             if len(parts) == len(shape):

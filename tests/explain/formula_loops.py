@@ -62,9 +62,9 @@ class Reader:
         shape = self.known.shapes.get(name)
         if shape is not None and np.size(value) == np.prod(shape, dtype=int):
             value = np.reshape(value, shape)
-        self.known.values.setdefault(name, value)
+        if name not in self.found:  # a closed form comes later, and is only compared
+            self.known.values[name] = value
         self.found.setdefault(name, []).append(value)
-
         if self.known.from_one and np.ndim(value):
             for t, one in enumerate(self.known.values[name], start=1):
                 self.known.values.setdefault(timed(name, t), one)

@@ -204,13 +204,13 @@ def recurrent(model, x):
     return L
 
 
-def cell_twice(cell, xs, h):
+def cell_through_time(cell, xs, h):
     for x in xs:
         h = cell(x, h)
     return np.sum(h**2)
 
 
-def lstm_twice(cell, xs, h, c):
+def lstm_through_time(cell, xs, h, c):
     for x in xs:
         h, c = cell(x, (h, c))
     return np.sum(h**2) + np.sum(c)
@@ -347,9 +347,9 @@ def _more_layers() -> list[Case]:
              (double(nn.BatchNorm2d(2)).eval(), normal(3, 2, 2, 2), normal(3, 2, 2, 2))),
         Case("Embedding with padding", mean_square,
              (double(nn.Embedding(6, 3, padding_idx=1, seed=0)), np.array([[1, 4], [1, 0]]))),
-        Case("RNNCell", cell_twice, (double(nn.RNNCell(3, 4, seed=0)), normal(2, 2, 3), normal(2, 4))),
-        Case("GRUCell", cell_twice, (double(nn.GRUCell(3, 4, seed=0)), normal(2, 2, 3), normal(2, 4))),
-        Case("LSTMCell", lstm_twice,
+        Case("RNNCell", cell_through_time, (double(nn.RNNCell(3, 4, seed=0)), normal(2, 2, 3), normal(2, 4))),
+        Case("GRUCell", cell_through_time, (double(nn.GRUCell(3, 4, seed=0)), normal(1, 2, 3), normal(2, 4))),
+        Case("LSTMCell", lstm_through_time,
              (double(nn.LSTMCell(3, 4, seed=0)), normal(2, 2, 3), normal(2, 4), normal(2, 4))),
         Case("RNN with ReLU", recurrent, (double(nn.RNN(3, 4, nonlinearity="relu", seed=0)), normal(5, 2, 3))),
         Case("RNN both ways", recurrent, (double(nn.RNN(3, 2, bidirectional=True, seed=0)), normal(5, 2, 3))),
