@@ -95,7 +95,7 @@ def input_gradient(g: Any, w: Any, shape: tuple[int, ...], note: str) -> Any:
 
 
 def adjoint_shape(g: Any, w: Any, note: str) -> tuple[int, ...]:
-    """The smallest shape of x of which x ⋆ w has the shape of g, and q more places at the end of each axis."""
+    """The smallest shape of x of which x ⋆ w has the shape of g, with q more places at each end."""
     found = dict(part.split("=") for part in note.split(",") if part)
     more = [int(n) for n in found.get("q", "0").split("×")]
     more = more * (w.ndim - 2) if len(more) == 1 else more

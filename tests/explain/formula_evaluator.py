@@ -23,7 +23,6 @@ from formula_arrays import (
     pooled,
     sliced,
     softmax,
-    windows,
 )
 from formula_places import bound, is_computed, joined, picked, split
 from scipy.special import erf
@@ -127,7 +126,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 
 WHOLE = (
-    "softmax", "onehot", "reshape", "permute", "concat", "clip", "maxpool", "avgpool", "sort", "argsort", "rank",
+    "softmax", "onehot", "reshape", "permute", "concat", "clip", "maxpool", "avgpool", "sort", "argsort",
+    "rank",
 )  # fmt: skip
 
 
@@ -171,7 +171,9 @@ class Formulas:
                 if set(value.axes) - set(letters) or not set(missing) <= set(self.letters):
                     raise CannotEvaluateError(f"the axes {value.axes} for {letters}")
                 long = [self.letters[c] for c in missing]  # the same for every such index
-                value = Named(np.broadcast_to(value.array, (*long, *value.array.shape)), (*missing, *value.axes))
+                value = Named(
+                    np.broadcast_to(value.array, (*long, *value.array.shape)), (*missing, *value.axes)
+                )
             return name, np.transpose(value.array, [value.axes.index(c) for c in letters])
         if value.axes:
             raise CannotEvaluateError(f"axes {value.axes} left over")

@@ -84,7 +84,7 @@ class Reader:
         wanted = set(re.findall(r"(\w+)(?:ₜ|_\{t)", " ".join(texts)))
         for name in before:
             value = self.known.values[name]
-            if name.translate({k: None for k in range(0x2080, 0x208A)}) in _bases(texts) | wanted:
+            if name.translate(dict.fromkeys(range(8320, 8330))) in _bases(texts) | wanted:
                 for t in range(1, last + 1):
                     if np.ndim(value) and len(value) == last:
                         self.known.values.setdefault(timed(name, t), value[t - 1])

@@ -21,6 +21,7 @@ from boxgrad.explain.math import CLOSED_SIZE, Math, math_of
 
 CASES = {case.id: case for case in cases()}
 
+
 class Reading(NamedTuple):
     """What came of computing a printed document from what goes in."""
 
@@ -59,7 +60,9 @@ def read(case: Case, unrolled: bool = False) -> Reading:
     for line in math.section("functions"):
         if re.match(r"^\w+′*\(x\) = ", line.text):
             functions.define(line.text)
-    reader = Reader(given, functions.functions, {name: np.shape(value) for name, value in known.items()}, unrolled)
+    reader = Reader(
+        given, functions.functions, {name: np.shape(value) for name, value in known.items()}, unrolled
+    )
     written = [line for line in math.lines if line.direction != "functions" and " ∼ " not in line.text]
     reader.read([(line.text, line.note) for line in written])
     wrong = [
@@ -112,7 +115,9 @@ def _all(boxes: Any) -> Any:
 
 
 LOOPS = sorted(
-    case.id for case in cases() if any(b.kind == "loop" for b in _all(modelled(case.function, case.args).boxes))
+    case.id
+    for case in cases()
+    if any(b.kind == "loop" for b in _all(modelled(case.function, case.args).boxes))
 )
 
 
@@ -266,3 +271,22 @@ def test_two_hundred_steps_do_not_explode() -> None:
     assert time.perf_counter() - start < 10
     assert len(math.text) < 200_000
     assert len(math.latex) < 1_000_000
+
+
+def test_every_layer_loss_and_activation_is_among_the_cases() -> None:
+    used: set[str] = set()
+
+    def look(part: Any) -> None:
+        if isinstance(part, nn.Module):
+            used.add(type(part).__name__)
+            for inner in vars(part).values():
+                look(inner)
+        elif isinstance(part, (list, tuple)):
+            for inner in part:
+                look(inner)
+
+    for case in CASES.values():
+        look(case.args)
+        model = modelled(case.function, case.args)
+        used |= {box.title for box in _all(model.boxes)} | {getattr(case.function, "__name__", "")}
+    assert set(nn.__all__) - used - {"Module", "init"} == set()

@@ -15,6 +15,7 @@ import numpy as np
 
 from boxgrad.explain import convert_arrays as arrays
 from boxgrad.explain import expression as x
+from boxgrad.explain import placed
 from boxgrad.explain.convert_arrays import LETTERS
 from boxgrad.explain.expression import Expression
 from boxgrad.explain.recognise import Function
@@ -283,7 +284,7 @@ def _logaddexp(node: Node, arguments: list[Expression]) -> Expression:
 
 
 def _running(symbol: str, after: bool = False) -> Rule:
-    return lambda node, arguments: x.Running(
+    return lambda node, arguments: placed.Running(
         symbol, arguments[0], node.parameters["axis"], after, shape=node.shape
     )
 
@@ -328,7 +329,7 @@ _RULES: dict[str, Rule] = {
     "cumsum": _running("Σ"),
     "cumprod": _running("Π"),
     "sums after": _running("Σ", True),
-    "others": lambda node, a: x.Others(a[0], node.parameters["axis"], shape=node.shape),
-    "products after": lambda node, a: x.RunningOthers(*a, node.parameters["axis"], shape=node.shape),
+    "others": lambda node, a: placed.Others(a[0], node.parameters["axis"], shape=node.shape),
+    "products after": lambda node, a: placed.RunningOthers(*a, node.parameters["axis"], shape=node.shape),
     "unsorted": arrays.unsorted,
 }

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from boxgrad.explain import expression as x
+from boxgrad.explain import placed
 from boxgrad.explain.expression import Expression
 from boxgrad.graph.node import Node
 from boxgrad.ops.index import Slot
@@ -109,12 +110,12 @@ def put(node: Node, arguments: list[Expression]) -> Expression:
 def gather(node: Node, arguments: list[Expression]) -> Expression:
     source, indices = node.inputs[0], node.inputs[1:]
     marks, front, block = _look_up(node.parameters["key"], source.shape, indices)
-    return x.Gather(arguments[0], tuple(arguments[1:]), marks, front, block, shape=node.shape)
+    return placed.Gather(arguments[0], tuple(arguments[1:]), marks, front, block, shape=node.shape)
 
 
 def scatter(node: Node, arguments: list[Expression]) -> Expression:
     marks, front, block = _look_up(node.parameters["key"], node.shape, node.inputs[1:])
-    return x.Scatter(arguments[0], tuple(arguments[1:]), marks, front, block, shape=node.shape)
+    return placed.Scatter(arguments[0], tuple(arguments[1:]), marks, front, block, shape=node.shape)
 
 
 def _look_up(
@@ -157,7 +158,7 @@ def unsorted(node: Node, arguments: list[Expression]) -> Expression:
     axis: int = node.parameters["axis"]
     rank = x.Call("rank", (body,), note=LETTERS[axis], shape=node.shape)
     marks = tuple(("array", 0) if i == axis else ("along", i) for i in range(len(node.shape)))
-    return x.Gather(g, (rank,), marks, 0, node.shape, shape=node.shape)
+    return placed.Gather(g, (rank,), marks, 0, node.shape, shape=node.shape)
 
 
 def _counting(index: Node, block: tuple[int, ...], size: int) -> int | None:

@@ -236,58 +236,6 @@ class Item(Expression):
 
 
 @dataclass(frozen=True, eq=False)
-class Gather(Expression):
-    """x with index arrays in its key; ``places`` says what stands for each axis of x (see ``places``).
-
-    The axes of the broadcast index arrays, ``block``, stand in the result from ``front`` on.
-    """
-
-    x: Expression
-    indices: tuple[Expression, ...]
-    places: tuple[tuple[Any, ...], ...]
-    front: int
-    block: Shape
-
-
-@dataclass(frozen=True, eq=False)
-class Scatter(Expression):
-    """The adjoint of ``Gather``: every element of x is added to the place that it was looked up from."""
-
-    x: Expression
-    indices: tuple[Expression, ...]
-    places: tuple[tuple[Any, ...], ...]
-    front: int
-    block: Shape
-
-
-@dataclass(frozen=True, eq=False)
-class Running(Expression):
-    """Sums, or products, of the elements up to each one along an axis; from each one on where ``after``."""
-
-    symbol: str
-    x: Expression
-    axis: int
-    after: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class Others(Expression):
-    """For each element, the product of all others along some axes."""
-
-    x: Expression
-    axes: tuple[int, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class RunningOthers(Expression):
-    """The gradient of the running products of x: Σ_{k≥i} g_k Π_{l≤k, l≠i} x_l."""
-
-    g: Expression
-    x: Expression
-    axis: int
-
-
-@dataclass(frozen=True, eq=False)
 class At(Expression):
     """An element at places that are computed: u_{i+1}, or p_{i,y_i}."""
 

@@ -14,8 +14,8 @@ from boxgrad.autodiff.reverse import Walk
 from boxgrad.boxed import activate
 from boxgrad.explain import expression as x
 from boxgrad.explain.boxes import Model, Value, boxes_of
-from boxgrad.explain.closed import in_order
 from boxgrad.explain.chain import Chain, Step, is_uniform
+from boxgrad.explain.closed import in_order
 from boxgrad.explain.convert import converted
 from boxgrad.explain.expression import Derivative, Expression, Symbol
 from boxgrad.explain.gradients import derive_inside
@@ -384,4 +384,3 @@ class Loop:
     def _later(self, e: Expression) -> Expression:
         """An expression of step t as it stands in the step from which the gradient comes."""
         return at_time(e, "t", self._after)
-

@@ -162,7 +162,12 @@ class _Document:
                         used |= {part.function for part in x.parts_of(found) if isinstance(part, x.Call)}
                         left = x.call(function.name, ARGUMENT, order=order)
                         yield Line("functions", _equation(left, found), step.box)
-        used |= {part.function for e in whole for part in x.parts_of(e) if isinstance(part, x.Call) and not part.order}
+        used |= {
+            part.function
+            for e in whole
+            for part in x.parts_of(e)
+            if isinstance(part, x.Call) and not part.order
+        }
         for name in sorted(used - {name for name, _ in seen}):
             known = table(name)
             if known is not None:
@@ -221,12 +226,12 @@ class _Document:
     def _closed(self) -> Iterator[Line]:
         shown: dict[Value, Line] = {}
         for one in special.differences(self.model):
-            gap = x.add(self.chain.symbol(one.probabilities), x.negative(special.picked(one, self.chain.symbol)))
+            gap = x.add(
+                self.chain.symbol(one.probabilities), x.negative(special.picked(one, self.chain.symbol))
+            )
             form = simplify(x.times(x.number((1, one.count)), gap))
             line = _equation(self._partial(one.scores), form)
-            shown[one.scores] = Line(
-                "closed", line, None, one.scores, True, word("math_cancels", self.lang)
-            )
+            shown[one.scores] = Line("closed", line, None, one.scores, True, word("math_cancels", self.lang))
         forward = {self.chain.symbol(v): e for v, e in self.definitions.items() if v is not self.model.output}
         forward |= self._extra
         totals = {self._partial(value): total for value, total in self.totals.items()}
@@ -259,9 +264,7 @@ class _Document:
             deeper, through = substituted(form, forward, CLOSED_SIZE)
             if symbol in wanted and through and _clear(symbol, deeper):
                 form = simplify(deeper, steps)
-            yield Line(
-                "closed", _equation(symbol, form), None, value, True, _shape_note(value), tuple(steps)
-            )
+            yield Line("closed", _equation(symbol, form), None, value, True, _shape_note(value), tuple(steps))
 
     # ---- element by element
     def _expanded(self) -> Iterator[Line]:

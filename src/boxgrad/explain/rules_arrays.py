@@ -186,4 +186,3 @@ def cases(e: x.Cases) -> Expression | None:
             half = x.times(numeral(factor), holds(kind))
             return kept(x.times(a, x.add(holds(condition), half)), e.shape)
     return None
-

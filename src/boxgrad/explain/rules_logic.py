@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from boxgrad.explain import expression as x
 from boxgrad.explain.expression import Expression
 from boxgrad.explain.rule_parts import ONE, as_float, kept, value_of, zeros
@@ -51,8 +53,7 @@ def decided(condition: Expression | None) -> bool | None:
     values = [value_of(part) for part in condition.parts]
     if any(value is None for value in values):
         return None
-    pairs = zip(values, values[1:], strict=False)
-    return all(_HOLDS[condition.symbol](as_float(a), as_float(b)) for a, b in pairs)
+    return all(_HOLDS[condition.symbol](as_float(a), as_float(b)) for a, b in pairwise(values))
 
 
 def indicator(e: x.Indicator) -> Expression | None:
@@ -128,7 +129,7 @@ def bilinear(e: x.Outer | x.Convolve) -> Expression | None:
             return x.negative(made(right, left.x) if swapped else made(left.x, right))
         if isinstance(left, x.Times) and left.factors[0].shape == () and len(left.factors) > 1:
             scalars = [f for f in left.factors if f.shape == ()]
-            rest = x.times(*(f for f in left.factors if f.shape != ()) or (ONE,))
+            rest = x.times(*([f for f in left.factors if f.shape != ()] or [ONE]))
             if rest.shape == left.shape:
                 return x.times(*scalars, made(right, rest) if swapped else made(rest, right))
     return None

@@ -16,14 +16,17 @@ from boxgrad.trace.apply import apply
 from boxgrad.trace.box import OwnBox
 from boxgrad.types import ArrayType
 
+_PLAIN = Call("")
+_FIRST_ONLY = NoDerivative("only first derivatives are written")
+
 
 @dataclass(frozen=True)
 class Spelled:
     """Has the fields of a primitive that the backward walk reads; ``name`` tells how it is written."""
 
     name: str
-    vjp: Any = NoDerivative("only first derivatives are written")
-    notation: Notation = Call("")  # noqa: RUF009
+    vjp: Any = _FIRST_ONLY
+    notation: Notation = _PLAIN
 
     def meaning(self, *inputs: Any, **parameters: Any) -> Any:
         """Only its shape is ever asked for."""

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from boxgrad.explain import expression as x
+from boxgrad.explain import placed
 from boxgrad.explain.convert_arrays import LETTERS
 from boxgrad.explain.expression import Expression
 from boxgrad.explain.words import word
@@ -324,23 +325,23 @@ class Writer(ABC):
             return self.lowered(self.identifier(base, "", f"({own})" if own else ""), places), ATOM
         return self.lowered(self._inner(e.x), places), ATOM
 
-    def _gather(self, e: x.Gather) -> tuple[str, int]:
+    def _gather(self, e: placed.Gather) -> tuple[str, int]:
         return self.lowered(self._inner(e.x), self.places(list(map(self.write, e.indices)))), ATOM
 
-    def _scatter(self, e: x.Scatter) -> tuple[str, int]:
+    def _scatter(self, e: placed.Scatter) -> tuple[str, int]:
         name = self.lowered(self.function("scatter", 0), self.places(list(map(self.write, e.indices))))
         return self.applied(name, self.write(e.x)), PREFIX
 
-    def _running(self, e: x.Running) -> tuple[str, int]:
+    def _running(self, e: placed.Running) -> tuple[str, int]:
         name = {"Σ": "cumsum", "Π": "cumprod"}[e.symbol] + ("′" if e.after else "")
         return self.applied(
             self.lowered(self.function(name, 0), self.index(LETTERS[e.axis])), self.write(e.x)
         ), PREFIX
 
-    def _others(self, e: x.Others) -> tuple[str, int]:
+    def _others(self, e: placed.Others) -> tuple[str, int]:
         return self.applied(self.function("others", 0), self.write(e.x)), PREFIX
 
-    def _runningothers(self, e: x.RunningOthers) -> tuple[str, int]:
+    def _runningothers(self, e: placed.RunningOthers) -> tuple[str, int]:
         inside = self.beside([self.write(e.g), self.operator(","), self.write(e.x)])
         return self.applied(self.function("cumprod", 1), inside), PREFIX
 
