@@ -24,6 +24,7 @@ from boxgrad.explain.expression import Expression
 from boxgrad.explain.formulas import ARGUMENT, formula, table
 from boxgrad.explain.lines import Line, Math
 from boxgrad.explain.loops import Loop, Recurrence
+from boxgrad.explain.notation import remarks
 from boxgrad.explain.simplify import Step as Rewriting
 from boxgrad.explain.simplify import simplify
 from boxgrad.explain.timed import has_time
@@ -149,6 +150,8 @@ class _Document:
             yield Line("functions", equation)
         if "∗" in signs:
             self._say("functions", "math_convolution")
+        for key in remarks(whole):
+            self._say("functions", key)
         steps = [*self.chain.steps, *(one for loop in self._loops.values() for one in loop.steps)]
         for step in steps:
             for function in sorted(step.functions, key=lambda one: one.order):
@@ -296,6 +299,8 @@ class _Document:
         return iter(lines)
 
     def _elements(self, expression: Expression, named: Any, limit: int) -> Any:
+        if any(np.prod(part.shape) > 2 * limit for part in x.parts_of(expression)):
+            return None
         try:
             found = elements(expression, named)
         except (NotExpandedError, KeyError):

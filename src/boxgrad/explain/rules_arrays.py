@@ -99,7 +99,7 @@ def reduce_repeated(e: x.Reduce) -> Expression | None:
 def reduce_single(e: x.Reduce) -> Expression | None:
     """Along an axis of size 1 there is nothing to sum."""
     single = [i for i in e.axes if e.body.shape[i] == 1]
-    if not single or e.symbol not in ("Σ", "Π", "max", "min"):
+    if not single or e.symbol not in ("Σ", "Π", "max", "min") or len(e.axes) == len(e.body.shape):
         return None
     axes = tuple(i for i in e.axes if i not in single)
     if e.keep:

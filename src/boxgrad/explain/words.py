@@ -107,6 +107,31 @@ WORDS: Words = {
         "zh": "⋆ 按原样滑动卷积核；∗ 先把卷积核沿各空间轴翻转，再滑过所有重叠位置。"
         "卷积核的梯度 x ⋆ ∂L/∂y 对整批求和。",
     },
+    "math_windows": {
+        "en": "Below ⋆ and ∗: s is the stride, p the padding with zeros on both sides, d the dilation, "
+        "g the number of groups, q the places added at the end.",
+        "zh": "⋆ 与 ∗ 的下标：s 为步幅，p 为两侧补零的宽度，d 为膨胀率，g 为组数，q 为末端补出的位置数。",
+    },
+    "math_maxpool": {
+        "en": "maxpool takes the largest element of each window (its size, s the stride, p the padding); "
+        "maxpool′(g, x) adds each element of g where x has that maximum, ties share evenly.",
+        "zh": "maxpool 取每个窗口（下标为窗口大小，s 为步幅，p 为填充）中的最大元素；"
+        "maxpool′(g, x) 把 g 的每个元素加到 x 中该最大值所在之处，并列时平分。",
+    },
+    "math_avgpool": {
+        "en": "avgpool is the mean of each window (its size, s the stride, p the padding with zeros); "
+        "avgpool′(g) spreads each element of g evenly over its window.",
+        "zh": "avgpool 是每个窗口（下标为窗口大小，s 为步幅，p 为补零）的平均值；"
+        "avgpool′(g) 把 g 的每个元素平均分到它的窗口上。",
+    },
+    "math_places": {
+        "en": "In parts, look-ups and conditions indices count from 0, as in the code.",
+        "zh": "切片、查表和条件中的下标从 0 起数，与代码一致。",
+    },
+    "math_brackets": {
+        "en": "[condition] is 1 where it holds and 0 elsewhere; where it is 0, so is the product.",
+        "zh": "[条件] 在条件成立处为 1，否则为 0；为 0 时，整个乘积为 0。",
+    },
     "math_drawn": {
         "en": "{names}: drawn at random, anew at every run; constant to the gradient.",
         "zh": "{names}：随机抽取，每次运行重新抽取；求梯度时视为常量。",
