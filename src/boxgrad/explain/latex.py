@@ -248,10 +248,10 @@ def aligned(e: Expression, note: str = "", lang: str = "en") -> str:
 _LOWERED = "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ"
 _FORMULA = re.compile(
     rf"∂(\w+?)/∂([A-Za-zα-ωΑ-Ω]+)((?:_\{{[^}}]*\}}|[{_LOWERED}]+)?)"
-    rf"|([A-Za-zα-ωΑ-Ω]+)(_\{{[^}}]*\}}|[{_LOWERED}]+)|([⋆∗⊙×Σᵀ′α-ωΑ-Ω])"
+    rf"|([A-Za-zα-ωΑ-Ω]+)(_\{{[^}}]*\}}|[{_LOWERED}]+)|([⋆∗⊙×Σᵀ′→α-ωΑ-Ω])"
 )
 _IN_TEXT = {"×": r"\times", "⊙": r"\odot", "Σ": r"\Sigma", "ᵀ": r"^{\mathsf{T}}", "⋆": r"\star", "∗": r"\ast"}
-_IN_TEXT["′"] = "'"
+_IN_TEXT |= {"′": "'", "→": r"\to"}
 _DIGITS = str.maketrans(_LOWERED, "0123456789+-=()aehijklmnoprstuvx")
 
 

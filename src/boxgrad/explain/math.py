@@ -77,6 +77,8 @@ class _Document:
     def math(self) -> Math:
         lines = [*self._forward(), *self._functions(), *self._backward()]
         lines += self._closed()
+        for key in remarks(line.expression for line in lines if line.direction != "functions"):
+            self._say("functions", key)
         if self.expand:
             lines += self._expanded()
         return Math([replace(line, lang=self.lang) for line in lines], self.remarks, self.lang)
@@ -146,12 +148,14 @@ class _Document:
         }
         whole = [*self.definitions.values(), *(e for step in self.chain.steps for e in step.local.values())]
         signs = {part.symbol for e in whole for part in x.parts_of(e) if isinstance(part, x.Convolve)}
-        for equation in (*special.definitions(calls), *special.convolutions(signs)):
+        for equation in (
+            *special.definitions(calls),
+            *special.one_hot([*whole, *self._extra.values()]),
+            *special.convolutions(signs),
+        ):
             yield Line("functions", equation)
         if "∗" in signs:
             self._say("functions", "math_convolution")
-        for key in remarks(whole):
-            self._say("functions", key)
         steps = [*self.chain.steps, *(one for loop in self._loops.values() for one in loop.steps)]
         for step in steps:
             for function in sorted(step.functions, key=lambda one: one.order):

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from boxgrad.explain import expression as x
-from boxgrad.explain import placed
 from boxgrad.explain.expression import Expression
+from boxgrad.explain.writing import new_axes
 
 
 def remarks(formulas: Iterable[Expression]) -> list[str]:
@@ -21,10 +21,15 @@ def remarks(formulas: Iterable[Expression]) -> list[str]:
 def _keys(e: Expression) -> tuple[str, ...]:
     if isinstance(e, x.Convolve) and e.note:
         return ("math_windows",)
-    if isinstance(e, x.Call) and e.function in ("maxpool", "avgpool"):
+    if isinstance(e, x.Rearranged):
+        return () if new_axes(e.x.shape, e.shape) is not None else ("math_reshape",)
+    if isinstance(e, x.Permuted):
+        return ("math_permute",)
+    if isinstance(e, x.Call) and e.function in ("maxpool", "avgpool", "concat"):
         return (f"math_{e.function}",)
     if isinstance(e, x.Indicator):
         return ("math_brackets",)
-    if isinstance(e, placed.Scatter) or (isinstance(e, x.Call) and e.function in ("embed", "put")):
+    if isinstance(e, x.Call) and e.function == "onehot":
         return ("math_places", "math_brackets")
-    return ("math_places",) if isinstance(e, (placed.Gather, x.Item)) else ()
+    counted = isinstance(e, x.Item) and any(c.isdigit() for c in e.index)
+    return ("math_places",) if counted or isinstance(e, x.At) else ()

@@ -6,7 +6,7 @@ gradient that the box itself has; elsewhere the box is opened.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -191,6 +191,23 @@ def definitions(names: set[str]) -> list[Expression]:
         below = x.Over("Σ", "k", "", "", x.call("exp", other), shape=())
         left = x.Item(x.Call("softmax", (Symbol("x", "x", shape=()),), shape=()), "i", shape=())
         found.append(x.Relation((left, x.fraction(x.call("exp", one), below)), shape=()))
+    return found
+
+
+def one_hot(formulas: Iterable[Expression]) -> list[Expression]:
+    """What onehot₄(y) means: (onehot₄(y))ᵢⱼ = [yᵢ = j]."""
+    notes = {
+        part.note: None
+        for e in formulas
+        for part in x.parts_of(e)
+        if isinstance(part, x.Call) and part.function == "onehot"
+    }
+    found: list[Expression] = []
+    for note in notes:
+        y, j = Symbol("y", "y", shape=(2,)), Symbol("", "j", shape=())
+        left = x.Item(x.Call("onehot", (y,), note=note, shape=(2, 2)), "ij", shape=())
+        holds = x.Infix("=", (x.Element(y, ("i",), shape=()), j), shape=())
+        found.append(x.Relation((left, x.Indicator(holds, shape=())), shape=()))
     return found
 
 

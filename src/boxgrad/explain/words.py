@@ -90,7 +90,7 @@ WORDS: Words = {
     "math_expanded": {"en": "Element by element", "zh": "逐元素展开"},
     "math_numbers": {"en": "With numbers", "zh": "代入数值"},
     "math_shape_rule": {
-        "en": "{x} has the shape of {value}; so has every gradient: that of its value.",
+        "en": "{x} has the shape of {value}; every gradient has the shape of the value that it belongs to.",
         "zh": "{x} 的形状与 {value} 相同；每个梯度都与它所对应的量同形状。",
     },
     "math_cut": {
@@ -123,6 +123,18 @@ WORDS: Words = {
         "avgpool′(g) spreads each element of g evenly over its window.",
         "zh": "avgpool 是每个窗口（下标为窗口大小，s 为步幅，p 为补零）的平均值；"
         "avgpool′(g) 把 g 的每个元素平均分到它的窗口上。",
+    },
+    "math_reshape": {
+        "en": "reshape keeps the elements in their order, row by row, in the shape below it.",
+        "zh": "reshape 按行的次序保持各元素不变，只把形状改成下标所示。",
+    },
+    "math_permute": {
+        "en": "permute puts the axes in another order: ijk→jik below it means yⱼᵢₖ = xᵢⱼₖ.",
+        "zh": "permute 重排各轴：下标 ijk→jik 即 yⱼᵢₖ = xᵢⱼₖ。",
+    },
+    "math_concat": {
+        "en": "concat puts arrays one after the other, along the axis below it or else the last.",
+        "zh": "concat 把数组依次拼接：沿下标所示的轴，没有下标则沿最后一轴。",
     },
     "math_places": {
         "en": "In parts, look-ups and conditions indices count from 0, as in the code.",
