@@ -193,7 +193,7 @@ class _Grouping:
         if node.primitive is None:
             value = Value(constant_name(node, self._namer), node, "constant", automatic=node.label is None)
         else:
-            wanted = own_name(node) or (variable(_places(call)) if call is not None else None)
+            wanted = (variable(_places(call)) if call is not None else None) or own_name(node)
             name = self._namer.unique(readable(wanted)) if wanted else self._namer.automatic()
             value = Value(name, node, "inner", automatic=wanted is None)
         self._values[node] = value

@@ -40,7 +40,8 @@ def needs_indices(e: Expression) -> bool:
 
 def _unclear(e: Expression) -> bool:
     if isinstance(e, x.Reduce):
-        return (
+        within = isinstance(e.body, x.Reduce) and e.body.shape != ()
+        return within or (
             e.keep
             and len(e.axes) < len(e.body.shape)
             and e.size > 1
@@ -99,7 +100,7 @@ class _Indexing(Moves):
 
     def _scalar(self, e: Expression) -> Expression:
         """A number has no place, but what is inside it may be clearer with indices."""
-        if isinstance(e, x.Reduce) and (needs_indices(e.body) or self._taken):
+        if isinstance(e, x.Reduce) and (needs_indices(e) or self._taken):
             return self._reduce(e, ())
         if isinstance(e, x.Contract):
             return self._contract(e, ())

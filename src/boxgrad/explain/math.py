@@ -34,6 +34,8 @@ CLOSED_SIZE = 70
 """The largest closed form, in marks, in which values of the forward pass are written out too."""
 LONGEST_FORM = 100
 """The largest closed form, in marks; a longer one has names for the gradients in it."""
+SHORT_CONSTANT = 8
+"""The most elements of a constant that are written out."""
 MOST_GRADIENTS = 150
 """The most gradients of a function of which closed forms are sought."""
 MOST_NAMED = 12
@@ -77,11 +79,23 @@ class _Document:
     def math(self) -> Math:
         lines = [*self._forward(), *self._functions(), *self._backward()]
         lines += self._closed()
+        self._say_constants(lines)
         for key in remarks(line.expression for line in lines if line.direction != "functions"):
             self._say("functions", key)
         if self.expand:
             lines += self._expanded()
         return Math([replace(line, lang=self.lang) for line in lines], self.remarks, self.lang)
+
+    def _say_constants(self, lines: Iterable[Line]) -> None:
+        """What constant arrays without a name of the user's are."""
+        shown = {part for line in lines for part in x.parts_of(line.expression)}
+        for value in self.model.values.values():
+            if value.role == "constant" and value.automatic and self.chain.symbol(value) in shown:
+                array = np.asarray(value.node.value)
+                short = array.ndim == 1 and array.size <= SHORT_CONSTANT
+                text = f"[{', '.join(f'{n:.4g}' for n in array)}]" if short else _shape_note(value)
+                name = unicode.line(self.chain.symbol(value))
+                self._say("forward", "math_constant", name=name, text=text)
 
     def _say(self, section: str, key: str, **values: Any) -> None:
         self.remarks.setdefault(section, []).append(word(key, self.lang, **values))

@@ -107,6 +107,7 @@ WORDS: Words = {
         "zh": "⋆ 按原样滑动卷积核；∗ 先把卷积核沿各空间轴翻转，再滑过所有重叠位置。"
         "卷积核的梯度 x ⋆ ∂L/∂y 对整批求和。",
     },
+    "math_constant": {"en": "{name}: constant, {text}", "zh": "{name}：常量，{text}"},
     "math_windows": {
         "en": "Below ⋆ and ∗: s is the stride, p the padding with zeros on both sides, d the dilation, "
         "g the number of groups, q the places added at the end.",
