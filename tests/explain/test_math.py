@@ -185,6 +185,75 @@ def test_softmax_with_cross_entropy_is_p_minus_y() -> None:
     assert "∂L/∂Z = 1/4 (P − Y)" in texts(math, "closed")
 
 
+def test_softmax_cross_entropy_by_hand_with_classes() -> None:
+    case = CASES["softmax cross-entropy"]
+    math = math_of(modelled(case.function, case.args))
+    assert texts(math, "closed") == ["∂L/∂Z = 1/3 (P − onehot₄(y))"]
+    assert "z⁽³⁾ᵢ = p_{i,yᵢ}" in texts(math, "forward")
+    assert "∂L/∂pᵢⱼ = [yᵢ = j] · ∂L/∂z⁽³⁾ᵢ" in texts(math, "backward")
+
+
+def test_an_embedding_adds_up_what_is_looked_up() -> None:
+    case = CASES["Embedding"]
+    math = math_of(modelled(case.function, case.args))
+    assert texts(math, "forward")[0] == "yᵢⱼₖ = w_{xᵢⱼ,k}"
+    assert texts(math, "backward")[-1] == "∂L/∂wᵢⱼ = Σ_{k,l} [xₖₗ = i] · ∂L/∂yₖₗⱼ"
+
+
+def test_a_write_into_a_slice_is_a_case() -> None:
+    case = CASES["heat"]
+    math = math_of(modelled(case.function, case.args))
+    assert texts(math, "forward")[1] == "u⁽³⁾ᵢ = {u⁽²⁾_{i−1} if 1 ≤ i ≤ 10; uᵢ otherwise}"
+    assert texts(math, "backward")[-1] == (
+        "∂L/∂uᵢ = [i < 1 ∨ i > 10] · ∂L/∂u⁽³⁾ᵢ + 1/10 [i ≤ 9] · ∂L/∂u⁽²⁾ᵢ "
+        "+ 4/5 [1 ≤ i ≤ 10] · ∂L/∂u⁽²⁾_{i−1} + 1/10 [i ≥ 2] · ∂L/∂u⁽²⁾_{i−2}"
+    )
+    assert any("count from 0" in remark for remark in math.remarks["functions"])
+
+
+def test_running_products_and_all_others() -> None:
+    math = math_of(modelled(lambda x: np.prod(x) + np.sum(np.cumprod(x)), (normal(4),)))
+    assert texts(math, "backward")[-1] == "∂L/∂xᵢ = Σ_{j≥i} Π_{k≤j,k≠i} xₖ + Π_{j≠i} xⱼ"
+
+
+def test_what_is_drawn_has_a_name_and_a_law() -> None:
+    case = CASES["Dropout"]
+    math = math_of(modelled(case.function, case.args))
+    assert texts(math, "forward")[:2] == ["M ∼ Bernoulli(0.6)", "y = 5/3 x ⊙ M"]
+    assert texts(math, "backward")[-1] == "∂L/∂x = 5/3 ∂L/∂y ⊙ M"
+    assert "求梯度时视为常量" in str(math_of(modelled(case.function, case.args), lang="zh"))
+
+
+def test_two_loops_have_different_names() -> None:
+    case = CASES["LSTM both ways"]
+    forward = texts(math_of(modelled(case.function, case.args)), "forward")
+    assert any(text.startswith("hₜ = ") for text in forward)
+    assert any(text.startswith("h_{2,t} = ") for text in forward)
+
+
+def test_every_gradient_is_printed_after_those_in_it() -> None:
+    case = CASES["LSTM"]
+    backward = texts(math_of(modelled(case.function, case.args)), "backward")
+    left = [text.partition(" = ")[0] for text in backward]
+    (joined,) = [i for i, text in enumerate(backward) if "concat(" in text]
+    used = re.findall(r"∂L/∂z_\{\d+,t\}", backward[joined].partition(" = ")[2])
+    assert used
+    assert all(left.index(name) < joined for name in used)
+
+
+def test_constants_are_said() -> None:
+    case = CASES["order"]
+    math = math_of(modelled(case.function, case.args))
+    assert "C: constant, [0, 1, 2, 3, 4]" in math.remarks["forward"]
+
+
+def test_sentences_have_no_marks_of_a_template() -> None:
+    for name in ("attention", "MaxPool2d", "Conv1d", "AvgPool1d", "LSTM", "cross_entropy"):
+        for lang in ("en", "zh"):
+            math = math_of(modelled(CASES[name].function, CASES[name].args), lang=lang)
+            assert not any("{{" in text or "}}" in text for part in math.remarks.values() for text in part)
+
+
 def test_a_loop_is_a_recurrence() -> None:
     def rnn(x: Any, h0: Any, W: Any) -> Any:
         def cell(h: Any, x: Any) -> Any:

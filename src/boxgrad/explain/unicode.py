@@ -89,7 +89,7 @@ class Unicode(Writer):
         return f"{function}({arguments})"
 
     def choices(self, rows: Sequence[tuple[str, str]]) -> str:
-        return "{" + "; ".join(f"{a} {b}" for a, b in rows) + "}"
+        return "{" + "; ".join(f"{a} {b}".rstrip() for a, b in rows) + "}"
 
     def grid(self, rows: Sequence[Sequence[str]]) -> str:
         return "[" + "; ".join("  ".join(row) for row in rows) + "]"
