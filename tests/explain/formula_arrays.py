@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 
-def softmax(x: Any) -> Any:
-    powers = np.exp(x - np.max(x, axis=-1, keepdims=True))
-    return powers / np.sum(powers, axis=-1, keepdims=True)
+def softmax(x: Any, axis: int = -1) -> Any:
+    powers = np.exp(x - np.max(x, axis=axis, keepdims=True))
+    return powers / np.sum(powers, axis=axis, keepdims=True)
 
 
 def permuted(x: Any, index: str) -> Any:
@@ -95,11 +95,14 @@ def input_gradient(g: Any, w: Any, shape: tuple[int, ...], note: str) -> Any:
 
 
 def adjoint_shape(g: Any, w: Any, note: str) -> tuple[int, ...]:
-    """The smallest shape of x of which x ⋆ w has the shape of g."""
+    """The smallest shape of x of which x ⋆ w has the shape of g, with q more places at each end."""
+    found = dict(part.split("=") for part in note.split(",") if part)
+    more = [int(n) for n in found.get("q", "0").split("×")]
+    more = more * (w.ndim - 2) if len(more) == 1 else more
     stride, padding, dilation, groups = windows(note, w.ndim - 2)
     sizes = (
-        (n - 1) * s + d * (k - 1) + 1 - 2 * p
-        for n, s, d, k, p in zip(g.shape[2:], stride, dilation, w.shape[2:], padding, strict=True)
+        (n - 1) * s + d * (k - 1) + 1 - 2 * p + q
+        for n, s, d, k, p, q in zip(g.shape[2:], stride, dilation, w.shape[2:], padding, more, strict=True)
     )
     return (g.shape[0], w.shape[1] * groups, *sizes)
 

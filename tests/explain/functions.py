@@ -204,6 +204,34 @@ def recurrent(model, x):
     return L
 
 
+def cell_through_time(cell, xs, h):
+    for x in xs:
+        h = cell(x, h)
+    return np.sum(h**2)
+
+
+def lstm_through_time(cell, xs, h, c):
+    for x in xs:
+        h, c = cell(x, (h, c))
+    return np.sum(h**2) + np.sum(c)
+
+
+def residual(layers, x):
+    for layer in layers:
+        x = x + np.tanh(layer(x))
+    return np.sum(x**2)
+
+
+def masked_attention(model, x, mask):
+    y, weights = model(x, x, x, attn_mask=mask)
+    return np.sum(y**2) + np.sum(weights**2)
+
+
+def cross_attention(model, x, keys, values):
+    y, _ = model(x, keys, values)
+    return np.sum(y**2)
+
+
 def classified(model, x, y):
     return nn.cross_entropy(model(x), y)
 
@@ -297,4 +325,154 @@ def cases() -> list[Case]:
     ]
     for name, function in activations.items():
         found.append(Case(name, lambda x, c, f=function: np.sum(f(x) * c), (normal(3, 4), normal(3, 4))))
+    return [*found, *_more_layers(), *_more_losses()]
+
+
+def _more_layers() -> list[Case]:
+    """The rest of ``nn``: cells, several layers and directions, pooling, containers."""
+    found = [
+        _layer("MaxPool1d", nn.MaxPool1d(2), 2, 3, 8),
+        _layer("AvgPool2d", nn.AvgPool2d(2, stride=1, padding=1), 2, 2, 4, 5),
+        _layer(
+            "AvgPool2d without padding counted",
+            nn.AvgPool2d(3, padding=1, count_include_pad=False),
+            1,
+            2,
+            6,
+            6,
+        ),
+        _layer(
+            "ConvTranspose2d in groups",
+            nn.ConvTranspose2d(4, 4, 3, stride=2, padding=1, output_padding=1, groups=2, seed=0),
+            2,
+            4,
+            3,
+            3,
+        ),
+        _layer("Conv2d without bias", nn.Conv2d(1, 2, (2, 3), stride=(1, 2), bias=False, seed=0), 2, 1, 4, 7),
+        _layer("Linear without bias", nn.Linear(3, 2, bias=False, seed=0), 4, 3),
+        _layer("Flatten", nn.Sequential(nn.Flatten(), nn.Linear(6, 2, seed=0)), 3, 2, 3),
+        Case(
+            "GroupNorm of images",
+            weighted,
+            (double(nn.GroupNorm(2, 4)), normal(2, 4, 2, 3), normal(2, 4, 2, 3)),
+        ),
+        Case(
+            "LayerNorm over two axes",
+            weighted,
+            (double(nn.LayerNorm((3, 4))), normal(2, 3, 4), normal(2, 3, 4)),
+        ),
+        Case(
+            "BatchNorm1d of sequences",
+            weighted,
+            (double(nn.BatchNorm1d(3)), normal(4, 3, 5), normal(4, 3, 5)),
+        ),
+        Case(
+            "BatchNorm2d in use",
+            weighted,
+            (double(nn.BatchNorm2d(2)).eval(), normal(3, 2, 2, 2), normal(3, 2, 2, 2)),
+        ),
+        Case(
+            "Embedding with padding",
+            mean_square,
+            (double(nn.Embedding(6, 3, padding_idx=1, seed=0)), np.array([[1, 4], [1, 0]])),
+        ),
+        Case("RNNCell", cell_through_time, (double(nn.RNNCell(3, 4, seed=0)), normal(2, 2, 3), normal(2, 4))),
+        Case("GRUCell", cell_through_time, (double(nn.GRUCell(3, 4, seed=0)), normal(1, 2, 3), normal(2, 4))),
+        Case(
+            "LSTMCell",
+            lstm_through_time,
+            (double(nn.LSTMCell(3, 4, seed=0)), normal(2, 2, 3), normal(2, 4), normal(2, 4)),
+        ),
+        Case(
+            "RNN with ReLU", recurrent, (double(nn.RNN(3, 4, nonlinearity="relu", seed=0)), normal(5, 2, 3))
+        ),
+        Case("RNN both ways", recurrent, (double(nn.RNN(3, 2, bidirectional=True, seed=0)), normal(5, 2, 3))),
+        Case("GRU of two layers", recurrent, (double(nn.GRU(3, 2, num_layers=2, seed=0)), normal(5, 2, 3))),
+        Case(
+            "LSTM both ways", recurrent, (double(nn.LSTM(3, 2, bidirectional=True, seed=0)), normal(5, 2, 3))
+        ),
+        Case(
+            "LSTM, batch first", recurrent, (double(nn.LSTM(3, 2, batch_first=True, seed=0)), normal(2, 5, 3))
+        ),
+        Case(
+            "attention with a mask",
+            masked_attention,
+            (
+                double(nn.MultiheadAttention(4, 2, batch_first=True, seed=0)),
+                normal(2, 3, 4),
+                np.triu(np.ones((3, 3), bool), 1),
+            ),
+        ),
+        Case(
+            "attention to another sequence",
+            cross_attention,
+            (
+                double(nn.MultiheadAttention(4, 2, kdim=3, vdim=5, seed=0)),
+                normal(3, 2, 4),
+                normal(4, 2, 3),
+                normal(4, 2, 5),
+            ),
+        ),
+        Case(
+            "list of layers",
+            residual,
+            (double(nn.ModuleList([nn.Linear(3, 3, seed=0), nn.Linear(3, 3, seed=1)])), normal(4, 3)),
+        ),
+        Case(
+            "dropout in a network",
+            mean_square,
+            (
+                double(
+                    nn.Sequential(
+                        nn.Linear(3, 4, seed=0), nn.ReLU(), nn.Dropout(0.5, seed=1), nn.Linear(4, 2, seed=2)
+                    )
+                ),
+                normal(5, 3),
+            ),
+        ),
+    ]
+    layers = (
+        nn.ELU(0.7), nn.GELU(), nn.GELU("tanh"), nn.LeakyReLU(0.1), nn.LogSoftmax(), nn.ReLU(), nn.SiLU(),
+        nn.Sigmoid(), nn.Softmax(), nn.Softmax(0), nn.Softplus(2.0), nn.Tanh(),
+    )  # fmt: skip
+    for number, layer in enumerate(layers):
+        found.append(
+            Case(f"layer {number} {type(layer).__name__}", weighted, (layer, normal(3, 4), normal(3, 4)))
+        )
     return found
+
+
+def _more_losses() -> list[Case]:
+    """The other losses, and other ways of the same."""
+    classes, rows = np.array([2, 0, 3]), normal(3, 4)
+    shares = np.exp(rows) / np.sum(np.exp(rows), axis=1, keepdims=True)
+    return [
+        Case(
+            "bce", nn.binary_cross_entropy, (_random.uniform(0.1, 0.9, (4, 2)), _random.uniform(size=(4, 2)))
+        ),
+        Case("kl", nn.kl_div, (np.log(shares), shares[::-1].copy())),
+        Case(
+            "kl of logarithms",
+            lambda x, y: nn.kl_div(x, y, "batchmean", log_target=True),
+            (np.log(shares), np.log(shares[::-1])),
+        ),
+        Case("nll", nn.nll, (np.log(shares), classes)),
+        Case(
+            "cross_entropy with weights",
+            lambda z, y, w: nn.cross_entropy(z, y, weight=w),
+            (normal(3, 4), classes, np.array([1.0, 2.0, 0.5, 1.5])),
+        ),
+        Case(
+            "cross_entropy, smoothed",
+            lambda z, y: nn.cross_entropy(z, y, label_smoothing=0.1),
+            (normal(3, 4), classes),
+        ),
+        Case(
+            "cross_entropy with one left out",
+            lambda z, y: nn.cross_entropy(z, y, ignore_index=0),
+            (normal(3, 4), classes),
+        ),
+        Case("cross_entropy of shares", nn.cross_entropy, (normal(3, 4), shares)),
+        Case("huber, summed", lambda x, y: nn.huber(x, y, "sum", 0.5), (2 * normal(4), normal(4))),
+    ]

@@ -125,3 +125,10 @@ def test_no_two_names_are_written_alike() -> None:
 
 def test_numbers_are_short() -> None:
     assert "1.5" in " ".join(line.text for line in math("chain of three").section("numbers"))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_plain_tex_engine_can_read_every_character(name: str) -> None:
+    """Without a package for it TeX stops at a character outside of ASCII."""
+    strange = {c for c in math(name).latex if not c.isascii()}
+    assert strange == set()

@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from boxgrad.errors import Place
 from boxgrad.graph.node import Graph, Node, Scope
-from boxgrad.listing.names import own_name
+from boxgrad.listing.names import own_name, variable
 from boxgrad.ops import control
 from boxgrad.ops.elementwise import cast, identity, stop_gradient, where
 
@@ -93,9 +94,10 @@ def is_light(node: Node) -> bool:
 class Namer:
     """Gives each value a name, once."""
 
-    def __init__(self) -> None:
+    def __init__(self, graph: Graph) -> None:
         self._taken: set[str] = set()
         self._count = 0
+        self._letter = _free_letter(graph)
 
     def unique(self, wanted: str) -> str:
         """The wanted name, or with a number where it is taken."""
@@ -112,7 +114,14 @@ class Namer:
     def automatic(self) -> str:
         """A name for a value that the user did not name."""
         self._count += 1
-        return self.unique(f"z{self._count}")
+        return self.unique(f"{self._letter}{self._count}")
+
+
+def _free_letter(graph: Graph) -> str:
+    """The letter of automatic names: z, unless the user has a variable of that name."""
+    bodies = [node.parameters["body"].nodes for node in graph.nodes if node.primitive is control.loop]
+    own = {own_name(node) for nodes in (graph.nodes, *bodies) for node in nodes}
+    return next((letter for letter in "zaqm" if letter not in own), "z")
 
 
 def readable(label: str) -> str:
@@ -127,7 +136,7 @@ def readable(label: str) -> str:
 def group(graph: Graph, wrt: Iterable[Node]) -> Model:
     """The boxes of a graph with one output, without gradients yet."""
     nodes = [node for node in graph.nodes if node.primitive is not None]
-    namer = Namer()
+    namer = Namer(graph)
     values: dict[Node, Value] = {}
     used = {x for node in nodes for x in node.inputs} | set(graph.outputs)
     for number, node in enumerate(graph.inputs):
@@ -176,15 +185,15 @@ class _Grouping:
     ) -> None:
         self._users, self._outputs, self._values, self._namer = users, outputs, values, namer
 
-    def name(self, node: Node) -> Value:
-        """The value of a node that boxes exchange."""
+    def name(self, node: Node, call: Scope | None = None) -> Value:
+        """The value of a node that boxes exchange; ``call`` is the call of which it is the result."""
         known = self._values.get(node)
         if known is not None:
             return known
         if node.primitive is None:
             value = Value(constant_name(node, self._namer), node, "constant", automatic=node.label is None)
         else:
-            wanted = own_name(node)
+            wanted = (variable(_places(call)) if call is not None else None) or own_name(node)
             name = self._namer.unique(readable(wanted)) if wanted else self._namer.automatic()
             value = Value(name, node, "inner", automatic=wanted is None)
         self._values[node] = value
@@ -235,17 +244,23 @@ class _Grouping:
             for node in inside
             if node in self._outputs or any(user not in own for user in self._users.get(node, []))
         ]
+        call = key if isinstance(key, Scope) and len(outputs) == 1 else None
         sources = dict.fromkeys(x for node in inside for x in node.inputs if x not in own)
         box = Box(
             kind=_kind(key, inside),
             title=_title(key, inside),
             inputs=[self.name(x) for x in sources if x in self._values or not is_plain_constant(x)],
-            outputs=[self.name(node) for node in outputs],
+            outputs=[self.name(node, call) for node in outputs],
             nodes=inside,
         )
         if isinstance(key, Scope):
             box.inner = self.level(inside, key)
         return box
+
+
+def _places(scope: Scope) -> list[Place]:
+    """The user's frames at a call, innermost first."""
+    return [Place(*scope.origin[i : i + 2]) for i in range(0, len(scope.origin), 2)]
 
 
 def is_plain_constant(node: Node) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -15,15 +16,16 @@ from boxgrad.autodiff.loops import scan_backward
 from boxgrad.autodiff.reverse import Walk
 from boxgrad.boxed import activate
 from boxgrad.explain import expression as x
-from boxgrad.explain.boxes import Box, Model, Value, is_elementwise
+from boxgrad.explain.boxes import Box, Model, Namer, Value, is_elementwise
 from boxgrad.explain.convert import converted
+from boxgrad.explain.drawn import drawn, law
 from boxgrad.explain.expression import Derivative, Expression, Symbol
 from boxgrad.explain.naming import Names
 from boxgrad.explain.recognise import Function, named
 from boxgrad.explain.simplify import Step as Rewriting
 from boxgrad.explain.simplify import simplify
 from boxgrad.explain.special import Whole, whole
-from boxgrad.graph.node import Node
+from boxgrad.graph.node import Node, ordered
 from boxgrad.ops import control
 from boxgrad.trace.apply import noting
 from boxgrad.trace.box import Box as TracedBox
@@ -49,6 +51,8 @@ class Step:
     functions: list[Function] = field(default_factory=list)
     rewritings: dict[Value, list[Rewriting]] = field(default_factory=dict)
     whole: Whole | None = None
+    drawn: dict[Symbol, Expression] = field(default_factory=dict)
+    """Names of random values and their laws."""
 
     @property
     def box(self) -> Box:
@@ -73,6 +77,10 @@ class Chain:
         self.model = model
         self.names = Names([(value.name, value.shape) for value in model.values.values()])
         self.output = self.symbol(model.output)
+        self.drawn: dict[Node, Symbol] = {}
+        """Names of random values that are no values of the model."""
+        self.inside: set[str] = set()
+        """Names of the states of loops."""
         self._start()
 
     def _start(self) -> None:
@@ -101,6 +109,15 @@ class Chain:
         return self.names.symbol(name, shape)
 
     # ---- names
+    @cached_property
+    def namer(self) -> Namer:
+        """Names for values inside of loops: different from those outside, and in other loops."""
+        namer = Namer(self.model.graph)
+        for value in self.model.values.values():
+            namer.unique(value.name)
+        namer.start(sum(value.automatic for value in self.model.values.values()))
+        return namer
+
     def symbol(self, value: Value) -> Symbol:
         return self.names.symbol(value.name, value.shape)
 
@@ -167,11 +184,19 @@ class Chain:
             return
         ends = {value.node for box in step.boxes if box.inner and is_function(box) for value in box.outputs}
         new = named(step.nodes, ends)
+        outside = {value.node: value for value in step.outputs}
+        for node in drawn(step.nodes, outside):
+            value = outside.get(node)
+            name = self._drawn_name(node) if value is None else self.symbol(value)
+            step.drawn[name] = law(node)
+            if value is None:
+                known[new[node]] = name
         heads = [new[value.node] for value in step.outputs]
         found = converted(heads, known)
         for value, head in zip(step.outputs, heads, strict=True):
-            step.forward[value] = simplify(found[head])
-        step.functions = [n.primitive for n in new.values() if isinstance(n.primitive, Function)]  # type: ignore[misc]
+            symbol = self.symbol(value)
+            step.forward[value] = step.drawn.pop(symbol) if symbol in step.drawn else simplify(found[head])
+        step.functions = [n.primitive for n in ordered(heads) if isinstance(n.primitive, Function)]  # type: ignore[misc]
         reached = [value for value in step.outputs if value.gradient is not None]
         wanted = [value for value in step.inputs if value.gradient is not None]
         if not reached or not wanted:
@@ -198,6 +223,11 @@ class Chain:
             if g is not None and not isinstance(g, TracedBox):
                 step.local[value] = x.Fill(float(np.ravel(g)[0]), shape=value.shape)
         self._share(step)
+
+    def _drawn_name(self, node: Node) -> Symbol:
+        if node not in self.drawn:
+            self.drawn[node] = self._fresh("M" if node.dtype.kind == "b" else "R", node.shape)
+        return self.drawn[node]
 
     def _share(self, step: Step) -> None:
         """A gradient that another one contains is named there: ∂L/∂b = Σ ∂L/∂N."""

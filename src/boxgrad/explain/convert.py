@@ -5,21 +5,24 @@ Knows how the primitives are noted; names come from outside. Does not simplify.
 
 from __future__ import annotations
 
-import builtins
+import math
 import string
 from collections.abc import Callable, Iterable
+from fractions import Fraction as Ratio
 from typing import Any
 
 import numpy as np
 
+from boxgrad.explain import convert_arrays as arrays
 from boxgrad.explain import expression as x
+from boxgrad.explain import placed
+from boxgrad.explain.convert_arrays import LETTERS
 from boxgrad.explain.expression import Expression
 from boxgrad.explain.recognise import Function
 from boxgrad.graph.node import Node, ordered
 from boxgrad.graph.primitive import Call, Delimited, Fraction, Infix, Prefix, Same, Sum, Superscript
 from boxgrad.ops.contract import split
 
-LETTERS = "ijklmnpqrs"
 Rule = Callable[[Node, list[Expression]], Expression]
 
 
@@ -51,6 +54,9 @@ def _leaf(node: Node) -> Expression:
 def constant(value: Any) -> Expression:
     """A number in the code as mathematics writes it: 0.7071… is 1/√2."""
     number = float(value)
+    if math.isinf(number):
+        endless = x.Symbol("", "∞", shape=())
+        return x.negative(endless) if number < 0 else endless
     for power in (number, 1 / number if number else 0.0):
         square = power * power
         whole = round(square)
@@ -58,6 +64,10 @@ def constant(value: Any) -> Expression:
             root = x.Root(x.number(whole), shape=())
             made = root if power == number else x.fraction(x.number(1), root)
             return x.negative(made) if number < 0 else made
+    if math.isfinite(number) and len(f"{number:.17g}") > 12:
+        ratio = Ratio(number).limit_denominator(200)
+        if float(ratio) == number:  # 1.6666666666666667 is 5/3
+            return x.number((ratio.numerator, ratio.denominator))
     return x.number(value)
 
 
@@ -86,6 +96,7 @@ def _by_notation(node: Node, arguments: list[Expression]) -> Expression:
         case Same():
             return arguments[0]
         case Infix(symbol, _) if len(arguments) == 2:
+            symbol = LOGIC.get(symbol, symbol) if node.dtype.kind == "b" else symbol
             return x.Infix(symbol, tuple(arguments), shape=shape)
         case Prefix(symbol, _):
             return x.Call(symbol, tuple(arguments), shape=shape)
@@ -133,111 +144,6 @@ def _exp(node: Node, arguments: list[Expression]) -> Expression:
     return x.Call("exp", tuple(arguments), shape=node.shape)
 
 
-# ---- arrangement
-def _reshape(node: Node, arguments: list[Expression]) -> Expression:
-    return rearranged(arguments[0], node.shape)
-
-
-def rearranged(body: Expression, shape: tuple[int, ...]) -> Expression:
-    """The same elements in another shape; a number stays a number."""
-    if body.shape == shape or (not shape and body.shape == ()):
-        return body
-    if isinstance(body, x.Rearranged):
-        return rearranged(body.x, shape)
-    if isinstance(body, x.Spread) and body.x.shape == () and 1 in (np.size(np.zeros(shape)),):
-        return rearranged(body.x, shape)
-    if isinstance(body, x.Fill):
-        return x.Fill(body.value, shape=shape)
-    return x.Rearranged(body, shape=shape)
-
-
-def _broadcast(node: Node, arguments: list[Expression]) -> Expression:
-    return spread(arguments[0], node.shape)
-
-
-def spread(body: Expression, shape: tuple[int, ...]) -> Expression:
-    """A value repeated to a shape; axes of size 1 that are repeated are no axes of its own."""
-    if body.shape == shape:
-        return body
-    lead = len(shape) - len(body.shape)
-    own = [i for i, n in enumerate(body.shape) if n != 1 or shape[i + lead] == 1]
-    if isinstance(body, x.Fill):
-        return x.Fill(body.value, shape=shape)
-    inner = rearranged(body, tuple(body.shape[i] for i in own))
-    return x.Spread(inner, tuple(i + lead for i in own), shape=shape)
-
-
-def _transpose(node: Node, arguments: list[Expression]) -> Expression:
-    axes, body = node.parameters["axes"], arguments[0]
-    n = len(axes)
-    if axes == tuple(range(n)):
-        return body
-    if n >= 2 and axes == (*range(n - 2), n - 1, n - 2):
-        return x.transpose(body)
-    if isinstance(body, x.Permuted):
-        joined = tuple(body.axes[i] for i in axes)
-        return body.x if joined == tuple(range(n)) else x.Permuted(body.x, joined, shape=node.shape)
-    return x.Permuted(body, axes, shape=node.shape)
-
-
-def key_text(key: Any, inputs: list[str] | None = None) -> str:
-    """A key as it is written in an index, counted from 0 as in the code."""
-    written = []
-    for item in key if isinstance(key, tuple) else (key,):
-        if isinstance(item, builtins.slice):
-            start = "" if item.start is None else str(item.start)
-            stop = "" if item.stop is None else str(item.stop)
-            step = "" if item.step in (None, 1) else f":{item.step}"
-            written.append(f"{start}:{stop}{step}")
-        elif item is None:
-            written.append("∗")
-        elif item is Ellipsis:
-            written.append("…")
-        elif hasattr(item, "number"):
-            written.append(inputs[item.number] if inputs else "·")
-        else:
-            written.append(str(item))
-    return ",".join(written)
-
-
-def _slice(node: Node, arguments: list[Expression]) -> Expression:
-    key, body = node.parameters["key"], arguments[0]
-    if np.prod(body.shape) == np.prod(node.shape) and not _turns(key):
-        return rearranged(body, node.shape)
-    return x.Item(body, key_text(key), shape=node.shape)
-
-
-def _turns(key: Any) -> bool:
-    return any(isinstance(item, builtins.slice) and item.step not in (None, 1) for item in key)
-
-
-def _embed(node: Node, arguments: list[Expression]) -> Expression:
-    key, body = node.parameters["key"], arguments[0]
-    if np.prod(body.shape) == np.prod(node.shape) and not _turns(key):
-        return rearranged(body, node.shape)
-    return x.Call("embed", (body,), note=key_text(key), shape=node.shape)
-
-
-def _put(node: Node, arguments: list[Expression]) -> Expression:
-    return x.Call("put", tuple(arguments[:2]), note=key_text(node.parameters["key"]), shape=node.shape)
-
-
-def _gather(node: Node, arguments: list[Expression]) -> Expression:
-    return x.Call("gather", tuple(arguments), shape=node.shape)
-
-
-def _scatter(node: Node, arguments: list[Expression]) -> Expression:
-    return x.Call("scatter", tuple(arguments), shape=node.shape)
-
-
-def _item(node: Node, arguments: list[Expression]) -> Expression:
-    return x.Item(arguments[0], str(node.parameters["index"]), shape=node.shape)
-
-
-def _concatenate(node: Node, arguments: list[Expression]) -> Expression:
-    return x.Call("concat", tuple(arguments), note=LETTERS[node.parameters["axis"]], shape=node.shape)
-
-
 # ---- products
 def _contract(node: Node, arguments: list[Expression]) -> Expression:
     return contraction(arguments[0], arguments[1], node.parameters["subscripts"], node.shape)
@@ -252,7 +158,10 @@ def contraction(a: Expression, b: Expression, subscripts: str, shape: tuple[int,
         return x.Outer(a, b, shape=shape)
     if not set(first) & set(second) and result == second + first and len(first) == len(second) == 1:
         return x.Outer(b, a, shape=shape)
-    for left, right, one, other in ((first, second, a, b), (second, first, b, a)):
+    orders = [(first, second, a, b), (second, first, b, a)]
+    if len(first) == 1 and len(second) > 1:
+        orders.reverse()  # Xᵀ g, rather than g X
+    for left, right, one, other in orders:
         found = _matrix_product(left, right, result, one, other)
         if found is not None:
             return found
@@ -307,6 +216,8 @@ def _tidy(subscripts: str) -> str:
 
 
 def _convolution(symbol: str) -> Rule:
+    """x ⋆ w, or the adjoint g ∗ w: where stride leaves places at the end unreached, q tells how many."""
+
     def rule(node: Node, arguments: list[Expression]) -> Expression:
         return x.Convolve(symbol, arguments[0], arguments[1], _window(node), shape=node.shape)
 
@@ -325,6 +236,11 @@ def _window(node: Node) -> str:
         marks.append("d=" + _same(p["dilation"]))
     if p["groups"] != 1:
         marks.append(f"g={p['groups']}")
+    if "shape" in p:
+        g, w = (part.shape[2:] for part in node.inputs)
+        each = zip(p["shape"], g, w, p["stride"], p["padding"], p["dilation"], strict=True)
+        left = [n - ((m - 1) * s + d * (k - 1) + 1 - sum(pad)) for n, m, k, s, pad, d in each]
+        marks += ["q=" + _same(left)] if any(left) else []
     return ",".join(marks)
 
 
@@ -340,6 +256,8 @@ def _numeric(e: Expression) -> Expression:
 
 
 TRUTH = set("=≠<>≤≥∧∨⊻")
+LOGIC = {"&": "∧", "|": "∨", "^": "⊻"}
+"""What operators on bits are among truth values."""
 
 
 def _cast(node: Node, arguments: list[Expression]) -> Expression:
@@ -355,6 +273,20 @@ def _sum(node: Node, arguments: list[Expression]) -> Expression:
 def _slope(name: str) -> Rule:
     """The derivative of a function of windows, applied to what arrives."""
     return lambda node, arguments: x.Call(name, tuple(arguments), 1, _note(node), shape=node.shape)
+
+
+def _logaddexp(node: Node, arguments: list[Expression]) -> Expression:
+    """log(eᵃ + eᵇ); e⁰ is 1."""
+    zero = x.number(0)
+    powers = [x.number(1) if part == zero else x.call("exp", part) for part in arguments]
+    one_first = sorted(powers, key=lambda part: not isinstance(part, x.Number))
+    return x.Call("log", (x.Add(tuple(one_first), shape=node.shape),), shape=node.shape)
+
+
+def _running(symbol: str, after: bool = False) -> Rule:
+    return lambda node, arguments: placed.Running(
+        symbol, arguments[0], node.parameters["axis"], after, shape=node.shape
+    )
 
 
 def _where(node: Node, arguments: list[Expression]) -> Expression:
@@ -374,17 +306,17 @@ _RULES: dict[str, Rule] = {
     "sqrt": lambda node, a: x.Root(a[0], shape=node.shape),
     "cast": _cast,
     "sum": _sum,
-    "reshape": _reshape,
-    "broadcast": _broadcast,
-    "transpose": _transpose,
-    "slice": _slice,
-    "embed": _embed,
-    "put_slice": _put,
-    "put": _put,
-    "gather": _gather,
-    "scatter_add": _scatter,
-    "item": _item,
-    "concatenate": _concatenate,
+    "reshape": arrays.reshape_,
+    "broadcast": arrays.broadcast_,
+    "transpose": arrays.transpose,
+    "slice": arrays.slice_,
+    "embed": arrays.embed,
+    "put_slice": arrays.put,
+    "put": arrays.put,
+    "gather": arrays.gather,
+    "scatter_add": arrays.scatter,
+    "item": arrays.item,
+    "concatenate": arrays.concatenate,
     "contract": _contract,
     "max_pool_scatter": _slope("maxpool"),
     "avg_pool_input_gradient": _slope("avgpool"),
@@ -392,4 +324,12 @@ _RULES: dict[str, Rule] = {
     "conv_input_gradient": _convolution("∗"),
     "conv_filter_gradient": _convolution("⋆"),
     "where": _where,
+    "logaddexp": _logaddexp,
+    "sigmoid": lambda node, a: x.Call("σ", tuple(a), shape=node.shape),
+    "cumsum": _running("Σ"),
+    "cumprod": _running("Π"),
+    "sums after": _running("Σ", True),
+    "others": lambda node, a: placed.Others(a[0], node.parameters["axis"], shape=node.shape),
+    "products after": lambda node, a: placed.RunningOthers(*a, node.parameters["axis"], shape=node.shape),
+    "unsorted": arrays.unsorted,
 }

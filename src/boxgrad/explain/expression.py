@@ -236,6 +236,14 @@ class Item(Expression):
 
 
 @dataclass(frozen=True, eq=False)
+class At(Expression):
+    """An element at places that are computed: u_{i+1}, or p_{i,y_i}."""
+
+    x: Expression
+    places: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Element(Expression):
     """One element of a named array, x₁₂, or one with letters, x_{ij}."""
 

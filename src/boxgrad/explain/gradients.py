@@ -76,6 +76,10 @@ def _derive_level(
             totals[value] = node.value if known is None or node.value is None else known + node.value
         if box.inner:
             inside: dict[Value, Any] = {value: totals[value] for value in reached}
+            for value in reached:
+                # What the box uses itself gets its gradient inside, when all shares are known.
+                if any(value in inner.inputs for inner in box.inner):
+                    value.gradient = None
             _derive_level(box.inner, active, inside, set(box.inputs))
     for value, number in totals.items():
         # What comes from around the box may be used elsewhere too: its gradient is not known yet.

@@ -39,6 +39,7 @@ _GREEK = {
     "Φ": r"\Phi",
     "Ψ": r"\Psi",
     "Ω": r"\Omega",
+    "∞": r"\infty",
 }
 _OPERATORS = {
     "+": " + ",
@@ -70,6 +71,7 @@ _OPERATORS = {
     "<<": r" \ll ",
     ">>": r" \gg ",
     "∝": r" \propto ",
+    "∼": r" \sim ",
 }
 _FUNCTIONS = {
     "σ": r"\sigma",
@@ -112,6 +114,7 @@ _SPECIAL = {
     "^": r"\textasciicircum{}",
 }
 _IN_INDEX = {"×": r"\times ", "−": "-", "→": r"\to ", "∗": r"\ast ", "…": r"\dots ", "·": r"\cdot ", "′": "'"}
+_IN_INDEX |= {"≤": r"\le ", "≥": r"\ge ", "≠": r"\neq "}
 
 
 def escaped(text: str) -> str:
@@ -242,11 +245,14 @@ def aligned(e: Expression, note: str = "", lang: str = "en") -> str:
     return text + (rf" && {{\scriptstyle {writer.index(note)}}}" if note else "")
 
 
+_LOWERED = "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ"
 _FORMULA = re.compile(
-    r"∂(\w+?)/∂([A-Za-zα-ωΑ-Ω]+)((?:_\{[^}]*\}|[₀-₉]+)?)|([A-Za-zα-ωΑ-Ω]+)(_\{[^}]*\}|[₀-₉]+)|([⋆∗⊙×Σᵀα-ωΑ-Ω])"
+    rf"∂(\w+?)/∂([A-Za-zα-ωΑ-Ω]+)((?:_\{{[^}}]*\}}|[{_LOWERED}]+)?)"
+    rf"|([A-Za-zα-ωΑ-Ω]+)(_\{{[^}}]*\}}|[{_LOWERED}]+)|([⋆∗⊙×Σᵀ′→α-ωΑ-Ω])"
 )
 _IN_TEXT = {"×": r"\times", "⊙": r"\odot", "Σ": r"\Sigma", "ᵀ": r"^{\mathsf{T}}", "⋆": r"\star", "∗": r"\ast"}
-_DIGITS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+_IN_TEXT |= {"′": "'", "→": r"\to"}
+_DIGITS = str.maketrans(_LOWERED, "0123456789+-=()aehijklmnoprstuvx")
 
 
 def prose(text: str) -> str:

@@ -13,8 +13,9 @@ from boxgrad.autodiff.loops import scan_backward
 from boxgrad.autodiff.reverse import Walk
 from boxgrad.boxed import activate
 from boxgrad.explain import expression as x
-from boxgrad.explain.boxes import Model, Namer, Value, boxes_of
+from boxgrad.explain.boxes import Model, Value, boxes_of
 from boxgrad.explain.chain import Chain, Step, is_uniform
+from boxgrad.explain.closed import in_order
 from boxgrad.explain.convert import converted
 from boxgrad.explain.expression import Derivative, Expression, Symbol
 from boxgrad.explain.gradients import derive_inside
@@ -89,6 +90,7 @@ class Loop:
     # ---- names
     def _state_names(self) -> list[str]:
         taken = {value.name for value in self._chain.model.values.values()}
+        before = self._chain.inside
         names: list[str] = []
         for i in range(self._count):
             start = self.node.inputs[self._fixed + i]
@@ -98,7 +100,11 @@ class Loop:
             wanted = own or (re.sub(r"_?(0|init|start)$", "", given) if given else None) or _STATES[i % 6]
             while wanted in names or (wanted in taken and wanted != own):
                 wanted = next((s for s in _STATES if s not in names and s not in taken), wanted + "_")
+            first, number = wanted, 2
+            while wanted in before:  # another loop has hₜ: this one has h_{2,t}
+                wanted, number = f"{first}_{number}", number + 1
             names.append(wanted)
+        before.update(names)
         return names
 
     def _outside(self, node: Node) -> Expression:
@@ -111,10 +117,7 @@ class Loop:
 
     def _chain_inside(self) -> _Body:
         body, values, symbols = self._body, self._values, self._symbols
-        namer = Namer()
-        for value in self._chain.model.values.values():
-            namer.unique(value.name)
-        namer.start(sum(value.automatic for value in self._chain.model.values.values()))
+        namer = self._chain.namer
         for i, inner in enumerate(body.inputs):
             outer = self._outer.get(self.node.inputs[i])
             name = outer.name if outer is not None else namer.unique(f"c{i}")
@@ -158,6 +161,20 @@ class Loop:
     def steps(self) -> list[Step]:
         """The steps of the body."""
         return self._inside.steps
+
+    @property
+    def beyond(self) -> str:
+        """The time after the last step, where no gradient comes from."""
+        return str(self.length + 1) if self._after == "t+1" else "0"
+
+    def reads_beyond(self, e: Expression) -> bool:
+        """Whether a formula has a gradient of the step after its own."""
+        return any(
+            isinstance(part, Derivative)
+            and isinstance(part.by, Symbol)
+            and part.by.key.endswith(f"[{self._after}]")
+            for part in x.parts_of(e)
+        )
 
     # ---- formulas
     def forward(self) -> Iterator[Recurrence]:
@@ -220,6 +237,12 @@ class Loop:
 
     def backward(self) -> Iterator[Recurrence]:
         """The recurrence of the gradients, sums over t for what all steps share, parts for sequences."""
+        formulas = list(self._backward())
+        steps = {one.expression.sides[0]: one for one in formulas if one.kind == "step"}  # type: ignore[attr-defined]
+        order = in_order({left: one.expression.sides[1] for left, one in steps.items()})  # type: ignore[attr-defined]
+        return iter([*(steps[left] for left in order), *(one for one in formulas if one.kind != "step")])
+
+    def _backward(self) -> Iterator[Recurrence]:
         inside = self._inside
         found = inside.contributions()
         totals = {value: simplify(x.add(*(part for _, part in parts))) for value, parts in found.items()}
@@ -336,8 +359,7 @@ class Loop:
     def _shown(self, e: Expression, t: int) -> Expression:
         """A formula at one time; beyond the last step there is no gradient to come."""
         left, right = e.sides  # type: ignore[attr-defined]
-        outside = str(self.length + 1) if self._after == "t+1" else "0"
-        right = simplify(at_the_edge(at_time(right, "t", str(t)), outside, t))
+        right = simplify(at_the_edge(at_time(right, "t", str(t)), self.beyond, t))
         return equal(at_time(left, "t", str(t)), right)
 
     def _direct(self, value: Value) -> list[Expression]:

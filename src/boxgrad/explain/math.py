@@ -18,17 +18,28 @@ from boxgrad.explain import expression as x
 from boxgrad.explain import indexing, special, unicode
 from boxgrad.explain.boxes import Model, Value
 from boxgrad.explain.chain import Chain, Step
+from boxgrad.explain.closed import closed_forms, in_order, needed, substituted
 from boxgrad.explain.expand import NotExpandedError, elements, letters, matrix, size
 from boxgrad.explain.expression import Expression
 from boxgrad.explain.formulas import ARGUMENT, formula, table
 from boxgrad.explain.lines import Line, Math
 from boxgrad.explain.loops import Loop, Recurrence
+from boxgrad.explain.notation import remarks
 from boxgrad.explain.simplify import Step as Rewriting
 from boxgrad.explain.simplify import simplify
+from boxgrad.explain.timed import has_time
 from boxgrad.explain.words import word
 
 CLOSED_SIZE = 70
-"""The largest closed form that is printed, in marks."""
+"""The largest closed form, in marks, in which values of the forward pass are written out too."""
+LONGEST_FORM = 100
+"""The largest closed form, in marks; a longer one has names for the gradients in it."""
+SHORT_CONSTANT = 8
+"""The most elements of a constant that are written out."""
+MOST_GRADIENTS = 150
+"""The most gradients of a function of which closed forms are sought."""
+MOST_NAMED = 12
+"""The most gradients that are named for the sake of closed forms."""
 EXPANDED_SIZE = 200
 """The largest matrix of written-out elements, in marks."""
 EXPANDED_ELEMENTS = 12
@@ -68,9 +79,23 @@ class _Document:
     def math(self) -> Math:
         lines = [*self._forward(), *self._functions(), *self._backward()]
         lines += self._closed()
+        self._say_constants(lines)
+        for key in remarks(line.expression for line in lines if line.direction != "functions"):
+            self._say("functions", key)
         if self.expand:
             lines += self._expanded()
         return Math([replace(line, lang=self.lang) for line in lines], self.remarks, self.lang)
+
+    def _say_constants(self, lines: Iterable[Line]) -> None:
+        """What constant arrays without a name of the user's are."""
+        shown = {part for line in lines for part in x.parts_of(line.expression)}
+        for value in self.model.values.values():
+            if value.role == "constant" and value.automatic and self.chain.symbol(value) in shown:
+                array = np.asarray(value.node.value)
+                short = array.ndim == 1 and array.size <= SHORT_CONSTANT
+                text = f"[{', '.join(f'{n:.4g}' for n in array)}]" if short else _shape_note(value)
+                name = unicode.line(self.chain.symbol(value))
+                self._say("forward", "math_constant", name=name, text=text)
 
     def _say(self, section: str, key: str, **values: Any) -> None:
         self.remarks.setdefault(section, []).append(word(key, self.lang, **values))
@@ -86,6 +111,12 @@ class _Document:
                 yield Line(
                     "forward", _equation(symbol, expression), step.box, note="×".join(map(str, symbol.shape))
                 )
+            for symbol, law in step.drawn.items():
+                note = "×".join(map(str, symbol.shape))
+                yield Line("forward", x.Relation((symbol, law), "∼", shape=symbol.shape), step.box, note=note)
+            if step.drawn:
+                names = ", ".join(map(unicode.line, step.drawn))
+                self._say("forward", "math_drawn", names=names)
             for value, expression in step.forward.items():
                 self.definitions[value] = expression
                 sides = (self.chain.symbol(value), expression)
@@ -102,14 +133,19 @@ class _Document:
         return loop.unrolled(backward, UNROLLED_STEPS)
 
     def _looped(self, step: Step, formulas: Iterable[Recurrence]) -> Iterator[Line]:
-        section = "forward"
+        section, beyond = "forward", False
         loop = self._loops[step]
         for one in formulas:
             section = "backward" if one.backward else "forward"
             outer = one.value if one.value in self._outer_values else None
-            note = f"t = 1, …, {loop.length}" if one.kind == "step" else ""
+            every = one.kind == "step" or (not self.unrolled and has_time(one.expression))
+            note = f"t = 1, …, {loop.length}" if every else ""
+            if one.backward and not self.unrolled and loop.reads_beyond(one.expression):
+                beyond = True
             sides = one.expression.sides  # type: ignore[attr-defined]
             yield Line(section, _equation(*sides), step.box, outer, one.backward, note)
+        if beyond:
+            self._say("backward", "math_beyond", t=loop.beyond)
 
     @property
     def _has_gradients(self) -> bool:
@@ -131,7 +167,11 @@ class _Document:
         }
         whole = [*self.definitions.values(), *(e for step in self.chain.steps for e in step.local.values())]
         signs = {part.symbol for e in whole for part in x.parts_of(e) if isinstance(part, x.Convolve)}
-        for equation in (*special.definitions(calls), *special.convolutions(signs)):
+        for equation in (
+            *special.definitions(calls),
+            *special.one_hot([*whole, *self._extra.values()]),
+            *special.convolutions(signs),
+        ):
             yield Line("functions", equation)
         if "∗" in signs:
             self._say("functions", "math_convolution")
@@ -148,6 +188,12 @@ class _Document:
                         used |= {part.function for part in x.parts_of(found) if isinstance(part, x.Call)}
                         left = x.call(function.name, ARGUMENT, order=order)
                         yield Line("functions", _equation(left, found), step.box)
+        used |= {
+            part.function
+            for e in whole
+            for part in x.parts_of(e)
+            if isinstance(part, x.Call) and not part.order
+        }
         for name in sorted(used - {name for name, _ in seen}):
             known = table(name)
             if known is not None:
@@ -172,11 +218,15 @@ class _Document:
         for step in reversed(chain.steps):
             if step.is_loop:
                 yield from self._looped(step, self._formulas(step, True))
+            made: dict[Value, list[Rewriting]] = {}
+            totals: dict[Expression, Expression] = {}
             for value in last.get(step, []):
-                rewritings: list[Rewriting] = []
-                for one, _ in found[value]:
-                    rewritings += one.rewritings.get(value, [])
-                total = simplify(x.add(*(part for _, part in found[value])), rewritings)
+                made[value] = [one for part, _ in found[value] for one in part.rewritings.get(value, [])]
+                total = simplify(x.add(*(part for _, part in found[value])), made[value])
+                totals[self._partial(value)] = total
+            of = {self._partial(value): value for value in made}
+            for partial in in_order(totals):
+                value, total = of[partial], totals[partial]
                 self.totals[value] = total
                 note = _shape_note(value)
                 yield Line(
@@ -186,7 +236,7 @@ class _Document:
                     value,
                     True,
                     note,
-                    tuple(rewritings),
+                    tuple(made[value]),
                 )
         self._say(
             "backward",
@@ -200,32 +250,47 @@ class _Document:
 
     # ---- closed form
     def _closed(self) -> Iterator[Line]:
+        shown: dict[Value, Line] = {}
+        for one in special.differences(self.model):
+            gap = x.add(
+                self.chain.symbol(one.probabilities), x.negative(special.picked(one, self.chain.symbol))
+            )
+            form = simplify(x.times(x.number((1, one.count)), gap))
+            line = _equation(self._partial(one.scores), form)
+            shown[one.scores] = Line("closed", line, None, one.scores, True, word("math_cancels", self.lang))
         forward = {self.chain.symbol(v): e for v, e in self.definitions.items() if v is not self.model.output}
         forward |= self._extra
-        backward = {self._partial(value): total for value, total in self.totals.items()}
-        for one in special.differences(self.model):
-            gap = x.add(self.chain.symbol(one.probabilities), x.negative(self.chain.symbol(one.targets)))
-            line = _equation(self._partial(one.scores), simplify(x.times(x.number((1, one.count)), gap)))
-            yield Line("closed", line, None, one.scores, True, word("math_cancels", self.lang))
-        cut = False
+        totals = {self._partial(value): total for value, total in self.totals.items()}
+        if len(totals) > MOST_GRADIENTS:
+            self._say("closed", "math_cut", limit=LONGEST_FORM)
+            totals = {}
+        forms, made = closed_forms(totals, LONGEST_FORM, _clear)
+        forms |= {self._partial(v): line.expression.sides[1] for v, line in shown.items()}  # type: ignore[attr-defined]
+        wanted: dict[Expression, Value] = {}
+        named: set[Expression] = set()
         for value in self.model.wrt:
-            total = self.totals.get(value)
-            if total is None:
-                continue
-            whole, complete = _substituted(total, backward, CLOSED_SIZE)
-            rewritings: list[Rewriting] = []
-            whole = simplify(whole, rewritings)
-            deeper, all_through = _substituted(whole, forward, CLOSED_SIZE)
-            if all_through:
-                whole = simplify(deeper, rewritings)
-            if any(isinstance(part, x.Derivative) for part in x.parts_of(whole)):
+            parts = needed(forms, [self._partial(value)])
+            if parts is None:
                 continue  # it comes out of a loop, whose recurrence is the form it has
-            cut = cut or not (complete and all_through)
-            if (complete and whole != total) or (all_through and whole != total):
-                line = _equation(self._partial(value), whole)
-                yield Line("closed", line, None, value, True, _shape_note(value), tuple(rewritings))
-        if cut:
-            self._say("closed", "math_cut", limit=CLOSED_SIZE)
+            if len(named | set(parts)) > MOST_NAMED:
+                self._say("closed", "math_cut", limit=LONGEST_FORM)
+                continue
+            wanted[self._partial(value)] = value
+            named |= set(parts)
+        named -= set(wanted)
+        if not named and not shown and all(forms[symbol] == totals[symbol] for symbol in wanted):
+            return
+        yield from (line for value, line in shown.items() if self._partial(value) not in wanted)
+        of = {self._partial(value): value for value in self.totals}
+        for symbol in [*(one for one in forms if one in named), *wanted]:
+            form, steps, value = forms[symbol], made[symbol], of[symbol]
+            if value in shown:
+                yield shown[value]
+                continue
+            deeper, through = substituted(form, forward, CLOSED_SIZE)
+            if symbol in wanted and through and _clear(symbol, deeper):
+                form = simplify(deeper, steps)
+            yield Line("closed", _equation(symbol, form), None, value, True, _shape_note(value), tuple(steps))
 
     # ---- element by element
     def _expanded(self) -> Iterator[Line]:
@@ -257,6 +322,8 @@ class _Document:
         return iter(lines)
 
     def _elements(self, expression: Expression, named: Any, limit: int) -> Any:
+        if any(np.prod(part.shape) > 2 * limit for part in x.parts_of(expression)):
+            return None
         try:
             found = elements(expression, named)
         except (NotExpandedError, KeyError):
@@ -302,18 +369,9 @@ def _worth(e: Expression) -> bool:
     return any(isinstance(part, (x.Product, x.Reduce, x.Outer, x.Times, x.Call)) for part in x.parts_of(e))
 
 
-def _substituted(e: Expression, table: dict[Expression, Expression], limit: int) -> tuple[Expression, bool]:
-    """The expression with names replaced by what they stand for until none is left, or it grows too large."""
-    while True:
-        names = {part for part in x.parts_of(e) if part in table}
-        if not names:
-            return e, True
-        after = x.substitute(e, {name: table[name] for name in names})
-        if after.size > 3 * limit:
-            return e, False
-        e = simplify(after)
-        if e.size > limit:
-            return e, False
+def _clear(left: Expression, right: Expression) -> bool:
+    """Whether an equation says which elements are meant."""
+    return not indexing.needs_indices(right) or not indexing.needs_indices(indexing.equation(left, right)[1])
 
 
 def _equation(*sides: Expression) -> Expression:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from boxgrad.explain.boxes import is_elementwise
+from boxgrad.explain.spelled import spelled
 from boxgrad.graph.node import Node, Scope, rebuilt
 from boxgrad.graph.primitive import Call, NoDerivative
 from boxgrad.ops import elementwise as e
@@ -236,6 +237,7 @@ def named(nodes: Iterable[Node], outer: set[Node]) -> dict[Node, Node]:
         else:
             made = rebuilt(node, tuple(new.get(x, x) for x in node.inputs), node.parameters)
             made.value = node.value
+            made.primitive = spelled(node) or node.primitive  # type: ignore[assignment]
         if node in own:
             new[node] = made
     return new

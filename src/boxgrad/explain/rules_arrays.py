@@ -109,7 +109,7 @@ def reduce_single(e: x.Reduce) -> Expression | None:
     if e.shape == () and e.symbol == "Σ":
         return None
     single = [i for i in e.axes if e.body.shape[i] == 1]
-    if not single or e.symbol not in ("Σ", "Π", "max", "min"):
+    if not single or e.symbol not in ("Σ", "Π", "max", "min") or len(e.axes) == len(e.body.shape):
         return None
     axes = tuple(i for i in e.axes if i not in single)
     if e.keep:

@@ -12,6 +12,7 @@ from typing import Any
 from boxgrad.explain import expression as x
 from boxgrad.explain import rules_arrays as whole
 from boxgrad.explain import rules_elementwise as one
+from boxgrad.explain import rules_logic as other
 from boxgrad.explain.expression import Expression
 
 Rule = Callable[[Any], "Expression | None"]
@@ -76,12 +77,14 @@ _RULES: dict[type, tuple[tuple[str, Rule], ...]] = {
         ("numbers", one.times_numbers),
         ("broadcast", one.times_spread),
         ("indicator", one.times_indicator),
+        ("indicator", other.bounds),
         ("cancel", one.times_cancel),
         ("powers", one.times_powers),
         ("fraction", one.times_fractions),
         ("", one.times_scalars_first),
     ),
     x.Fraction: (
+        ("broadcast", other.fraction_fill),
         ("numbers", one.fraction_number),
         ("numbers", one.fraction_scalar),
         ("fraction", one.fraction_nested),
@@ -89,7 +92,7 @@ _RULES: dict[type, tuple[tuple[str, Rule], ...]] = {
         ("cancel", one.fraction_scale),
         ("powers", one.fraction_powers),
     ),
-    x.Power: (("powers", one.power), ("powers", one.power_root)),
+    x.Power: (("powers", one.power), ("powers", one.power_root), ("powers", other.power_indicator)),
     x.Negative: (("signs", one.negative),),
     x.Transpose: (("transposes", whole.transpose),),
     x.Product: (
@@ -106,5 +109,10 @@ _RULES: dict[type, tuple[tuple[str, Rule], ...]] = {
     ),
     x.Spread: (("broadcast", whole.spread),),
     x.Rearranged: (("broadcast", whole.rearranged),),
-    x.Cases: (("indicator", whole.cases),),
+    x.Over: (("sums", other.over),),
+    x.Infix: (("", other.logic),),
+    x.Indicator: (("", other.indicator),),
+    x.Outer: (("numbers", other.bilinear),),
+    x.Convolve: (("numbers", other.bilinear),),
+    x.Cases: (("", other.choice), ("indicator", whole.cases)),
 }

@@ -6,7 +6,7 @@ gradient that the box itself has; elsewhere the box is opened.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -194,6 +194,23 @@ def definitions(names: set[str]) -> list[Expression]:
     return found
 
 
+def one_hot(formulas: Iterable[Expression]) -> list[Expression]:
+    """What onehot₄(y) means: (onehot₄(y))ᵢⱼ = [yᵢ = j]."""
+    notes = {
+        part.note: None
+        for e in formulas
+        for part in x.parts_of(e)
+        if isinstance(part, x.Call) and part.function == "onehot"
+    }
+    found: list[Expression] = []
+    for note in notes:
+        y, j = Symbol("y", "y", shape=(2,)), Symbol("", "j", shape=())
+        left = x.Item(x.Call("onehot", (y,), note=note, shape=(2, 2)), "ij", shape=())
+        holds = x.Infix("=", (x.Element(y, ("i",), shape=()), j), shape=())
+        found.append(x.Relation((left, x.Indicator(holds, shape=())), shape=()))
+    return found
+
+
 def convolutions(symbols: set[str]) -> list[Expression]:
     """What ⋆ and ∗ mean: cross-correlation, and convolution, whose kernel is flipped (s − k for s + k)."""
     found: list[Expression] = []
@@ -222,27 +239,44 @@ class Difference:
 
 
 def differences(model: Model) -> list[Difference]:
-    """Where a gradient is (p − y)/N or p − y, by its numbers; P a softmax that somebody wrote out."""
+    """Where a gradient is (p − y)/N or p − y, by its numbers; P a softmax that somebody wrote out.
+
+    The targets are rows of their own, or numbers of classes.
+    """
     rows = [value for value in model.values.values() if _is_rows(value)]
-    if len(rows) < 2:
-        return []
     inner = [value for value in rows if value.role == "inner"]
     given = [value for value in rows if value.role != "inner"]
+    classes = [v for v in model.values.values() if len(v.shape) == 1 and v.node.dtype.kind in "iu"]
     found: list[Difference] = []
     for scores in model.values.values():
         g = scores.gradient
         if g is None or g.value is None or len(scores.shape) != 2 or scores in rows:
             continue
         for p in inner:
-            for y in given:
-                if p.shape != scores.shape or y.shape != scores.shape:
+            for y in [*given, *classes]:
+                targets = _targets(y, scores.shape)
+                if p.shape != scores.shape or targets is None:
                     continue
-                gap = np.asarray(p.node.value) - np.asarray(y.node.value)
+                gap = np.asarray(p.node.value) - targets
                 for count in (scores.shape[0], 1):
                     if np.allclose(np.asarray(g.value) * count, gap, rtol=1e-9, atol=1e-12):
                         found.append(Difference(scores, p, y, count))
                         break
     return found[:1]
+
+
+def _targets(y: Value, shape: tuple[int, ...]) -> Any:
+    """The rows of targets: as given, or one-hot where they are numbers of classes."""
+    value = y.node.value
+    if value is None or y.shape == shape:
+        return value
+    return np.asarray(value)[:, None] == np.arange(shape[1]) if y.shape == shape[:1] else None
+
+
+def picked(one: Difference, symbol: Callable[[Value], Symbol]) -> Expression:
+    """The targets of a difference, as rows."""
+    y, shape = symbol(one.targets), one.scores.shape
+    return y if y.shape == shape else x.Call("onehot", (y,), note=str(shape[1]), shape=shape)
 
 
 def _is_rows(value: Value) -> bool:

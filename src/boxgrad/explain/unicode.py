@@ -10,7 +10,7 @@ from boxgrad.explain.writer import ATOM, ELEMENTWISE, PREFIX, SCALED, Writer
 
 _SUB = dict(zip("0123456789+-=()aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", strict=True))
 _SUPER = dict(zip("0123456789+-=()ni−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱ⁻", strict=True))
-_SPACED = set("+−⊙⊗⋆∗=≠<>≤≥∧∨⊻≈·&|^") | {"mod", "//", "<<", ">>", "∝"}
+_SPACED = set("+−⊙⊗⋆∗=≠<>≤≥∧∨⊻≈·&|^") | {"mod", "//", "<<", ">>", "∝", "∼"}
 
 
 def _marks(text: str, table: dict[str, str], sign: str) -> str:
@@ -89,7 +89,7 @@ class Unicode(Writer):
         return f"{function}({arguments})"
 
     def choices(self, rows: Sequence[tuple[str, str]]) -> str:
-        return "{" + "; ".join(f"{a} {b}" for a, b in rows) + "}"
+        return "{" + "; ".join(f"{a} {b}".rstrip() for a, b in rows) + "}"
 
     def grid(self, rows: Sequence[Sequence[str]]) -> str:
         return "[" + "; ".join("  ".join(row) for row in rows) + "]"
@@ -99,6 +99,9 @@ class Unicode(Writer):
 
     def index(self, text: str) -> str:
         return text
+
+    def places(self, parts: Sequence[str]) -> str:
+        return ",".join(part.replace(" ", "") for part in parts)
 
     def _derivative(self, e: x.Derivative) -> tuple[str, int]:
         return self.derivative(self.write(e.of), self.write(e.by, ATOM)), PREFIX

@@ -83,7 +83,8 @@ def _advance(
 ) -> list[tuple[Strand, Item]]:
     """Follow a segment to its target; what goes on through a relay is returned."""
     if segment.leg is not None:
-        if strand.leaves in (None, _LEVEL):
+        begins = strand.leaves not in (None, _LEVEL) and abs(strand.points[-1][0] - segment.leg) <= SAME
+        if not begins:  # a strand that parts across begins on its leg
             strand.points.append((segment.leg, _kept(strand, segment.start)))
         strand.points.append((segment.leg, segment.end))
     if segment.target.relay is not None:

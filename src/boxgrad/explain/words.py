@@ -100,7 +100,7 @@ WORDS: Words = {
     "math_expanded": {"en": "Element by element", "zh": "逐元素展开"},
     "math_numbers": {"en": "With numbers", "zh": "代入数值"},
     "math_shape_rule": {
-        "en": "{x} has the shape of {value}; so has every gradient: that of its value.",
+        "en": "{x} has the shape of {value}; every gradient has the shape of the value that it belongs to.",
         "zh": "{x} 的形状与 {value} 相同；每个梯度都与它所对应的量同形状。",
     },
     "math_cut": {
@@ -116,6 +116,52 @@ WORDS: Words = {
         "x ⋆ ∂L/∂y, the gradient of a kernel, is summed over the batch.",
         "zh": "⋆ 按原样滑动卷积核；∗ 先把卷积核沿各空间轴翻转，再滑过所有重叠位置。"
         "卷积核的梯度 x ⋆ ∂L/∂y 对整批求和。",
+    },
+    "math_constant": {"en": "{name}: constant, {text}", "zh": "{name}：常量，{text}"},
+    "math_windows": {
+        "en": "Below ⋆ and ∗: s is the stride, p the padding with zeros on both sides, d the dilation, "
+        "g the number of groups, q the places added at the end.",
+        "zh": "⋆ 与 ∗ 的下标：s 为步幅，p 为两侧补零的宽度，d 为膨胀率，g 为组数，q 为末端补出的位置数。",
+    },
+    "math_maxpool": {
+        "en": "maxpool takes the largest element of each window (its size, s the stride, p the padding); "
+        "maxpool′(g, x) adds each element of g where x has that maximum, ties share evenly.",
+        "zh": "maxpool 取每个窗口（下标为窗口大小，s 为步幅，p 为填充）中的最大元素；"
+        "maxpool′(g, x) 把 g 的每个元素加到 x 中该最大值所在之处，并列时平分。",
+    },
+    "math_avgpool": {
+        "en": "avgpool is the mean of each window (its size, s the stride, p the padding with zeros); "
+        "avgpool′(g) spreads each element of g evenly over its window.",
+        "zh": "avgpool 是每个窗口（下标为窗口大小，s 为步幅，p 为补零）的平均值；"
+        "avgpool′(g) 把 g 的每个元素平均分到它的窗口上。",
+    },
+    "math_reshape": {
+        "en": "reshape keeps the elements in their order, row by row, in the shape below it.",
+        "zh": "reshape 按行的次序保持各元素不变，只把形状改成下标所示。",
+    },
+    "math_permute": {
+        "en": "permute puts the axes in another order: ijk→jik below it means yⱼᵢₖ = xᵢⱼₖ.",
+        "zh": "permute 重排各轴：下标 ijk→jik 即 yⱼᵢₖ = xᵢⱼₖ。",
+    },
+    "math_concat": {
+        "en": "concat puts arrays one after the other, along the axis below it or else the last.",
+        "zh": "concat 把数组依次拼接：沿下标所示的轴，没有下标则沿最后一轴。",
+    },
+    "math_places": {
+        "en": "In parts, look-ups and conditions indices count from 0, as in the code.",
+        "zh": "切片、查表和条件中的下标从 0 起数，与代码一致。",
+    },
+    "math_brackets": {
+        "en": "[condition] is 1 where it holds and 0 elsewhere; where it is 0, so is the product.",
+        "zh": "[条件] 在条件成立处为 1，否则为 0；为 0 时，整个乘积为 0。",
+    },
+    "math_drawn": {
+        "en": "{names}: drawn at random, anew at every run; constant to the gradient.",
+        "zh": "{names}：随机抽取，每次运行重新抽取；求梯度时视为常量。",
+    },
+    "math_beyond": {
+        "en": "There is no step t = {t}: a term with anything of it is 0.",
+        "zh": "没有 t = {t} 这一步：含有它的项都为 0。",
     },
     "math_unrolled_cut": {
         "en": "Of {count} steps, {limit} are written out.",

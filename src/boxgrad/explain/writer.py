@@ -9,7 +9,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from boxgrad.explain import expression as x
-from boxgrad.explain.convert import LETTERS
+from boxgrad.explain import placed
+from boxgrad.explain.convert_arrays import LETTERS
 from boxgrad.explain.expression import Expression
 from boxgrad.explain.words import word
 from boxgrad.explain.writing import delimited, lower, marked, needs_dot, new_axes, number_text
@@ -91,6 +92,8 @@ class Writer(ABC):
         if "e" in text:
             mantissa, exponent = text.split("e")
             power = self.raised(self.numeral("10"), self.numeral(str(int(exponent)).replace("-", "−")))
+            if mantissa == "1":
+                return power, POWER
             return self.beside([self.numeral(mantissa), self.operator("·"), power]), SCALED
         return self.numeral(text), ATOM
 
@@ -219,7 +222,8 @@ class Writer(ABC):
         parts: list[str] = []
         for i, part in enumerate(e.parts):
             parts += [self.operator(e.symbol)] if i else []
-            parts.append(self.write(part, SUM))
+            inner = isinstance(part, x.Infix) and e.symbol in "∧∨" and part.symbol not in "∧∨⊻"
+            parts.append(self.write(part, LOGIC if inner else SUM))
         return self.beside(parts), LOGIC
 
     def _indicator(self, e: x.Indicator) -> tuple[str, int]:
@@ -313,6 +317,37 @@ class Writer(ABC):
         return self.lowered(
             self.bracketed(base) if isinstance(e.x, x.Symbol) and e.x.subscript else base, self.index(e.index)
         ), ATOM
+
+    def _at(self, e: x.At) -> tuple[str, int]:
+        places = self.places([self.write(place) for place in e.places])
+        if isinstance(e.x, x.Symbol):
+            base, own = lower(e.x)
+            return self.lowered(self.identifier(base, "", f"({own})" if own else ""), places), ATOM
+        return self.lowered(self._inner(e.x), places), ATOM
+
+    def _gather(self, e: placed.Gather) -> tuple[str, int]:
+        return self.lowered(self._inner(e.x), self.places(list(map(self.write, e.indices)))), ATOM
+
+    def _scatter(self, e: placed.Scatter) -> tuple[str, int]:
+        name = self.lowered(self.function("scatter", 0), self.places(list(map(self.write, e.indices))))
+        return self.applied(name, self.write(e.x)), PREFIX
+
+    def _running(self, e: placed.Running) -> tuple[str, int]:
+        name = {"Σ": "cumsum", "Π": "cumprod"}[e.symbol] + ("′" if e.after else "")
+        return self.applied(
+            self.lowered(self.function(name, 0), self.index(LETTERS[e.axis])), self.write(e.x)
+        ), PREFIX
+
+    def _others(self, e: placed.Others) -> tuple[str, int]:
+        return self.applied(self.function("others", 0), self.write(e.x)), PREFIX
+
+    def _runningothers(self, e: placed.RunningOthers) -> tuple[str, int]:
+        inside = self.beside([self.write(e.g), self.operator(","), self.write(e.x)])
+        return self.applied(self.function("cumprod", 1), inside), PREFIX
+
+    def places(self, parts: Sequence[str]) -> str:
+        """Computed places as an index."""
+        return self.beside([mark for part in parts for mark in (self.operator(","), part)][1:])
 
     def _element(self, e: x.Element) -> tuple[str, int]:
         marks = "".join(map(str, e.indices))
