@@ -62,6 +62,13 @@ class Box:
     inner: list[Box] = field(default_factory=list)
     local: dict[Value, Node] = field(default_factory=dict)
     number: int = 0
+    steps: list[Box] = field(default_factory=list)
+    """The boxes of all steps of a loop, once it has been unrolled."""
+
+    @property
+    def parts(self) -> list[Box]:
+        """What is seen when the box is opened: the boxes inside, or the steps of an unrolled loop."""
+        return self.inner or self.steps
 
 
 @dataclass(eq=False, slots=True)
@@ -74,6 +81,13 @@ class Model:
     inputs: list[Value]
     output: Value
     wrt: list[Value]
+    unrolled: dict[Node, Value] = field(default_factory=dict)
+    """The values of the steps of those loops that have been unrolled."""
+
+    @property
+    def everything(self) -> dict[Node, Value]:
+        """All values, those of unrolled steps too."""
+        return {**self.values, **self.unrolled}
 
 
 def is_elementwise(node: Node) -> bool:
@@ -154,14 +168,20 @@ def group(graph: Graph, wrt: Iterable[Node]) -> Model:
     return Model(graph, values, boxes, inputs, output, [v for v in inputs if v.node in chosen])
 
 
-def boxes_of(graph: Graph, values: dict[Node, Value], namer: Namer) -> list[Box]:
-    """The boxes of a graph within another, such as the body of a loop; ``values`` are extended."""
-    nodes = [node for node in graph.nodes if node.primitive is not None]
+def boxes_of(
+    graph: Graph, values: dict[Node, Value], namer: Namer, ends: Iterable[Node] = ()
+) -> list[Box]:
+    """The boxes of a graph within another, such as the body of a loop; ``values`` are extended.
+
+    ``ends`` are further nodes that are values of their own, where something uses them.
+    """
+    given = set(graph.inputs)
+    nodes = [node for node in graph.nodes if node.primitive is not None and node not in given]
     users: dict[Node, list[Node]] = {}
     for node in nodes:
         for x in node.inputs:
             users.setdefault(x, []).append(node)
-    grouping = _Grouping(users, set(graph.outputs), values, namer)
+    grouping = _Grouping(users, {*graph.outputs, *(n for n in ends if n in users)}, values, namer)
     boxes = grouping.level(nodes, None)
     for number, box in enumerate(boxes, start=1):
         box.number = number

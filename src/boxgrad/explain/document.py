@@ -118,7 +118,7 @@ class Dot:
 
 @dataclass(frozen=True, slots=True)
 class BoxFigure:
-    """A box. Its kind is plain, closed, opened, loop, folded or failed; ``tab`` is an opened one's lid."""
+    """A box. Its kind is plain, closed, opened, loop, folded, elided or failed; ``tab`` is an opened one's lid."""
 
     path: str
     kind: str
@@ -128,6 +128,7 @@ class BoxFigure:
     description: str
     step: str | None
     tab: Rectangle | None = None
+    opens: bool = False
 
 
 @dataclass(slots=True)

@@ -99,6 +99,6 @@ def value_html(name: str) -> str:
 
 
 def inside(box: Box) -> Iterator[Box]:
-    for inner in box.inner:
+    for inner in box.parts:
         yield inner
         yield from inside(inner)

@@ -13,7 +13,7 @@ from boxgrad.autodiff.loops import scan_backward
 from boxgrad.autodiff.reverse import Walk
 from boxgrad.boxed import activate
 from boxgrad.explain import expression as x
-from boxgrad.explain.boxes import Model, Namer, Value, boxes_of
+from boxgrad.explain.boxes import Box, Model, Namer, Value, boxes_of
 from boxgrad.explain.chain import Chain, Step, is_uniform
 from boxgrad.explain.convert import converted
 from boxgrad.explain.expression import Derivative, Expression, Symbol
@@ -158,6 +158,23 @@ class Loop:
     def steps(self) -> list[Step]:
         """The steps of the body."""
         return self._inside.steps
+
+    @property
+    def boxes(self) -> list[Box]:
+        """The boxes of one step."""
+        return self._inside.model.boxes
+
+    @property
+    def called(self) -> dict[Node, str]:
+        """The names of the values inside, without the index t, by the nodes of the loop's body."""
+        states = set(self._body.inputs[self._fixed : self._fixed + self._count])
+        shared = set(self._body.inputs[: self._fixed])
+        return {n: value.name for n, value in self._values.items() if n not in states | shared}
+
+    @property
+    def kept(self) -> list[Node]:
+        """The nodes of the body whose values go on to the next step, or out of the loop."""
+        return [self._body.outputs[i] for i in dict.fromkeys([*range(self._count), *self._items])]
 
     # ---- formulas
     def forward(self) -> Iterator[Recurrence]:

@@ -326,10 +326,10 @@ def _box(figure: BoxFigure) -> str:
     x, y, w, h = figure.rectangle
     said = escape(figure.description)
     step = f' data-s="{escape(figure.step)}"' if figure.step else ""
-    opens = figure.kind in ("closed", "folded")
+    opens = figure.opens
     role = 'role="button" tabindex="0" aria-expanded="false"' if opens else 'role="img"'
     shapes = _rect("focus", x - 5, y - 5, w + 10, h + 10, 8) if opens else ""
-    if figure.kind == "folded":
+    if figure.kind in ("folded", "elided"):
         shapes += _rect("stack", x + 7, y - 7, w, h, 6) + _rect("stack", x + 3.5, y - 3.5, w, h, 6)
     shapes += _rect("", x, y, w, h, 6)
     if figure.kind == "closed":

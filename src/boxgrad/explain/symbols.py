@@ -48,6 +48,7 @@ NAMES: Words = {
     "failed": {"en": "fails here", "zh": "在此出错"},
     "unused": {"en": "unused", "zh": "未使用"},
     "repeated": {"en": "repeated", "zh": "次重复"},
+    "elided": {"en": "left out", "zh": "从略"},
 }
 _SYMBOLS = {
     "contract": "@", "sum": "Σ", "prod": "Π", "max": "max", "min": "min", "conv": "⋆", "max_pool": "max",
