@@ -57,7 +57,7 @@ _SYMBOLS = {
     "greater": ">", "greater_equal": "≥", "cast": "≈", "maximum": "max", "minimum": "min",
     "add": "+", "subtract": "−", "multiply": "×", "divide": "÷", "negative": "−", "cumsum": "Σ↓", "sort": "↕",
     "broadcast": "⇉", "scan": "↻", "power": "xⁿ", "square": "x²", "sqrt": "√", "where": "where",
-    "absolute": "| |",
+    "absolute": "| |", "identity": "=",
 }  # fmt: skip
 
 _PRODUCTS = ("contract", "conv_input_gradient", "conv_filter_gradient")

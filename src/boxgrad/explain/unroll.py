@@ -16,7 +16,7 @@ from boxgrad.explain.folding import step_of_title, step_title
 from boxgrad.explain.gradients import derive_steps
 from boxgrad.explain.loops import Loop
 from boxgrad.explain.steps import paths
-from boxgrad.graph.node import Graph, Node, Scope
+from boxgrad.graph.node import Graph, Node, Scope, ordered
 from boxgrad.ops import control
 from boxgrad.ops.elementwise import identity
 from boxgrad.ops.index import slice as part
@@ -57,21 +57,20 @@ class _Steps:
     """The steps of one loop."""
 
     def __init__(self, model: Model, box: Box) -> None:
-        chain = Chain(model)
-        self._loop = Loop(chain, Step([box], list(box.inputs), list(box.outputs), list(box.nodes)))
         self._values = model.everything
+        own = {self._values[node]: node for node in box.nodes if node in self._values}
+        results = {value: _renamed(value, own.get(value, value.node)) for value in box.outputs}
+        step = Step([box], list(box.inputs), list(results.values()), list(box.nodes))
+        self._loop = Loop(Chain(model), step)
         self._before = set(self._values)
         self._kept: list[Node] = []
-        found = self._results(box)
-        inner = {
-            outer: Value(outer.name, node, outer.role, outer.automatic, outer.gradient)
-            for outer, node in found.items()
-        }
+        nodes = self._results(box, [value.node for value in results.values()])
+        inner = {outer: _renamed(outer, node) for outer, node in zip(results, nodes, strict=True)}
         self._values |= {value.node: value for value in inner.values()}
         namer = Namer()
         for value in self._values.values():
             namer.unique(value.name)
-        graph = Graph(tuple(value.node for value in box.inputs), tuple(found.values()))
+        graph = Graph(tuple(value.node for value in box.inputs), tuple(nodes))
         self.boxes = boxes_of(graph, self._values, namer, self._kept)
         totals = {v: v.gradient.value for v in inner.values() if v.gradient is not None}
         if totals and box.local:
@@ -92,8 +91,8 @@ class _Steps:
             box.local = {outside.get(value, value): node for value, node in box.local.items()}
         self._values = {node: outside.get(value, value) for node, value in self._values.items()}
 
-    def _results(self, box: Box) -> dict[Value, Node]:
-        """A node for each output of the box, made by the steps; no two are the same."""
+    def _results(self, box: Box, results: list[Node]) -> list[Node]:
+        """The results of the box as the steps make them; no two are the same node."""
         new: dict[Node, Any] = {}
         around = self._loop.node.scope
         for node in box.nodes:
@@ -104,13 +103,13 @@ class _Steps:
                 new[node] = inputs[0][node.parameters["index"]]
             else:
                 new[node] = _again(node, inputs, _own(node.scope, around, None, {}))
-        found: dict[Value, Node] = {}
-        for value in box.outputs:
-            node = new.get(value.node, value.node)
-            if node in found.values() or node in self._before:
-                node = apply(identity, [node], {})
-            found[value] = node
-        return found
+        made = [new[node] for node in results]
+        used = {x for node in ordered(made, self._before) for x in node.inputs}
+        for i, node in enumerate(made):
+            # A result that the steps use too has a gradient from outside, and another one inside.
+            if node in used or node in self._before or node in made[:i]:
+                made[i] = apply(identity, [node], {})
+        return made
 
     def _unrolled(self, loop: Node, inputs: list[Node]) -> list[Node]:
         """The results of a loop, computed step by step."""
@@ -142,11 +141,17 @@ class _Steps:
                 if node is not None and node.primitive is not None and node not in self._values:
                     self._values[node] = Value(f"{name}[{around}{t + 1}]", node, "inner")
             results = [known[node] for node in body.outputs]
-            self._kept += [known[node] for node in kept]
+            if t != (0 if backwards else length - 1):
+                self._kept += [known[node] for node in kept]
             carry = results[:carries]
             for row, result in zip(rows, results[carries:], strict=True):
                 row.append(result)
         return [*carry, *(_stacked(row[::-1] if backwards else row) for row in rows)]
+
+
+def _renamed(value: Value, node: Node) -> Value:
+    """The same value, made by another node."""
+    return Value(value.name, node, value.role, value.automatic, value.gradient)
 
 
 def _times(scope: Scope | None) -> list[int]:
