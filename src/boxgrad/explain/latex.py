@@ -201,6 +201,8 @@ class Latex(Writer):
         )
 
     def words(self, text: str) -> str:
+        if text == x.GAP.text:
+            return r"\vdots"
         return rf"\text{{{escaped(text)} }}"
 
     def index(self, text: str) -> str:

@@ -11,8 +11,10 @@ from functools import cached_property
 
 from boxgrad.explain import latex, mathml, unicode
 from boxgrad.explain.boxes import Box, Value
-from boxgrad.explain.expression import Expression, Matrix, parts_of
+from boxgrad.explain.expression import GAP, Derivative, Expression, Matrix, Relation, Symbol, parts_of
+from boxgrad.explain.folds import Fold, shown
 from boxgrad.explain.simplify import Step as Rewriting
+from boxgrad.explain.steps import mark
 from boxgrad.explain.words import word
 
 FITTED = 220
@@ -38,6 +40,18 @@ class Line:
     note: str = ""
     rewritings: tuple[Rewriting, ...] = field(default=(), repr=False)
     lang: str = "en"
+    fold: Fold | None = field(default=None, repr=False)
+    """The repetition in which it is folded away, if it is."""
+
+    @property
+    def mark(self) -> str:
+        """What it finds, as all views mark it: a value, a gradient, or those of one step of a loop."""
+        if self.value is not None:
+            return mark(self.value, self.gradient)
+        left = self.expression.sides[0] if isinstance(self.expression, Relation) else None
+        if isinstance(left, Derivative):
+            return f"∂{left.by.key}" if isinstance(left.by, Symbol) else ""
+        return left.key if isinstance(left, Symbol) else ""
 
     def derivation(self, lang: str = "en") -> list[tuple[str, str, str]]:
         """How the formula was made simple: what was done, to which part, with what result."""
@@ -62,9 +76,12 @@ class Line:
 class Math:
     """The mathematics of a function: lines, and the document in every medium."""
 
-    def __init__(self, lines: list[Line], remarks: dict[str, list[str]], lang: str) -> None:
+    def __init__(
+        self, lines: list[Line], remarks: dict[str, list[str]], lang: str, unrolled: bool = False
+    ) -> None:
         self.lines = lines
         self.lang = lang
+        self.unrolled = unrolled
         self.remarks = remarks
         """Sentences under a section's heading or after its lines, by section."""
 
@@ -73,11 +90,19 @@ class Math:
         return [line for line in self.lines if line.direction == name]
 
     def sections(self) -> Iterator[tuple[str, str, list[Line], list[str]]]:
-        """Each section that has something to say: its name, heading, lines and sentences."""
+        """Each section that has something to say: its name, heading, lines and sentences.
+
+        Repetitions are folded, with a gap in the place of their lines; ``lines`` has them all.
+        """
         for name in SECTIONS:
-            lines = self.section(name)
+            folded = ((line.fold, line) for line in self.section(name))
+            lines = list(shown(folded, self.unrolled, self._gap))
             if lines or self.remarks.get(name):
                 yield name, word(f"math_{name}", self.lang), lines, self.remarks.get(name, [])
+
+    def _gap(self, count: int) -> Line:
+        note = word("math_lines_left_out", self.lang, count=count)
+        return Line("", GAP, note=note, lang=self.lang)
 
     @cached_property
     def text(self) -> str:

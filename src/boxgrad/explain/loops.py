@@ -16,6 +16,7 @@ from boxgrad.explain import expression as x
 from boxgrad.explain.boxes import Box, Model, Namer, Value, boxes_of
 from boxgrad.explain.chain import Chain, Step, is_uniform
 from boxgrad.explain.convert import converted
+from boxgrad.explain.folding import left_out
 from boxgrad.explain.expression import Derivative, Expression, Symbol
 from boxgrad.explain.gradients import derive_inside
 from boxgrad.explain.naming import written
@@ -41,7 +42,7 @@ class Recurrence:
     expression: Expression
     value: Value | None = None
     kind: str = "step"
-    """start, step, result or total: a start or a total is not repeated for every t."""
+    """start, step, result, total or gap: a start or a total is not repeated for every t."""
 
 
 class _Body(Chain):
@@ -334,13 +335,18 @@ class Loop:
         written_out = converted(nodes.values(), known)
         return {value: simplify(written_out[one]) for value, one in nodes.items()}
 
-    def unrolled(self, backward: bool, limit: int) -> Iterator[Recurrence]:
-        """The same formulas for each t, at most ``limit`` steps, in the order in which they are computed."""
+    def unrolled(self, backward: bool) -> Iterator[Recurrence]:
+        """The same formulas for each t, in the order in which they are computed; of many steps both ends."""
         formulas = list(self.backward() if backward else self.forward())
         times = range(1, self.length + 1) if self._before == "t−1" else range(self.length, 0, -1)
-        order = list(reversed(times) if backward else times)[:limit]
+        order = list(reversed(times) if backward else times)
+        out = left_out(len(order))
         yield from (one for one in formulas if one.kind == "start" and not has_time(one.expression))
-        for t in order:
+        for i, t in enumerate(order):
+            if i in out:
+                if i == out.start:
+                    yield Recurrence(backward, x.GAP, kind="gap")
+                continue
             for one in formulas:
                 if one.kind == "step" or (one.kind in ("start", "result") and has_time(one.expression)):
                     yield Recurrence(backward, self._shown(one.expression, t), one.value, "result")

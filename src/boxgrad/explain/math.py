@@ -20,6 +20,8 @@ from boxgrad.explain.boxes import Model, Value
 from boxgrad.explain.chain import Chain, Step
 from boxgrad.explain.expand import NotExpandedError, elements, letters, matrix, size
 from boxgrad.explain.expression import Expression
+from boxgrad.explain.folding import ENDS, left_out
+from boxgrad.explain.folds import Folds
 from boxgrad.explain.formulas import ARGUMENT, formula, table
 from boxgrad.explain.lines import Line, Math
 from boxgrad.explain.loops import Loop, Recurrence
@@ -34,8 +36,6 @@ EXPANDED_SIZE = 200
 EXPANDED_ELEMENTS = 12
 EXPANDED_TOTAL = 2500
 """The most that is written out element by element in one document, in marks."""
-UNROLLED_STEPS = 12
-"""The number of steps of a loop that are written one by one."""
 
 
 def math_of(model: Model, lang: str = "en", expand: str | bool = "auto", unrolled: bool = False) -> Math:
@@ -45,7 +45,8 @@ def math_of(model: Model, lang: str = "en", expand: str | bool = "auto", unrolle
         model: boxes and values, with gradients.
         lang: language of the words, "en" or "zh".
         expand: whether small matrices are written out element by element: "auto", True or False.
-        unrolled: whether loops are written step by step instead of as a recurrence.
+        unrolled: whether loops are written step by step instead of as a recurrence; of more than ten steps,
+            three at each end are written.
 
     Returns:
         Math, with ``text``, ``latex``, ``mathml`` and structured ``lines``.
@@ -70,7 +71,9 @@ class _Document:
         lines += self._closed()
         if self.expand:
             lines += self._expanded()
-        return Math([replace(line, lang=self.lang) for line in lines], self.remarks, self.lang)
+        folds = Folds(self.model)
+        lines = [replace(line, lang=self.lang, fold=folds.of(line.box, line.mark)) for line in lines]
+        return Math(lines, self.remarks, self.lang, self.unrolled)
 
     def _say(self, section: str, key: str, **values: Any) -> None:
         self.remarks.setdefault(section, []).append(word(key, self.lang, **values))
@@ -97,15 +100,19 @@ class _Document:
         loop = self._loops[step]
         if not self.unrolled:
             return loop.backward() if backward else loop.forward()
-        if loop.length > UNROLLED_STEPS and not backward:
-            self._say("forward", "math_unrolled_cut", limit=UNROLLED_STEPS, count=loop.length)
-        return loop.unrolled(backward, UNROLLED_STEPS)
+        if left_out(loop.length) and not backward:
+            self._say("forward", "math_unrolled_cut", ends=ENDS, count=loop.length)
+        return loop.unrolled(backward)
 
     def _looped(self, step: Step, formulas: Iterable[Recurrence]) -> Iterator[Line]:
         section = "forward"
         loop = self._loops[step]
         for one in formulas:
             section = "backward" if one.backward else "forward"
+            if one.kind == "gap":
+                note = word("math_left_out", self.lang, count=len(left_out(loop.length)))
+                yield Line(section, one.expression, step.box, None, one.backward, note)
+                continue
             outer = one.value if one.value in self._outer_values else None
             note = f"t = 1, …, {loop.length}" if one.kind == "step" else ""
             sides = one.expression.sides  # type: ignore[attr-defined]

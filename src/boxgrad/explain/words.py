@@ -108,9 +108,11 @@ WORDS: Words = {
         "卷积核的梯度 x ⋆ ∂L/∂y 对整批求和。",
     },
     "math_unrolled_cut": {
-        "en": "Of {count} steps, {limit} are written out.",
-        "zh": "共 {count} 步，只写出 {limit} 步。",
+        "en": "Of {count} steps, the first {ends} and the last {ends} are written out.",
+        "zh": "共 {count} 步，只写出前 {ends} 步和后 {ends} 步。",
     },
+    "math_left_out": {"en": "{count} steps left out", "zh": "从略 {count} 步"},
+    "math_lines_left_out": {"en": "{count} lines left out", "zh": "从略 {count} 行"},
     "rule_zero_term": {"en": "adding 0 changes nothing", "zh": "加 0 不变"},
     "rule_zero_factor": {"en": "0 times anything is 0", "zh": "乘 0 得 0"},
     "rule_one_factor": {"en": "multiplying by 1 changes nothing", "zh": "乘 1 不变"},
