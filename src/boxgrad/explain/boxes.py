@@ -83,6 +83,8 @@ class Model:
     wrt: list[Value]
     unrolled: dict[Node, Value] = field(default_factory=dict)
     """The values of the steps of those loops that have been unrolled."""
+    aliases: dict[str, str] = field(default_factory=dict)
+    """Other names of values in unrolled formulas: h[0] of the h0 that a loop starts from."""
 
     @property
     def everything(self) -> dict[Node, Value]:

@@ -151,11 +151,18 @@ class Explanation:
     """
 
     def __init__(
-        self, model: Model, title: str, lang: str, notes: Sequence[tuple[str, dict[str, Any]]] = ()
+        self,
+        model: Model,
+        title: str,
+        lang: str,
+        notes: Sequence[tuple[str, dict[str, Any]]] = (),
+        unroll: bool = False,
     ) -> None:
         self.model = model
         self.title = title
         self.lang = lang
+        self.unroll = unroll
+        """Whether loops are shown step by step."""
         self.failure = ""
         """What stopped the function, where it could not be traced to its end."""
         self._notes = list(notes)
@@ -177,20 +184,40 @@ class Explanation:
         """Forward and backward in plain NumPy: ``source``."""
         return self.code_in(self.lang)
 
-    def math_in(self, lang: str) -> Math:
-        """The formulas with words of a language."""
-        return self._view("math", lang, lambda: math_of(self.model, lang))
+    @property
+    def unrolled(self) -> Explanation:
+        """The same explanation with its loops and repeated boxes unrolled.
+
+        >>> import numpy as np
+        >>> def f(h, w):
+        ...     for _ in range(5):
+        ...         h = np.tanh(w * h)
+        ...     return np.sum(h)
+        >>> found = explain(f, np.ones(2), np.ones(2))
+        >>> len(found.diagram.document.boxes), len(found.unrolled.diagram.document.boxes)
+        (4, 6)
+        """
+        return Explanation(self.model, self.title, self.lang, self._notes, unroll=True)
+
+    def math_in(self, lang: str, unrolled: bool | None = None) -> Math:
+        """The formulas with words of a language; ``unrolled``: loops step by step, not as recurrences."""
+        unrolled = self.unroll if unrolled is None else unrolled
+        return self._view("math", (lang, unrolled), lambda: math_of(self.model, lang, unrolled=unrolled))
 
     def code_in(self, lang: str) -> Code:
         """The code with comments in a language."""
         return self._view("code", lang, lambda: code_of(self.model, lang))
 
-    def diagram_in(self, lang: str, direction: str = "right", open: Sequence[str] = ()) -> Diagram:
-        """The diagram with words of a language, running right or down, with some boxes open (``"3.1"``)."""
-        key = (lang, direction, tuple(open))
-        return self._view(
-            "diagram", key, lambda: diagram_of(self.model, lang=lang, direction=direction, open=tuple(open))
-        )
+    def diagram_in(
+        self, lang: str, direction: str = "right", open: Sequence[str] = (), unrolled: bool | None = None
+    ) -> Diagram:
+        """The diagram with words of a language, running right or down, with some boxes open (``"3.1"``).
+
+        ``unrolled`` opens all loops and repeated boxes.
+        """
+        unrolled = self.unroll if unrolled is None else unrolled
+        key = (lang, direction, tuple(open), unrolled)
+        return self._view("diagram", key, lambda: diagram_of(self.model, *key))
 
     def _view(self, kind: str, key: Any, make: Callable[[], Any]) -> Any:
         if (kind, key) not in self._views:
@@ -293,7 +320,9 @@ def _write(path: Path, text: str) -> None:
         raise
 
 
-def explain(function: Callable[..., Any], *args: Any, wrt: Any = None, lang: str = "en") -> Explanation:
+def explain(
+    function: Callable[..., Any], *args: Any, wrt: Any = None, lang: str = "en", unroll: bool = False
+) -> Explanation:
     """Show a function and its gradient three ways: mathematics, diagram, code.
 
     Args:
@@ -302,6 +331,9 @@ def explain(function: Callable[..., Any], *args: Any, wrt: Any = None, lang: str
         args: arrays, floats, modules: the point at which the numbers are shown.
         wrt: the arguments whose gradients are shown, by name or number; None for all real ones.
         lang: language of the words, ``"en"`` or ``"zh"``.
+        unroll: whether loops (``bg.scan``, recurrent layers) and repeated boxes (a Python loop) are shown step
+            by step, in mathematics and diagram, instead of folded. Of more than ten steps, three at each end
+            are. On the page both can be had, by a click; ``explanation.unrolled`` unrolls later.
 
     Returns:
         an explanation: print it, show it in a notebook, or ``save("page.html")`` it.
@@ -332,7 +364,7 @@ def explain(function: Callable[..., Any], *args: Any, wrt: Any = None, lang: str
         _explain_failure(error, graph, title, lang)
         raise
     branches = [("note_branch", {"place": ", ".join(reads)})] if reads else []
-    return Explanation(model, title, lang, [*_remarkable(model), *branches])
+    return Explanation(model, title, lang, [*_remarkable(model), *branches], unroll)
 
 
 def title_of(function: Any, args: Sequence[Any]) -> str:

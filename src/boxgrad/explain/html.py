@@ -15,10 +15,11 @@ from typing import Any
 from boxgrad.explain.boxes import Model, Value
 from boxgrad.explain.elements import formula, numbers
 from boxgrad.explain.expression import Relation
+from boxgrad.explain.folds import Folds
 from boxgrad.explain.html_code import code_html
 from boxgrad.explain.html_drawings import drawn
 from boxgrad.explain.html_math import FOLDED, math_html
-from boxgrad.explain.html_parts import DIRECTIONS, TAGS, Explained, LeftOut, both, value_html
+from boxgrad.explain.html_parts import DIRECTIONS, TAGS, Explained, both, value_html
 from boxgrad.explain.math import Math
 from boxgrad.explain.steps import mark
 from boxgrad.explain.svg import STYLE, svg
@@ -32,13 +33,14 @@ def page(explained: Explained) -> str:
     lang, model = explained.lang, explained.model
     title = explained.title
     data = _data(explained)
+    diagram = explained.diagram_in(lang, DIRECTIONS[0], ())
     parts = {
         "LANG": TAGS[lang],
         "TITLE": escape(word("page_title", lang, name=title)),
         "CSS": _resource("page.css") + STYLE,
         "NAME": _name(title, model),
-        "DRAWING": svg(explained.diagram_in(lang, "right", ()).document, standalone=False),
-        "DRAWING_NAME": f"{lang} right",
+        "DRAWING": svg(diagram.document, standalone=False),
+        "DRAWING_NAME": f"{lang} right {','.join(sorted(diagram.opened))}".strip(),
         "NOTES": _notes(explained),
         "VIEWS": _failure(explained.failure) if explained.failure else _views(explained),
         "DATA": json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/"),
@@ -141,8 +143,11 @@ def markdown(explained: Explained) -> str:
 # ---- what the script works with
 def _data(explained: Explained) -> dict[str, Any]:
     model, lang = explained.model, explained.lang
-    out = LeftOut(explained.diagram_in(lang, DIRECTIONS[0], ()))
-    known = {key: value for key, value in numbers(model).items() if key not in out.marks}
+    pictures = drawn(explained)
+    gone = Folds(model).gone
+    walked = {each for walk in pictures["steps"].values() for _, marks, _ in walk for each in marks}
+    inside = {mark(value, back) for value in model.unrolled.values() for back in (False, True)} - walked
+    known = {key: value for key, value in numbers(model).items() if key not in gone | inside}
     return {
         "lang": lang,
         "words": {key: WORDS[key] for key in WORDS if key.startswith("page_") or key in _HEADINGS}
@@ -150,7 +155,7 @@ def _data(explained: Explained) -> dict[str, Any]:
         "output": model.output.name if model.output.gradient is not None else "",
         "numbers": known,
         "formulas": {} if explained.failure else _formulas(explained.math_in(lang), known),
-        **drawn(explained),
+        **pictures,
         "source": "" if explained.failure else explained.code_in(lang).source,
     }
 

@@ -173,6 +173,13 @@ class Loop:
         return {n: value.name for n, value in self._values.items() if n not in states | shared}
 
     @property
+    def starts(self) -> dict[str, str]:
+        """The names of the states before the first step, with the names they have outside."""
+        before = self.length + 1 if self._before == "t+1" else 0
+        found = zip(self._states, self.node.inputs[self._fixed :], strict=False)
+        return {f"{name}[{before}]": self._outer[x].name for name, x in found if x in self._outer}
+
+    @property
     def kept(self) -> list[Node]:
         """The nodes of the body whose values go on to the next step, or out of the loop."""
         return [self._body.outputs[i] for i in dict.fromkeys([*range(self._count), *self._items])]

@@ -51,6 +51,7 @@ def unroll(model: Model, box: Box) -> None:
     steps = _Steps(model, box)
     box.steps = steps.boxes
     model.unrolled.update(steps.made)
+    model.aliases.update(steps.aliases)
 
 
 class _Steps:
@@ -66,6 +67,10 @@ class _Steps:
         self._kept: list[Node] = []
         nodes = self._results(box, [value.node for value in results.values()])
         inner = {outer: _renamed(outer, node) for outer, node in zip(results, nodes, strict=True)}
+        self.aliases = {
+            known.name: value.name for value in inner.values() if (known := self._values.get(value.node))
+        }
+        self.aliases |= self._loop.starts
         self._values |= {value.node: value for value in inner.values()}
         namer = Namer()
         for value in self._values.values():

@@ -51,13 +51,15 @@ WORDS: Words = {
     "page_legend_backward": {"en": "backward: gradients", "zh": "反向：梯度"},
     "page_legend_box": {"en": "closed box, opens", "zh": "合上的盒子，可打开"},
     "page_legend_scale": {"en": "each array on its own scale", "zh": "每个数组各用一把色标"},
+    "page_unroll": {"en": "⋮ unroll", "zh": "⋮ 展开"},
+    "page_fold": {"en": "fold", "zh": "折叠"},
     "page_helpers": {"en": "Helper functions", "zh": "辅助函数"},
     "page_fit": {"en": "Whole diagram", "zh": "看全图"},
     "page_copy": {"en": "Copy", "zh": "复制"},
     "page_copied": {"en": "Copied", "zh": "已复制"},
     "page_keys": {
-        "en": "Keys: ← → steps, space plays, Home and End, Enter opens a box.",
-        "zh": "按键：← → 逐步，空格播放，Home 与 End 到两端，Enter 打开盒子。",
+        "en": "Keys: ← → steps, space plays, Home and End, Enter opens a box or unrolls a loop.",
+        "zh": "按键：← → 逐步，空格播放，Home 与 End 到两端，Enter 打开盒子或展开循环。",
     },
     "note_unused": {
         "en": "{y} does not depend on {x}: its gradient is 0 everywhere.",
