@@ -305,7 +305,7 @@ def test_a_long_loop_is_folded(browser, tmp_path):
     assert path.stat().st_size < 500_000
     load(browser, path)
     assert browser.evaluate("steps.length") < 40
-    assert count(browser, ".ln") < 60
+    assert count(browser, ".ln:not([hidden])") < 60
     assert browser.messages == []
 
 

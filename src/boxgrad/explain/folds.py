@@ -64,15 +64,13 @@ class Folds:
 def shown(
     items: Iterable[tuple[Fold | None, Item]], unrolled: bool, gap: Callable[[int], Item]
 ) -> Iterator[Item]:
-    """The items that are not folded away, with a gap for each number of those that are."""
-    missing = 0
-    for fold, item in items:
-        if fold is not None and (fold.gone or not unrolled):
-            missing += 1
+    """The items that are not folded away, with a gap for those that are; one alone is no gap."""
+    missing: list[Item] = []
+    for fold, item in [*items, (None, None)]:
+        if fold is not None and item is not None and (fold.gone or not unrolled):
+            missing.append(item)
             continue
-        if missing:
-            yield gap(missing)
-            missing = 0
-        yield item
-    if missing:
-        yield gap(missing)
+        yield from missing if len(missing) < 2 else [gap(len(missing))]
+        missing = []
+        if item is not None:
+            yield item

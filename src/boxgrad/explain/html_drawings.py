@@ -95,7 +95,7 @@ def _openings(explained: Explained) -> list[tuple[str, ...]]:
 def _walk(steps: list[Step], path_of: dict[int, str]) -> Iterator[tuple[str, Step, list[str]]]:
     """Each step with the key of what is said at it, and the marks inside closed boxes that it covers."""
     shown = {mark for step in steps for mark in step.marks}
-    last = {id(step.box): step for step in steps}
+    first = {id(step.box): step for step in reversed(steps) if step.direction == BACKWARD}
     for step in steps:
         if step.box is None:
             yield ("∂" if step.direction == BACKWARD else ""), step, []
@@ -103,7 +103,7 @@ def _walk(steps: list[Step], path_of: dict[int, str]) -> Iterator[tuple[str, Ste
         path = path_of.get(id(step.box), "?")
         if step.direction == BACKWARD:
             inner = [
-                mark(v, True) for box in inside(step.box) for v in box.local if last[id(step.box)] is step
+                mark(v, True) for box in inside(step.box) for v in box.local if first[id(step.box)] is step
             ]
             yield path + step.marks[0], step, [each for each in dict.fromkeys(inner) if each not in shown]
         else:

@@ -26,7 +26,7 @@ from boxgrad.explain.html_parts import (
 from boxgrad.explain.math import Line
 from boxgrad.explain.naming import Names
 from boxgrad.explain.steps import mark, paths
-from boxgrad.explain.unroll import can_unroll
+from boxgrad.explain.unroll import can_unroll, loop_of
 from boxgrad.explain.words import LANGUAGES, word
 
 FOLDED = ("expanded", "numbers")
@@ -83,7 +83,7 @@ class Loops:
                 continue
             if line.box not in begun:
                 begun.add(line.box)
-                yield Piece(self._control(path, "page_unroll"))
+                yield Piece(self._control(path, f"↻ × {_length(line.box)}"))
                 for each in self._explained.math_in(self._explained.lang, True).section(section):
                     if each.box is line.box:
                         yield Piece(self._within(path, each))
@@ -100,16 +100,26 @@ class Loops:
     def gap(self, fold: Fold) -> str:
         """What stands in the place of what is folded away."""
         if fold.path:
-            return self._control(fold.path, "page_unroll")
-        return '<div class="row"><span class="no"></span><div class="mx">⋮</div></div>'
-
-    def _control(self, path: str, key: str) -> str:
-        opened = path in self._opened
-        word = "page_fold" if opened else key
+            return self._control(fold.path, "⋮")
+        said = both({lang: word("page_left_out", lang) for lang in LANGUAGES})
         return (
-            f'<div class="row fold"><span class="no"></span><div><button data-toggle="{path}" '
-            f'aria-expanded="{str(opened).lower()}" data-w="{word}"></button></div></div>'
+            '<div class="row"><span class="no"></span><div class="mx">⋮</div>'
+            f'<span class="sh">{said}</span></div>'
         )
+
+    def _control(self, path: str, what: str) -> str:
+        """The button that unrolls a loop or a repetition, or folds it."""
+        opened = path in self._opened
+        said = "page_fold" if opened else "page_unroll"
+        return (
+            f'<div class="row fold"><span class="no"></span><div>{what} <button data-toggle="{path}" '
+            f'aria-expanded="{str(opened).lower()}" data-w="{said}"></button></div></div>'
+        )
+
+
+def _length(box: Box) -> int:
+    loop = loop_of(box)
+    return 0 if loop is None else loop.parameters["length"]
 
 
 def _in_order(lines: Sequence[Line], order: dict[str, int]) -> list[Line]:
@@ -158,6 +168,10 @@ def _row(line: Line, aliases: dict[str, str] | None = None) -> str:
         gradient, name = line.mark.startswith("∂"), line.mark.lstrip("∂")
         own = escape("∂" * gradient + aliases.get(name, name))
         return _marked(own, gradient, shown, note)
+    if aliases is not None:  # a part of a value, such as that of one step: it stands with its step
+        own = escape(line.part)
+        step = f' data-s="{own}"' if own else ""
+        return f'<div class="row"{step}><span class="no"></span><div class="mx">{shown}</div>{note}</div>'
     if line.value is None:
         # The x of σ(x) is not the user's x.
         formula = shown if line.direction in SIDES else re.sub(' data-k="[^"]*"', "", shown)
@@ -178,6 +192,7 @@ def _marked(own: str, gradient: bool, shown: str, note: str) -> str:
 
 def _whole_or_begun(line: Line) -> str:
     """The formula of a line; of one that nobody would read to its end, the left side."""
+    line = line.shortened
     shown = line.mathml
     if len(shown) <= LARGEST or not isinstance(line.expression, Relation):
         return shown

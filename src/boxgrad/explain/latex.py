@@ -201,8 +201,8 @@ class Latex(Writer):
         )
 
     def words(self, text: str) -> str:
-        if text == x.GAP.text:
-            return r"\vdots"
+        if text in _DOTS:
+            return _DOTS[text]
         return rf"\text{{{escaped(text)} }}"
 
     def index(self, text: str) -> str:
@@ -244,6 +244,7 @@ def aligned(e: Expression, note: str = "", lang: str = "en") -> str:
     return text + (rf" && {{\scriptstyle {writer.index(note)}}}" if note else "")
 
 
+_DOTS = {"⋮": r"\vdots", "⋯": r"\cdots"}
 _FORMULA = re.compile(
     r"∂(\w+?)/∂([A-Za-zα-ωΑ-Ω]+)((?:_\{[^}]*\}|[₀-₉]+)?)|([A-Za-zα-ωΑ-Ω]+)(_\{[^}]*\}|[₀-₉]+)|([⋆∗⊙×Σᵀα-ωΑ-Ω])"
 )

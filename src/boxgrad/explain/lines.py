@@ -6,12 +6,23 @@ Knows how lines stand together; knows nothing of where formulas come from.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from boxgrad.explain import latex, mathml, unicode
 from boxgrad.explain.boxes import Box, Value
-from boxgrad.explain.expression import GAP, Derivative, Expression, Matrix, Relation, Symbol, parts_of
+from boxgrad.explain.expression import (
+    GAP,
+    Add,
+    Derivative,
+    Expression,
+    Item,
+    Matrix,
+    Relation,
+    Symbol,
+    Words,
+    parts_of,
+)  # fmt: skip
 from boxgrad.explain.folds import Fold, shown
 from boxgrad.explain.simplify import Step as Rewriting
 from boxgrad.explain.steps import mark
@@ -20,6 +31,11 @@ from boxgrad.explain.words import word
 FITTED = 220
 """The longest row of LaTeX, in characters, that surely fits a page."""
 
+
+LONG = 400
+"""The size of a formula, in marks, from which a sum of many terms is shortened."""
+TERMS = 6
+"""The longest sum that is never shortened."""
 
 SECTIONS = ("forward", "functions", "backward", "closed", "expanded", "numbers")
 
@@ -46,12 +62,30 @@ class Line:
     @property
     def mark(self) -> str:
         """What it finds, as all views mark it: a value, a gradient, or those of one step of a loop."""
-        if self.value is not None:
-            return mark(self.value, self.gradient)
-        left = self.expression.sides[0] if isinstance(self.expression, Relation) else None
-        if isinstance(left, Derivative):
-            return f"∂{left.by.key}" if isinstance(left.by, Symbol) else ""
-        return left.key if isinstance(left, Symbol) else ""
+        return mark(self.value, self.gradient) if self.value is not None else _marked(self._left)
+
+    @property
+    def part(self) -> str:
+        """The mark of that of which it finds a part: of ∂L/∂x where it gives (∂L/∂x)ₜ."""
+        return _marked(self._left.x) if isinstance(self._left, Item) else ""
+
+    @property
+    def _left(self) -> Expression:
+        return self.expression.sides[0] if isinstance(self.expression, Relation) else self.expression
+
+    @property
+    def shortened(self) -> Line:
+        """The line without the middle of a sum of many terms."""
+        if not isinstance(self.expression, Relation) or self.expression.size < LONG:
+            return self
+        sides = self.expression.sides
+        kept = tuple(
+            replace(side, terms=(*side.terms[:2], Words("⋯", shape=()), side.terms[-1]))
+            if isinstance(side, Add) and len(side.terms) > TERMS
+            else side
+            for side in sides
+        )
+        return self if kept == sides else replace(self, expression=replace(self.expression, sides=kept))
 
     def derivation(self, lang: str = "en") -> list[tuple[str, str, str]]:
         """How the formula was made simple: what was done, to which part, with what result."""
@@ -73,6 +107,13 @@ class Line:
         return unicode.line(self.expression, self.lang)
 
 
+def _marked(e: Expression) -> str:
+    """The mark of what an expression names."""
+    if isinstance(e, Derivative):
+        return f"∂{e.by.key}" if isinstance(e.by, Symbol) else ""
+    return e.key if isinstance(e, Symbol) else ""
+
+
 class Math:
     """The mathematics of a function: lines, and the document in every medium."""
 
@@ -92,10 +133,11 @@ class Math:
     def sections(self) -> Iterator[tuple[str, str, list[Line], list[str]]]:
         """Each section that has something to say: its name, heading, lines and sentences.
 
-        Repetitions are folded, with a gap in the place of their lines; ``lines`` has them all.
+        Repetitions are folded, with a gap in the place of their lines, and the longest sums are shortened;
+        ``lines`` has them all.
         """
         for name in SECTIONS:
-            folded = ((line.fold, line) for line in self.section(name))
+            folded = ((line.fold, line.shortened) for line in self.section(name))
             lines = list(shown(folded, self.unrolled, self._gap))
             if lines or self.remarks.get(name):
                 yield name, word(f"math_{name}", self.lang), lines, self.remarks.get(name, [])
