@@ -289,7 +289,9 @@ def long_scan(h0: Any, xs: Any, U: Any, V: Any) -> Any:
 @pytest.mark.parametrize("function", [rnn, long_scan])
 def test_a_long_unrolled_loop_shows_both_ends(function: Any) -> None:
     normal = np.random.default_rng(0).normal
-    model = modelled(function, (normal(size=(2, 4)), normal(size=(200, 2, 3)), np.eye(4), normal(size=(3, 4))))
+    model = modelled(
+        function, (normal(size=(2, 4)), normal(size=(200, 2, 3)), np.eye(4), normal(size=(3, 4)))
+    )
     diagram = diagram_of(model, unrolled=True)
     (gap,) = [figure for figure in diagram.document.boxes if figure.kind == "elided"]
     assert 180 < int(plain(gap.labels[0].runs).strip("× ")) < 200

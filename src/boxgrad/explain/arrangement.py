@@ -204,9 +204,7 @@ class Arranger:
             ends = unit.inputs if inward else unit.outputs
             ends += [value for value in distinct if value not in ends]
 
-    def arrange(
-        self, level: Level, given: Sequence[Value] = (), taken: Sequence[Value] = ()
-    ) -> Arrangement:
+    def arrange(self, level: Level, given: Sequence[Value] = (), taken: Sequence[Value] = ()) -> Arrangement:
         """One level: ``given`` and ``taken`` are values drawn outside, which come in and go out."""
         units, before = self.units(level), level.before
         stations: dict[Value, Station] = {}

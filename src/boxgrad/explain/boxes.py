@@ -170,9 +170,7 @@ def group(graph: Graph, wrt: Iterable[Node]) -> Model:
     return Model(graph, values, boxes, inputs, output, [v for v in inputs if v.node in chosen])
 
 
-def boxes_of(
-    graph: Graph, values: dict[Node, Value], namer: Namer, ends: Iterable[Node] = ()
-) -> list[Box]:
+def boxes_of(graph: Graph, values: dict[Node, Value], namer: Namer, ends: Iterable[Node] = ()) -> list[Box]:
     """The boxes of a graph within another, such as the body of a loop; ``values`` are extended.
 
     ``ends`` are further nodes that are values of their own, where something uses them.

@@ -19,7 +19,7 @@ from boxgrad.explain import html
 from boxgrad.explain.boxes import Model, group
 from boxgrad.explain.code import Code, code_of
 from boxgrad.explain.diagram import Diagram, diagram_of
-from boxgrad.explain.failure import extended, partial, so_far, up_to
+from boxgrad.explain.failure import described_error, extended, partial, so_far, up_to
 from boxgrad.explain.gradients import derive
 from boxgrad.explain.math import Math, math_of
 from boxgrad.explain.words import LANGUAGES, word
@@ -340,7 +340,8 @@ def explain(
 
     Raises:
         BoxgradError: the function cannot be traced, does not return one real number, or has no real argument.
-            The message names the boxes before the failure; ``error.explanation`` draws them.
+            The message names the boxes before the failure; ``error.explanation`` draws them. An error of the
+            function's own is raised as it is, with the same in a note.
 
     >>> import numpy as np
     >>> def loss(x, w):
@@ -360,7 +361,7 @@ def explain(
     try:
         graph, reads = _traced(function, args)
         model = _model(graph, wrt)
-    except BoxgradError as error:
+    except Exception as error:
         _explain_failure(error, graph, title, lang)
         raise
     branches = [("note_branch", {"place": ", ".join(reads)})] if reads else []
@@ -378,22 +379,21 @@ def title_of(function: Any, args: Sequence[Any]) -> str:
     return f"{'f' if name == '<lambda>' else name}({', '.join(names)})"
 
 
-def _explain_failure(error: BoxgradError, graph: Graph | None, title: str, lang: str) -> None:
+def _explain_failure(error: Exception, graph: Graph | None, title: str, lang: str) -> None:
     """Add to an error what was computed before it, in words and as ``error.explanation``."""
     if graph is None:
         model = partial(error)
     else:
         known = up_to(list(graph.outputs))
         model = None if known is None else group(known, ())
-    if model is None or not model.boxes:
-        return
-    lines = [
-        "  so far:  " + line if n == 0 else "           " + line for n, line in enumerate(so_far(model)[-12:])
-    ]
-    extended(error, [*lines, "  picture: error.explanation.save('page.html')"])
-    explanation = Explanation(model, title, lang)
-    explanation.failure = str(error)
-    error.explanation = explanation  # type: ignore[attr-defined]
+    drawn = model is not None and bool(model.boxes)
+    lines = so_far(model, lang)[-12:] if model is not None and drawn else []
+    lines = [("  so far:  " if n == 0 else "           ") + line for n, line in enumerate(lines)]
+    extended(error, [*lines, *(["  picture: error.explanation.save('page.html')"] if drawn else [])], lang)
+    if model is not None and drawn:
+        explanation = Explanation(model, title, lang)
+        explanation.failure = "\n".join([described_error(error), *getattr(error, "__notes__", [])])
+        error.explanation = explanation  # type: ignore[attr-defined]
 
 
 def _remarkable(model: Model) -> list[tuple[str, dict[str, Any]]]:

@@ -21,6 +21,7 @@ from boxgrad.explain.html_drawings import drawn
 from boxgrad.explain.html_math import FOLDED, math_html
 from boxgrad.explain.html_parts import DIRECTIONS, TAGS, Explained, both, value_html
 from boxgrad.explain.math import Math
+from boxgrad.explain.refusals import is_part
 from boxgrad.explain.steps import mark
 from boxgrad.explain.svg import STYLE, svg
 from boxgrad.explain.words import LANGUAGES, WORDS, word
@@ -85,7 +86,7 @@ def _notes(explained: Explained) -> str:
 
 def _failure(text: str) -> str:
     """What stopped the function, in place of formulas and code."""
-    kept = "\n".join(line for line in text.splitlines() if not line.startswith("  picture:"))
+    kept = "\n".join(line for line in text.splitlines() if not is_part(line, "picture"))
     said = f"<pre>{escape(kept, quote=False)}</pre>"
     return f'<section class="failure"><h2 data-w="page_error"></h2>{said}</section>'
 

@@ -78,6 +78,7 @@ def _openings(explained: Explained) -> list[tuple[str, ...]]:
     first = explained.diagram_in(explained.lang, DIRECTIONS[0], ()).opened
     found: list[tuple[str, ...]] = list(dict.fromkeys([first, ()]))
     waiting: list[tuple[str, ...]] = [()]
+    waited: list[tuple[str, ...]] = []
     few = True
     while waiting and len(found) < OPENINGS:
         opened = waiting.pop(0)
@@ -86,9 +87,10 @@ def _openings(explained: Explained) -> list[tuple[str, ...]]:
         for path, around in opens.items():
             if few or {*opened} <= {*around}:
                 more = (*opened, path)
-                if {*more} not in map(set, found):
-                    found.append(more)
+                if {*more} not in map(set, waited):
+                    waited.append(more)
                     waiting.append(more)
+                    found += [] if {*more} == {*first} else [more]
     return found[:OPENINGS]
 
 

@@ -45,7 +45,9 @@ class Piece(NamedTuple):
     fold: Fold | None = None
 
 
-def folded(pieces: Iterable[Piece], gap: Callable[[Fold], str], opened: Collection[str] = ()) -> Iterator[str]:
+def folded(
+    pieces: Iterable[Piece], gap: Callable[[Fold], str], opened: Collection[str] = ()
+) -> Iterator[str]:
     """The pieces in order; those that are folded away have a gap in their place.
 
     What is there only while a repetition is unrolled is marked ``data-within``, what is there only while it is

@@ -16,8 +16,8 @@ from boxgrad.explain import expression as x
 from boxgrad.explain.boxes import Box, Model, Namer, Value, boxes_of
 from boxgrad.explain.chain import Chain, Step, is_uniform
 from boxgrad.explain.convert import converted
-from boxgrad.explain.folding import left_out
 from boxgrad.explain.expression import Derivative, Expression, Symbol
+from boxgrad.explain.folding import left_out
 from boxgrad.explain.gradients import derive_inside
 from boxgrad.explain.naming import written
 from boxgrad.explain.simplify import simplify
