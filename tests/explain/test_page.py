@@ -390,7 +390,8 @@ def test_an_unrolled_loop_walks_and_lights_up_step_by_step(browser, tmp_path):
     ))]  # fmt: skip
     assert numbers == sorted(numbers)
     assert browser.evaluate("steps.every((step) => data.say[step.say])")
-    browser.click("#canvas [data-box='1.2']")
+    browser.evaluate("document.querySelector(\"#canvas [data-box='1.2']\").focus()")
+    browser.key("Enter")
     settled(browser, "en right 1,1.2")
     assert count(browser, "#canvas [data-box^='1.2.']") >= 2
     browser.click("[data-lang=zh]")

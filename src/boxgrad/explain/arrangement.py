@@ -1,7 +1,7 @@
 """The boxes of a model as units with sizes, laid out: what is visible, how large, and where.
 
-A unit is a box as it is drawn: plain, closed, opened with an arrangement of its own inside, or a loop. Runs of
-repeated boxes are units of ``repeats.py``. Values are items too: their pictures stand on their wires.
+A unit is a box as it is drawn: plain, closed, opened with an arrangement of its own inside, a loop, or a run
+of repeated boxes in one. Values are items too: their pictures stand on their wires.
 
 Knows boxes, sizes of text and pictures, and the layout; draws nothing.
 """

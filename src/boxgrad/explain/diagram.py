@@ -68,7 +68,7 @@ class Diagram:
 
     @cached_property
     def opens(self) -> dict[str, tuple[str, ...]]:
-        """What can be opened: closed boxes, folded loops and repetitions, each with what is open around it."""
+        """What can be opened: closed boxes, loops and repetitions, each with what is open around it."""
         return dict(_opens(self.arrangement, ()))
 
     def opening(self, *more: str) -> Diagram:

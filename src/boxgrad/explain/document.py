@@ -118,7 +118,10 @@ class Dot:
 
 @dataclass(frozen=True, slots=True)
 class BoxFigure:
-    """A box. Its kind is plain, closed, opened, loop, folded, elided or failed; ``tab`` is an opened one's lid."""
+    """A box; ``tab`` is an opened one's lid.
+
+    Its kind is plain, closed, opened, loop, folded, elided or failed.
+    """
 
     path: str
     kind: str

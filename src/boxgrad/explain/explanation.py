@@ -331,9 +331,9 @@ def explain(
         args: arrays, floats, modules: the point at which the numbers are shown.
         wrt: the arguments whose gradients are shown, by name or number; None for all real ones.
         lang: language of the words, ``"en"`` or ``"zh"``.
-        unroll: whether loops (``bg.scan``, recurrent layers) and repeated boxes (a Python loop) are shown step
-            by step, in mathematics and diagram, instead of folded. Of more than ten steps, three at each end
-            are. On the page both can be had, by a click; ``explanation.unrolled`` unrolls later.
+        unroll: whether loops (``bg.scan``, recurrent layers) and repeated boxes (a Python loop) are shown
+            step by step, in mathematics and diagram, instead of folded. Of more than ten steps, three at each
+            end are. On the page both can be had, by a click; ``explanation.unrolled`` unrolls later.
 
     Returns:
         an explanation: print it, show it in a notebook, or ``save("page.html")`` it.

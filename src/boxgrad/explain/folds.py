@@ -1,7 +1,7 @@
 """Which boxes, and lines about them, are folded away: the inside of long repetitions.
 
-Folded, a repetition shows its first and its last round; unrolled, a few more at both ends. All views leave out
-the same.
+Folded, a repetition shows its first and its last round; unrolled, a few more at both ends. All views leave
+out the same.
 
 Knows boxes and marks; knows nothing of any view.
 """
@@ -19,7 +19,7 @@ Item = TypeVar("Item")
 
 
 class Fold(NamedTuple):
-    """Where something is folded away: in which repetition, and whether it stays away when that is unrolled."""
+    """Where something is folded away: in which repetition, and whether unrolling that leaves it away."""
 
     path: str
     gone: bool

@@ -50,8 +50,8 @@ def folded(
 ) -> Iterator[str]:
     """The pieces in order; those that are folded away have a gap in their place.
 
-    What is there only while a repetition is unrolled is marked ``data-within``, what is there only while it is
-    not ``data-unless``; what stays away is a gap within. ``opened`` are the repetitions that are unrolled now.
+    What is there only while a repetition is unrolled is marked ``data-within``, what is there only while it
+    is not ``data-unless``; what stays away is a gap within. ``opened`` are those that are unrolled now.
     """
     closed = gone = ""
     for html, fold in pieces:

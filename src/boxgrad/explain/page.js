@@ -148,8 +148,15 @@ function size() { // a drawing that is little too large is made to fit; one that
 function follow() { // keep what becomes known in view
   const canvas = $("canvas");
   const now = canvas.querySelector(".box.now, .arr.now, .now");
-  if (!now || canvas.scrollWidth <= canvas.clientWidth + 1) return;
+  if (!now) return;
   const [place, frame] = [now.getBoundingClientRect(), canvas.getBoundingClientRect()];
+  const top = document.querySelector(".walk").getBoundingClientRect().bottom;
+  const seen = frame.bottom > top + 40 && frame.top < innerHeight - 40;
+  const room = innerHeight - top;
+  if (seen && (place.top < top || place.bottom > innerHeight) && frame.height > room / 2) {
+    scrollBy({ top: place.y + place.height / 2 - top - room / 2, behavior: "smooth" });
+  }
+  if (canvas.scrollWidth <= canvas.clientWidth + 1) return;
   canvas.scrollTo({ left: canvas.scrollLeft + place.x + place.width / 2 - frame.x - frame.width / 2, behavior: "smooth" });
 }
 

@@ -1,8 +1,8 @@
 """What is said where a function cannot be explained, in Chinese.
 
-Messages are made in English, on lines of the source that know no language, from four parts: what, where, why,
-instead. Here each part is read back by its pattern and said again; names, code, types and numbers stay as they
-are, and so does a sentence that is not in the table.
+Messages are made in English, on lines of the source that know no language, from four parts: what, where,
+why, instead. Here each part is read back by its pattern and said again; names, code, types and numbers stay
+as they are, and so does a sentence that is not in the table.
 
 Knows sentences; knows nothing of what raises them.
 """
@@ -26,7 +26,9 @@ LABELS = {
 _SENTENCES = {
     # ---- what is asked to be explained
     "an explanation of a {kind}": "要讲解的是一个 {kind}",
-    "only a function can be explained; a module is an argument of one": "能讲解的只有函数；模块应作为函数的自变量",
+    "only a function can be explained; a module is an argument of one": (
+        "能讲解的只有函数；模块应作为函数的自变量"
+    ),
     "an explanation of {name}() without arguments": "讲解 {name}() 时没有给出自变量",
     "the gradient is taken with respect to arguments, at their values": "梯度是对自变量、在其取值处求的",
     "bg.explain({name}, X, W) with arrays": "bg.explain({name}, X, W)，其中 X、W 是数组",
@@ -57,11 +59,13 @@ _SENTENCES = {
     # ---- boxes that cannot compute
     "{name}({types}) cannot be computed": "{name}({types}) 无法计算",
     "operands could not be broadcast together with shapes {shapes}": "形状 {shapes} 不能互相广播",
-    "shapes {a} and {b} do not fit in the product {subscripts}: axis {axis} has size {n} on the left and {m} on the right": (
+    "shapes {a} and {b} do not fit in the product {subscripts}: axis {axis} has size "
+    "{n} on the left and {m} on the right": (
         "形状 {a} 与 {b} 不能相乘（{subscripts}）：轴 {axis} 左边长 {n}，右边长 {m}"
     ),
     "index {i} is out of bounds for axis {axis} with size {n}": "下标 {i} 超出范围：第 {axis} 轴长度为 {n}",
-    "all the input array dimensions except for the concatenation axis must match exactly, but along dimension "
+    "all the input array dimensions except for the concatenation axis must match "
+    "exactly, but along dimension "
     "{axis}, the array at index {i} has size {n} and the array at index {j} has size {m}": (
         "拼接时，除拼接轴以外各轴长度必须相同；而在第 {axis} 轴上，数组 {i} 长 {n}，数组 {j} 长 {m}"
     ),
@@ -73,7 +77,9 @@ _SENTENCES = {
         "元素个数必须不变，且最多有一个长度写作 -1"
     ),
     "axis {axis} of an array with {count} axes": "数组只有 {count} 个轴，没有第 {axis} 轴",
-    "axes are numbered 0 … ndim-1, or from the end -1 … -ndim": "轴的编号是 0 … ndim-1，或从末尾数 -1 … -ndim",
+    "axes are numbered 0 … ndim-1, or from the end -1 … -ndim": (
+        "轴的编号是 0 … ndim-1，或从末尾数 -1 … -ndim"
+    ),
     "an axis below {count}": "用小于 {count} 的轴",
     "no axis: the value is a scalar": "不写 axis：这个值是标量",
     "transpose of {type} with axes {axes}": "按 {axes} 转置 {type}",
@@ -89,7 +95,9 @@ _SENTENCES = {
     "only integers, slices, None, ellipsis, integer and boolean arrays are indices": (
         "下标只能是整数、切片、None、省略号、整数数组或布尔数组"
     ),
-    "a boolean index of shape {mask} for axes of shape {shape}": "布尔下标的形状是 {mask}，而对应的轴是 {shape}",
+    "a boolean index of shape {mask} for axes of shape {shape}": (
+        "布尔下标的形状是 {mask}，而对应的轴是 {shape}"
+    ),
     "it has one truth value for each element to choose from": "每个可选元素要对应一个真值",
     "a condition on the array itself: x[x > 0]": "写数组自身的条件：x[x > 0]",
     "an in-place operation would turn {have} into {type}": "就地运算会把 {have} 变成 {type}",
@@ -106,14 +114,17 @@ _SENTENCES = {
     "plain arrays, outside of the traced function": (
         "用 boxgrad 能追踪的函数（np.sum、@、np.where、切片……）写出同样的计算；或在函数之外对普通数组调用它"
     ),
-    "{wanted} of a traced value {type} whose number is not known": "对被追踪的值 {type} 取 {wanted}，但它的数值还不知道",
+    "{wanted} of a traced value {type} whose number is not known": (
+        "对被追踪的值 {type} 取 {wanted}，但它的数值还不知道"
+    ),
     "a compiled function is traced once, on types alone: it cannot branch on values, print them or turn them "
     "into Python numbers": "编译的函数和循环体只按类型追踪一次：不能按数值分支、打印，或转成 Python 数",
     "np.where(condition, a, b) for a choice, bg.scan for a loop; or call the function without compile: under "
     "bg.grad values are known": (
         "选择用 np.where(condition, a, b)，循环用 bg.scan；或不编译而直接调用：在 bg.grad 下数值是已知的"
     ),
-    "a traced value was to become a plain ndarray (np.array, np.asarray, an element of an ndarray, or a function "
+    "a traced value was to become a plain ndarray (np.array, np.asarray, an element "
+    "of an ndarray, or a function "
     "that NumPy does not dispatch)": (
         "被追踪的值要变成普通 ndarray（np.array、np.asarray、ndarray 的元素，或 NumPy 不转交的函数）"
     ),
@@ -123,7 +134,8 @@ _SENTENCES = {
     "the plain array would forget how the value was computed, and its gradient would be lost": (
         "普通数组记不住值是怎样算出来的，梯度就丢了"
     ),
-    "np.stack([a, b]) for np.array([a, b]); np.zeros_like(x) or np.zeros(n, like=x) for an array to write traced "
+    "np.stack([a, b]) for np.array([a, b]); np.zeros_like(x) or np.zeros(n, like=x) "
+    "for an array to write traced "
     "values into; x itself for np.asarray(x)": (
         "np.array([a, b]) 改写为 np.stack([a, b])；要写入的数组用 np.zeros_like(x) 或 np.zeros(n, like=x)；"
         "np.asarray(x) 就写 x"
@@ -145,7 +157,9 @@ _SENTENCES = {
         "它用普通数计算，对求导来说那是常数"
     ),
     "the function returned a {kind}": "函数返回的是 {kind}",
-    "results of a traced function are arrays and numbers in containers": "被追踪函数的结果应是数组和数，可放在容器里",
+    "results of a traced function are arrays and numbers in containers": (
+        "被追踪函数的结果应是数组和数，可放在容器里"
+    ),
     "return of arrays only": "只返回数组",
     "a {kind} in a traced computation": "被追踪的计算里有 {kind}",
     "only arrays and numbers can be arguments of a box": "盒子的自变量只能是数组和数",
@@ -155,9 +169,11 @@ _SENTENCES = {
         "循环要走很多次，所以状态的形状和类型必须不变"
     ),
     "an initial carry of type {b}": "初始状态用 {b}",
-    "the result depends on the argument only through {name}, which has no derivative: the gradient would be 0 "
+    "the result depends on the argument only through {name}, which has no "
+    "derivative: the gradient would be 0 "
     "everywhere": "结果只通过 {name} 依赖于自变量，而它没有导数：梯度会处处为 0",
-    "a smooth function in its place (a weighted sum for argmax, a sigmoid for a comparison), or bg.stop_gradient "
+    "a smooth function in its place (a weighted sum for argmax, a sigmoid for a "
+    "comparison), or bg.stop_gradient "
     "around it if 0 is what you mean": (
         "换成光滑的函数（argmax 用加权和，比较用 sigmoid）；若确实要 0，用 bg.stop_gradient"
     ),
