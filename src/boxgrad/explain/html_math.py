@@ -32,6 +32,8 @@ from boxgrad.explain.words import LANGUAGES, word
 FOLDED = ("expanded", "numbers")
 """Sections of the mathematics that a reader opens."""
 SIDES = ("forward", "backward")
+LEAST = 2
+"""From how many steps on it is shown how a formula was made simple."""
 LARGEST = 20_000
 """The longest formula, in characters of MathML, that is shown whole."""
 
@@ -117,6 +119,23 @@ class Loops:
         )
 
 
+def _how(line: Line) -> str:
+    """The steps by which a formula was made simple, to be opened."""
+    made = [
+        (step.rule, *(mathml.element(side, display=False) for side in (step.before, step.after)))
+        for step in line.simplifying
+    ]
+    if len(made) < LEAST or any(len(before) + len(after) > LARGEST // 4 for _, before, after in made):
+        return ""
+    said = both({lang: word("page_simplified", lang, count=len(made)) for lang in LANGUAGES})
+    rows = "".join(
+        f"<li>{both({lang: word(f'rule_{rule}', lang) for lang in LANGUAGES})}"
+        f"<div>{before}<b>→</b>{after}</div></li>"
+        for rule, before, after in made
+    )
+    return f'<details class="how"><summary>{said}</summary><ol>{rows}</ol></details>'
+
+
 def _length(box: Box) -> int:
     loop = loop_of(box)
     return 0 if loop is None else loop.parameters["length"]
@@ -178,15 +197,15 @@ def _row(line: Line, aliases: dict[str, str] | None = None) -> str:
         own = _step_of(line)
         step = f' data-s="{escape(own)}"' if own else ""
         return f'<div class="row"{step}><span class="no"></span><div class="mx">{formula}</div>{note}</div>'
-    return _marked(escape(mark(line.value, line.gradient)), line.gradient, shown, note)
+    return _marked(escape(mark(line.value, line.gradient)), line.gradient, shown, note, _how(line))
 
 
-def _marked(own: str, gradient: bool, shown: str, note: str) -> str:
+def _marked(own: str, gradient: bool, shown: str, note: str, how: str = "") -> str:
     """The row of a value or a gradient."""
     side = "bwd" if gradient else "fwd"
     return (
         f'<div class="row {side}" data-s="{own}" data-row="{own}" tabindex="0">'
-        f'<span class="no" data-of="{own}"></span><div class="mx">{_aligned(shown)}</div>{note}</div>'
+        f'<span class="no" data-of="{own}"></span><div class="mx">{_aligned(shown)}{how}</div>{note}</div>'
     )
 
 

@@ -89,10 +89,20 @@ class Line:
 
     def derivation(self, lang: str = "en") -> list[tuple[str, str, str]]:
         """How the formula was made simple: what was done, to which part, with what result."""
-        made: dict[tuple[str, str, str], None] = {}
+        return [
+            (word(f"rule_{step.rule}", lang), unicode.line(step.before), unicode.line(step.after))
+            for step in self.simplifying
+        ]
+
+    @property
+    def simplifying(self) -> list[Rewriting]:
+        """The steps by which the formula was made simple, each once, without those that nobody would see."""
+        made: dict[tuple[str, str], Rewriting] = {}
         for step in self.rewritings:
-            made[word(f"rule_{step.rule}", lang), unicode.line(step.before), unicode.line(step.after)] = None
-        return list(made)
+            texts = unicode.line(step.before), unicode.line(step.after)
+            if texts[0] != texts[1]:
+                made.setdefault(texts, step)
+        return list(made.values())
 
     @property
     def latex(self) -> str:
@@ -163,6 +173,25 @@ class Math:
             parts += [f"  {remark}" for remark in remarks]
             parts.append("")
         return "\n".join(parts).rstrip()
+
+    @cached_property
+    def steps(self) -> str:
+        """How each formula was made simple, step by step, for a terminal.
+
+        >>> import numpy as np
+        >>> from boxgrad.explain.modelling import modelled
+        >>> from boxgrad.explain.math import math_of
+        >>> print(math_of(modelled(lambda x: np.sum(3 * x), (np.ones(2),))).steps)
+        ∂L/∂x = 3 𝟏₂
+          shapes repeat it by themselves          spread₂(1)  →  𝟏₂
+        """
+        parts: list[str] = []
+        for _, _, lines, _ in self.sections():
+            for line in lines:
+                if line.simplifying:
+                    parts.append(line.text)
+                    parts += [f"  {rule:38}  {a}  →  {b}" for rule, a, b in line.derivation(self.lang)]
+        return "\n".join(parts)
 
     @cached_property
     def body(self) -> str:

@@ -53,6 +53,7 @@ WORDS: Words = {
     "page_legend_scale": {"en": "each array on its own scale", "zh": "每个数组各用一把色标"},
     "page_unroll": {"en": "+ unroll", "zh": "+ 展开"},
     "page_fold": {"en": "− fold", "zh": "− 折叠"},
+    "page_simplified": {"en": "simplified in {count} steps", "zh": "分 {count} 步化简"},
     "page_left_out": {"en": "left out", "zh": "从略"},
     "page_helpers": {"en": "Helper functions", "zh": "辅助函数"},
     "page_fit": {"en": "Whole diagram", "zh": "看全图"},
