@@ -22,7 +22,8 @@ from boxgrad.ops import control
 from boxgrad.ops.elementwise import cast, identity, stop_gradient, where
 
 _PARAMETER = re.compile(
-    r"^(w|b|u|v|weight|bias|theta|beta|gamma|kernel|filter)([_\d].*|[a-z]{0,2})$|_(weight|bias)(_|$)", re.I
+    r"^(w|b|(?-i:[UV])|weight|bias|theta|beta|gamma|kernel|filter)([_\d].*|[a-z]{0,2})$|_(weight|bias)(_|$)",
+    re.I,
 )
 _LAYOUT = {"reshape", "transpose", "broadcast", "slice", "item", "cast", "identity", "stop_gradient"}
 
@@ -148,7 +149,7 @@ def group(graph: Graph, wrt: Iterable[Node]) -> Model:
     used = {x for node in nodes for x in node.inputs} | set(graph.outputs)
     for number, node in enumerate(graph.inputs):
         name = namer.unique(readable(node.label or f"x{number + 1}"))
-        role = "parameter" if _PARAMETER.match(name) else "input"
+        role = "parameter" if _PARAMETER.search(name) else "input"
         values[node] = Value(name, node, role if node in used else "unused")
     users: dict[Node, list[Node]] = {}
     for node in nodes:

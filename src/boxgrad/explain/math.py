@@ -259,6 +259,8 @@ class _Document:
         return iter(lines)
 
     def _elements(self, expression: Expression, named: Any, limit: int) -> Any:
+        if any(np.prod(part.shape, dtype=int) > 4 * limit for part in x.parts_of(expression)):
+            return None
         try:
             found = elements(expression, named)
         except (NotExpandedError, KeyError):
