@@ -7,6 +7,7 @@ tones (forward, backward, muted, ink); knows nothing of functions or of any medi
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 Point = tuple[float, float]
@@ -162,6 +163,7 @@ def plain(runs: Runs) -> str:
 _NARROW, _WIDE = set("iljtfr.,:;'|!()[]  "), set("mwMW@—")
 
 
+@lru_cache(maxsize=4096)
 def text_width(runs: Runs | str, size: float) -> float:
     """About how wide a text is; fonts differ, so it is generous."""
     total = 0.0

@@ -108,6 +108,7 @@ def _pieces(document: Document, standalone: bool) -> Iterator[str]:
     yield "</svg>"
 
 
+@lru_cache(maxsize=8192)
 def _n(number: float) -> str:
     text = f"{number:.1f}"
     return text[:-2] if text.endswith(".0") else text
