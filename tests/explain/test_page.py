@@ -190,6 +190,25 @@ def test_how_elements_came_about(page, cell, sources, said):
     assert said.replace("sigmoid", "σ") in text(page, "#say").replace("sigmoid", "σ")
 
 
+def test_how_a_formula_was_made_simple_can_be_opened(browser, tmp_path):
+    def f(x, y):
+        L = np.mean((x - y) ** 2)
+        return L
+
+    found = bg.explain(f, X[0], X[1])
+    load(browser, found.save(tmp_path / "page.html"), "theme=light")
+    steps = "[...document.querySelectorAll('.row[data-row=\"∂x\"] .how li')].filter((e) => e.checkVisibility())"
+    assert browser.evaluate(f"{steps}.length") == 0
+    browser.click(".row[data-row='∂x'] .how summary")
+    (line,) = [line for line in found.math.section("backward") if line.mark == "∂x"]
+    assert browser.evaluate(f"{steps}.length") == len(line.derivation()) >= 2
+    assert "multiplying by 1 changes nothing" in browser.evaluate(f"{steps}.map((e) => e.innerText).join()")
+    assert line.text in found.math.steps
+    browser.click("[data-lang=zh]")
+    assert "乘 1 不变" in browser.evaluate(f"{steps}.map((e) => e.innerText).join()")
+    assert browser.messages == []
+
+
 # ---- opening, language, light, narrow screens, paper
 def test_a_box_opens_and_closes_with_keys_and_clicks(page):
     box = "#canvas [data-box='2']"

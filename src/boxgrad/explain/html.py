@@ -84,11 +84,12 @@ def _notes(explained: Explained) -> str:
     )
 
 
-def _failure(text: str) -> str:
-    """What stopped the function, in place of formulas and code."""
+def _failure(text: str, lang: str = "") -> str:
+    """What stopped the function, in place of formulas and code; without a language, in that chosen."""
     kept = "\n".join(line for line in text.splitlines() if not is_part(line, "picture"))
     said = f"<pre>{escape(kept, quote=False)}</pre>"
-    return f'<section class="failure"><h2 data-w="page_error"></h2>{said}</section>'
+    heading = f"<h2>{word('page_error', lang)}</h2>" if lang else '<h2 data-w="page_error"></h2>'
+    return f'<section class="failure">{heading}{said}</section>'
 
 
 def _views(explained: Explained) -> str:
@@ -107,6 +108,9 @@ def _views(explained: Explained) -> str:
 def fragment(explained: Explained) -> str:
     """A compact form for notebooks: diagram, formulas and code, without a script."""
     lang = explained.lang
+    drawing = f'<div style="overflow-x:auto">{explained.diagram_in(lang, "right", ()).svg}</div>'
+    if explained.failure:
+        return f'<div class="boxgrad" lang="{TAGS[lang]}">{drawing}{_failure(explained.failure, lang)}</div>'
     math = explained.math_in(lang)
     rows: list[str] = []
     for name, heading, lines, _ in math.sections():
@@ -118,8 +122,7 @@ def fragment(explained: Explained) -> str:
     notes = "".join(f"<p>{escape(note)}</p>" for note in explained.notes(lang))
     code = escape(explained.code_in(lang).source, quote=False)
     return (
-        f'<div class="boxgrad" lang="{TAGS[lang]}"><div style="overflow-x:auto">'
-        f"{explained.diagram_in(lang, 'right', ()).svg}</div>{notes}"
+        f'<div class="boxgrad" lang="{TAGS[lang]}">{drawing}{notes}'
         f'<div style="display:flex;flex-wrap:wrap;gap:8px 64px;margin:12px 0">{"".join(rows)}</div>'
         f"<details><summary>{escape(word('code', lang))}</summary><pre>{code}</pre></details></div>"
     )
@@ -133,6 +136,9 @@ def markdown(explained: Explained) -> str:
         f"## {word('diagram', lang)}",
         f"```mermaid\n{explained.diagram_in(lang, 'right', ()).mermaid}\n```",
     ]
+    if explained.failure:
+        parts += [f"## {word('page_error', lang)}", f"```\n{explained.failure}\n```"]
+        return "\n\n".join(parts) + "\n"
     parts.append(f"## {word('mathematics', lang)}")
     for name, heading, lines, remarks in explained.math_in(lang).sections():
         if name not in FOLDED:

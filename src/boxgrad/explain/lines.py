@@ -232,7 +232,8 @@ class Math:
         return f"<Math of {len(self.lines)} lines>"
 
     def _repr_latex_(self) -> str:
-        rows = [latex.aligned(line.expression) for line in self.lines if line.direction in SECTIONS[:4]]
+        shown = [line for name, _, lines, _ in self.sections() if name in SECTIONS[:4] for line in lines]
+        rows = [latex.aligned(line.expression) for line in shown]
         return "$$\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}$$"
 
 
