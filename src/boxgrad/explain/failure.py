@@ -34,6 +34,8 @@ def partial(error: BaseException) -> Model | None:
     model = group(graph, ())
     if nodes:
         values = [_value(model, node) for node in dict.fromkeys(nodes) if not is_plain_constant(node)]
+        for value in values:
+            value.role = "input" if value.role == "unused" else value.role
         if model.output.role == "output":
             model.output.role = "inner"
         title = PRODUCT if name == "contract" else name
