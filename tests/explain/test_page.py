@@ -197,7 +197,9 @@ def test_how_a_formula_was_made_simple_can_be_opened(browser, tmp_path):
 
     found = bg.explain(f, X[0], X[1])
     load(browser, found.save(tmp_path / "page.html"), "theme=light")
-    steps = "[...document.querySelectorAll('.row[data-row=\"∂x\"] .how li')].filter((e) => e.checkVisibility())"
+    steps = (
+        "[...document.querySelectorAll('.row[data-row=\"∂x\"] .how li')].filter((e) => e.checkVisibility())"
+    )
     assert browser.evaluate(f"{steps}.length") == 0
     browser.click(".row[data-row='∂x'] .how summary")
     (line,) = [line for line in found.math.section("backward") if line.mark == "∂x"]

@@ -16,7 +16,7 @@ from boxgrad.explain.document import Document
 from boxgrad.explain.figures import Drawer
 from boxgrad.explain.graphviz import dot
 from boxgrad.explain.mermaid import mermaid
-from boxgrad.explain.naming import Names
+from boxgrad.explain.naming import names_for
 from boxgrad.explain.steps import Step, paths, steps_of
 from boxgrad.explain.svg import svg
 from boxgrad.explain.unroll import loop_of, unroll
@@ -138,7 +138,7 @@ def _diagram(
     model: Model, level: Level | None, lang: str, direction: str, opened: tuple[str, ...], failure: str = ""
 ) -> Diagram:
     known = _unrolled(model, opened)
-    names = Names([(value.name, value.shape) for value in model.everything.values()])
+    names = names_for(tuple((value.name, value.shape) for value in model.everything.values()))
     arranger = Arranger(model, names, lang, direction, opened, failure)
     level = level or Level(model.boxes)
     boxes = level.boxes

@@ -14,7 +14,7 @@ from boxgrad.explain.code import Code
 from boxgrad.explain.diagram import Diagram
 from boxgrad.explain.folds import Fold
 from boxgrad.explain.math import Math
-from boxgrad.explain.naming import Names
+from boxgrad.explain.naming import Names, names_for
 from boxgrad.explain.words import LANGUAGES, translated
 
 TAGS = {"en": "en", "zh": "zh-CN"}
@@ -82,7 +82,7 @@ def attributed(html: str, path: str, within: bool, opened: Collection[str]) -> s
 
 def names_of(model: Model) -> Names:
     """How the names are written, the same as in the diagram."""
-    return Names([(value.name, value.shape) for value in model.everything.values()])
+    return names_for(tuple((value.name, value.shape) for value in model.everything.values()))
 
 
 def written(names: Names, value: Value) -> str:

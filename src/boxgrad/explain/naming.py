@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from boxgrad.explain.expression import Symbol
 
@@ -109,3 +110,9 @@ class Names:
             rest = name[len(first) :].strip("_")
             self.legend.append((made, f"{first} {rest}".strip()))
         return made
+
+
+@lru_cache(maxsize=4)
+def names_for(known: tuple[tuple[str, tuple[int, ...]], ...]) -> Names:
+    """The symbols of a document; the drawings of one page have the same names."""
+    return Names(known)
