@@ -102,6 +102,70 @@ def test_mistakes_are_paragraphs(source, target, options, words):
     assert "Traceback" not in found.output
 
 
+@pytest.mark.parametrize(
+    ("target", "options", "words"),
+    [
+        (
+            ":array",
+            ["--shape", "X=3"],
+            ["要讲解的函数返回的是 f64[3]", "位置：chapter.py", "至此：", "改法："],
+        ),
+        (
+            ":loss",
+            ["--shape", "X=3x3", "--shape", "W=2x2"],
+            ["无法计算", "✗ X (3×3) @ W (2×2)", "原因：形状"],
+        ),
+        (":loss", ["--shape", "X=3x3"], ["没有给出 loss 的形参 W", "--shape W=3x2，或 --value W=1.5"]),
+        (":loss", [*SHAPES, "--shape", "Q=3"], ["loss 没有形参 Q", "它的形参是 X, W"]),
+        (":loss", ["--shape", "X=abc"], ["--shape X=abc 不是形状"]),
+        (":loss", ["--shape", "3x3"], ["读不懂 --shape 3x3"]),
+        (":loss", ["--value", "X=spam", "--shape", "W=2"], ["--value X=spam 不是数"]),
+        (":loss", [*SHAPES, "--wrt", "Q"], ["没有名为", "自变量有 X, W"]),
+        (":chain", ["--value", "x=1", "--value", "k=2"], ["没有实数自变量"]),
+        (":crash", ["--value", "x=1.5"], ["crash() 抛出了 IndexError", "位置：chapter.py:18"]),
+        (":nothing", [], ["没有函数 nothing", "它定义了"]),
+        ("", [], ["既不是 FILE.py:FUNCTION"]),
+        (":loss", [*SHAPES, "--html", "page.pdf"], ["讲解不能存成 'page.pdf'", "扩展名决定写什么"]),
+    ],
+)
+def test_mistakes_are_told_in_chinese(source, target, options, words):
+    found = run(source + target, *options, "--lang", "zh")
+    assert found.exit_code == 2, found.output
+    for word in words:
+        assert word in found.output
+    for label in ("where:", "why:", "instead:", "Traceback"):
+        assert label not in found.output
+    again = run(source + ":nothing")
+    assert "has no function nothing" in again.output  # the language does not stay
+
+
+LOOP = """
+import numpy as np
+import boxgrad as bg
+
+def rnn(h, xs, U):
+    def cell(h, x):
+        h = np.tanh(h @ U + x)
+        return h, h
+    last, hs = bg.scan(cell, h, xs)
+    return np.sum(hs ** 2)
+"""
+
+
+def test_loops_are_unrolled_on_request(tmp_path):
+    (tmp_path / "loop.py").write_text(LOOP)
+    target = [f"{tmp_path / 'loop.py'}:rnn", "--shape", "h=2", "--shape", "xs=4x2", "--shape", "U=2x2"]
+    folded, unrolled = run(*target), run(*target, "--unroll")
+    assert folded.exit_code == unrolled.exit_code == 0, unrolled.output
+    assert "hₜ = " in folded.output
+    assert "h₃ = " not in folded.output
+    assert "h₃ = " in unrolled.output
+    assert "∂L/∂h₃ = " in unrolled.output
+    page = tmp_path / "page.html"
+    assert run(*target, "--unroll", "--html", str(page)).exit_code == 0
+    assert "t = 3" in page.read_text(encoding="utf-8").partition('<script type="application/json"')[0]
+
+
 def test_files_that_are_not_there_or_do_not_load(tmp_path):
     assert "there is no file" in run(str(tmp_path / "none.py:f")).output
     (tmp_path / "wrong.py").write_text("x = = 1\n")

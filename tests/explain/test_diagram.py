@@ -11,13 +11,14 @@ import pytest
 from functions import Case, cases
 
 import boxgrad as bg
+from boxgrad.explain.boxes import Box, Model
 from boxgrad.explain.diagram import Diagram, diagram_of, failed_diagram
-from boxgrad.explain.document import Document, plain
+from boxgrad.explain.document import Document, Label, plain
 from boxgrad.explain.explanation import modelled
 from boxgrad.explain.failure import partial
 from boxgrad.explain.folding import Run, folded
 from boxgrad.explain.steps import BACKWARD, FORWARD, paths, steps_of
-from boxgrad.explain.unroll import unrolled
+from boxgrad.explain.unroll import unroll
 
 CASES = cases()
 BY_ID = {case.id: case for case in CASES}
@@ -235,17 +236,96 @@ def test_a_folded_block_opens() -> None:
     check_clear(opened.document)
 
 
-@pytest.mark.parametrize("name", ["rnn by scan", "reversed scan", "LSTM", "GRU"])
+LOOPS = ["rnn by scan", "reversed scan", "RNN", "LSTM", "GRU"]
+
+
+def loops(model: Model) -> dict[str, Box]:
+    return {path: box for path, box in paths(model.boxes) if box.kind == "loop"}
+
+
+@pytest.mark.parametrize("name", LOOPS)
 def test_unrolled_loops_compute_the_same(name: str) -> None:
     case = BY_ID[name]
     model = modelled(case.function, case.args)
-    opened = unrolled(model)
-    assert float(opened.output.node.value) == float(model.output.node.value)
-    for ours, theirs in zip(opened.inputs, model.inputs, strict=True):
-        assert ours.gradient is not None
-        assert theirs.gradient is not None
-        np.testing.assert_allclose(ours.gradient.value, theirs.gradient.value, rtol=1e-12, atol=1e-15)
+    ((path, box),) = loops(model).items()
+    unroll(model, box)
+    for value in box.outputs:
+        (made,) = [inner for _, inner in paths(box.steps) if value in inner.outputs and not inner.inner]
+        again = [node for node in made.nodes if model.unrolled.get(node) is value]
+        np.testing.assert_array_equal(again[0].value, value.node.value)
+    for value in box.local:
+        shares = [inner.local[value].value for inner in box.steps if value in inner.local]
+        whole = box.local[value].value
+        np.testing.assert_allclose(np.sum(shares, axis=0), whole, rtol=1e-12, atol=1e-14)
     diagram = diagram_of(model, unrolled=True)
+    assert path in diagram.opened
+    assert all(figure.kind != "loop" for figure in diagram.document.boxes)
+    marks = [figure.mark for figure in diagram.document.values]
+    assert len(marks) == len(set(marks))
+    check_clear(diagram.document)
+    check_arrows(diagram)
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_each_unrolled_step_opens(name: str) -> None:
+    diagram = drawn(BY_ID[name], unrolled=True)
+    path = next(path for path, box in diagram.closed.items() if box.title == "t = 3")
+    opened = diagram.opening(path)
+    assert any(figure.path.startswith(f"{path}.") for figure in opened.document.boxes)
+    assert len(opened.steps) > len(diagram.steps)
+    check_clear(opened.document)
+    check_arrows(opened)
+
+
+def long_scan(h0: Any, xs: Any, U: Any, V: Any) -> Any:
+    def cell(h: Any, x: Any) -> Any:
+        h = np.tanh(h @ U + x @ V)
+        return h, h
+
+    last, hs = bg.scan(cell, h0, xs)
+    return np.sum(hs**2) + np.sum(last)
+
+
+@pytest.mark.parametrize("function", [rnn, long_scan])
+def test_a_long_unrolled_loop_shows_both_ends(function: Any) -> None:
+    normal = np.random.default_rng(0).normal
+    model = modelled(
+        function, (normal(size=(2, 4)), normal(size=(200, 2, 3)), np.eye(4), normal(size=(3, 4)))
+    )
+    diagram = diagram_of(model, unrolled=True)
+    (gap,) = [figure for figure in diagram.document.boxes if figure.kind == "elided"]
+    assert 180 < int(plain(gap.labels[0].runs).strip("× ")) < 200
+    assert plain(gap.labels[1].runs) == "left out"
+    assert not gap.opens
+    assert len(diagram.document.boxes) < 40
+    assert diagram.document.width < 12_000
+    assert [step.number for step in diagram.steps] == list(range(1, len(diagram.steps) + 1))
+    check_clear(diagram.document)
+    check_arrows(diagram)
+
+
+def test_unrolled_values_are_called_as_in_the_recurrence() -> None:
+    diagram = drawn(BY_ID["rnn by scan"], unrolled=True)
+    marks = {figure.mark for figure in diagram.document.values}
+    assert {"h[1]", "∂h[1]", "h[4]", "∂h[4]"} <= marks
+    shown = {plain(part.runs) for f in diagram.document.values for part in f.parts if isinstance(part, Label)}
+    assert {"h_1", "h_4"} <= {text.partition(" ")[0] for text in shown}
+
+
+def test_a_loop_in_a_loop_unrolls() -> None:
+    def f(a: Any, xs: Any) -> Any:
+        def outer(h: Any, x: Any) -> Any:
+            def inner(g: Any, _: Any) -> Any:
+                g = np.sin(g) * a
+                return g, None
+
+            h = bg.scan(inner, h + x, np.zeros(3))[0]
+            return h, None
+
+        return np.sum(bg.scan(outer, np.zeros(2), xs)[0])
+
+    diagram = diagram_of(modelled(f, (np.ones(2), np.ones((2, 2)))), unrolled=True)
+    assert len([path for path in diagram.opened if "." in path]) >= 2
     assert all(figure.kind != "loop" for figure in diagram.document.boxes)
     check_clear(diagram.document)
 

@@ -25,6 +25,7 @@ from boxgrad.data import digits
 from boxgrad.errors import BoxgradError
 from boxgrad.explain.explanation import Explanation
 from boxgrad.explain.explanation import explain as explanation_of
+from boxgrad.explain.refusals import is_part
 from boxgrad.train.runs import RunFolder, build
 
 _SHAPE = re.compile(r"^\(?\d+([x×,]\d+)*,?\)?$")
@@ -56,6 +57,9 @@ def explain(
         Path | None, typer.Option(help="Write a page (.html), or one view (.svg .tex .py .md .dot).")
     ] = None,
     lang: Annotated[Language, typer.Option(help="Language of the words.")] = Language.en,
+    unroll: Annotated[
+        bool, typer.Option("--unroll", help="Show loops step by step instead of folded.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Another seed gives other numbers.")] = 0,
 ) -> None:
     """Show a function and its gradient three ways: mathematics, diagram, code.
@@ -69,6 +73,8 @@ def explain(
         boxgrad explain chapter1.py:chain --value x=1.5
 
         boxgrad explain runs/digits --html digits.html
+
+        boxgrad explain rnn.py:loss --shape h=4 --shape xs=20x4 --unroll --html rnn.html
     """
     path = Path(target)
     if path.is_dir():
@@ -84,7 +90,7 @@ def explain(
         args = _arguments(
             function, _named(shape, "--shape", "X=3x3"), _named(value, "--value", "x=1.5"), seed
         )
-    found = _explained(function, args, wrt, lang.value, html)
+    found = _explained(function, args, wrt, lang.value, html, unroll)
     if html is None:
         typer.echo(str(found))
         return
@@ -95,25 +101,38 @@ def explain(
 
 
 def _explained(
-    function: Callable[..., Any], args: list[Any], wrt: list[str] | None, lang: str, html: Path | None
-) -> Explanation:
+    function: Callable[..., Any], args: list[Any], wrt: list[str] | None, lang: str, html: Path | None,
+    unroll: bool,
+) -> Explanation:  # fmt: skip
     try:
-        return explanation_of(function, *args, wrt=wrt or None, lang=lang)
+        return explanation_of(function, *args, wrt=wrt or None, lang=lang, unroll=unroll)
     except BoxgradError as error:
         # Where nothing of the user's has run yet, the line that asked is not the user's.
         own = (
             Path(inspect.unwrap(function).__code__.co_filename).name if hasattr(function, "__code__") else ""
         )
         text = "\n".join(
-            line for line in str(error).splitlines() if not line.startswith("  where:") or own in line
+            line for line in str(error).splitlines() if not is_part(line, "where") or own in line
         )
-        partial: Explanation | None = getattr(error, "explanation", None)
-        if partial is not None:
-            written = f"in {partial.save(html)}" if html is not None else "--html page.html draws them"
-            text = re.sub(r"(?m)^  picture: .*$", f"  picture: {written}", text)
-        raise fail(text) from error
+        kept = [line for line in text.splitlines() if not is_part(line, "picture")]
+        raise fail("\n".join([*kept, *_picture(error, html)])) from error
     except Exception as error:
-        raise fail(_raised(error, f"{getattr(function, '__name__', 'the function')}() raised")) from error
+        text = _raised(error, f"{getattr(function, '__name__', 'the function')}() raised")
+        notes = [line for note in getattr(error, "__notes__", []) for line in note.splitlines()]
+        kept = [line for line in notes if not is_part(line, "picture")]
+        raise fail("\n".join([text, *kept, *_picture(error, html)])) from error
+
+
+def _picture(error: Exception, html: Path | None) -> list[str]:
+    """Where the diagram up to the failure is, or how to get it."""
+    partial: Explanation | None = getattr(error, "explanation", None)
+    if partial is None:
+        return []
+    return [
+        f"  picture: in {partial.save(html)}"
+        if html is not None
+        else "  picture: --html page.html draws them"
+    ]
 
 
 # ---- a function in a file

@@ -8,11 +8,13 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 import typer
 
 from boxgrad.errors import BoxgradError
+from boxgrad.explain.refusals import in_language, is_part
 
 WRONG_INPUT = 2
 INTERRUPTED = 130
@@ -21,13 +23,16 @@ INTERRUPTED = 130
 def paragraph(error: BaseException) -> str:
     """An error's message without the place in the source, which is not the user's own."""
     lines = str(error).splitlines() or [type(error).__name__]
-    kept = [line for line in lines if not line.lstrip().startswith(("where:", "inside:"))]
+    kept = [line for line in lines if not is_part(line, "where", "inside")]
     return "\n".join(kept)
 
 
+_language = ContextVar("language", default="en")
+
+
 def fail(text: str) -> typer.Exit:
-    """Say what is wrong; raise what this returns."""
-    typer.echo(f"boxgrad: {text}", err=True)
+    """Say what is wrong, in the language of the command; raise what this returns."""
+    typer.echo(f"boxgrad: {in_language(text, _language.get())}", err=True)
     return typer.Exit(WRONG_INPUT)
 
 
@@ -36,6 +41,7 @@ def reports_errors(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def guarded(*args: Any, **kwargs: Any) -> Any:
+        language = _language.set(str(kwargs.get("lang", "en")))
         with warnings.catch_warnings():
             warnings.showwarning = _show
             try:
@@ -45,6 +51,8 @@ def reports_errors(command: Callable[..., Any]) -> Callable[..., Any]:
             except KeyboardInterrupt:
                 typer.echo("boxgrad: interrupted", err=True)
                 raise typer.Exit(INTERRUPTED) from None
+            finally:
+                _language.reset(language)
 
     return guarded
 

@@ -1,7 +1,7 @@
 """The boxes of a model as units with sizes, laid out: what is visible, how large, and where.
 
 A unit is a box as it is drawn: plain, closed, opened with an arrangement of its own inside, a loop, or a run
-of repeated boxes folded into one. Values are items too: their pictures stand on their wires.
+of repeated boxes in one. Values are items too: their pictures stand on their wires.
 
 Knows boxes, sizes of text and pictures, and the layout; draws nothing.
 """
@@ -15,12 +15,13 @@ from textwrap import wrap
 from boxgrad.explain.boxes import Box, Model, Value
 from boxgrad.explain.document import Run, Runs, text_width
 from boxgrad.explain.folding import Run as Repeated
-from boxgrad.explain.folding import folded
+from boxgrad.explain.folding import folded, left_out
 from boxgrad.explain.layout import Item, Link
 from boxgrad.explain.naming import Names
 from boxgrad.explain.pictures import Picture, picture_of, scale_of
 from boxgrad.explain.placement import Placed, Spacing, place
 from boxgrad.explain.symbols import NAMES, Writer, factor, operands, symbol
+from boxgrad.explain.unroll import can_unroll
 from boxgrad.explain.words import word
 
 HALF = 11.0
@@ -49,6 +50,13 @@ class Unit:
     note: tuple[str, ...] = ()
     """What is written beneath the box: why it failed."""
 
+    @property
+    def opens(self) -> bool:
+        """Whether there is something to be seen inside."""
+        if self.kind == "loop":
+            return can_unroll(self.boxes[0])
+        return self.kind in ("closed", "folded") and self.inside is None
+
 
 @dataclass(eq=False, slots=True)
 class Station:
@@ -61,6 +69,24 @@ class Station:
     label: float
     """The width of its name and shape."""
     item: Item | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Boxes that are arranged together: the mark before their numbers, and which values leave them.
+
+    ``spread`` says that repetitions are shown one by one; ``start`` is the number of the first box.
+    """
+
+    boxes: Sequence[Box]
+    before: str = ""
+    taken: Collection[Value] = frozenset()
+    spread: bool = False
+    start: int = 0
+
+    def path(self, i: int) -> str:
+        """The mark of a box."""
+        return f"{self.before}{self.start + i + 1}"
 
 
 @dataclass(eq=False, slots=True)
@@ -90,7 +116,8 @@ class Arranger:
         self._failure = wrap(" ".join(failure.split()), 44)[:6]
         self._unused: set[Value] = set()
         self._names, self._opened = names, set(opened)
-        self.writer = Writer(model.values, self.write)
+        self.writer = Writer(model.everything, self.write)
+        self._bundled: set[Value] = set()
         self.dense = len(model.boxes) > 9
 
     def write(self, value: Value) -> Runs:
@@ -99,57 +126,87 @@ class Arranger:
         base = Run(made.base, variable=True)
         return (base, Run(made.subscript, shift=-1)) if made.subscript else (base,)
 
-    def units(self, boxes: Sequence[Box], before: str = "") -> list[Unit]:
+    def units(self, level: Level) -> list[Unit]:
         """The units of some boxes: repeated ones folded, opened ones arranged inside."""
         found: list[Unit] = []
-        for part in folded(boxes):
-            if isinstance(part, Repeated) and part.path(before) not in self._opened:
-                found.extend(self._repeated(part, boxes, before))
-            elif isinstance(part, Repeated):
-                found.extend(self._unit(boxes[i], f"{before}{i + 1}") for i in range(part.start, part.stop))
+        for part in folded(level.boxes):
+            if isinstance(part, int):
+                found.append(self._unit(level.boxes[part], level.path(part)))
             else:
-                found.append(self._unit(boxes[part], f"{before}{part + 1}"))
+                found.extend(self._repeated(part, level))
         return found
 
     def _unit(self, box: Box, path: str) -> Unit:
         kind = box.kind if box.kind in ("closed", "loop") else "plain"
         if not box.nodes:
             kind = "failed"
-        unit = Unit(path, kind, list(box.inputs), list(box.outputs), [box])
+        inputs = [value for value in box.inputs if value not in self._bundled]
+        unit = Unit(path, kind, inputs, list(box.outputs), [box])
         unit.symbol, unit.name = symbol(box, self.writer, self.lang)
         if kind == "failed":
             unit.note = tuple(self._failure)
-        if path in self._opened and box.inner:
+        if path in self._opened and box.parts:
             unit.kind = "opened"
-            unit.inside = self.arrange(box.inner, f"{path}.", unit.inputs, unit.outputs)
+            inside = Level(box.parts, f"{path}.", set(unit.outputs), spread=box.kind == "loop")
+            unit.inside = self.arrange(inside, unit.inputs, unit.outputs)
         else:
-            unit.factors = {value: factor(box, value, self.writer) for value in box.local}
+            unit.factors = {v: factor(box, v, self.writer) for v in box.local if v not in self._bundled}
         return unit
 
-    def _repeated(self, run: Repeated, boxes: Sequence[Box], before: str) -> list[Unit]:
-        """The first repetition, one box for those between, and the last."""
-        first = [self._unit(boxes[i], f"{before}{i + 1}") for i in range(run.start, run.start + run.period)]
-        last = [self._unit(boxes[i], f"{before}{i + 1}") for i in range(run.stop - run.period, run.stop)]
-        middle = list(boxes[run.start + run.period : run.stop - run.period])
-        own = {node for box in middle for node in box.nodes}
-        made = {value for box in middle for value in box.outputs}
-        later = {value for box in boxes[run.stop - run.period :] for value in box.inputs}
-        later.add(self.model.output)
-        inputs = dict.fromkeys(v for box in middle for v in box.inputs if v.node not in own)
-        outputs = [value for box in middle for value in box.outputs if value in later and value in made]
-        unit = Unit(run.path(before), "folded", list(inputs), outputs, middle)
-        unit.symbol = (Run(f"× {run.count - 2}"),)
-        unit.name = tuple(piece for i, one in enumerate(first) for piece in _joined(i, one))
-        unit.factors = {v: () for v in inputs if any(v in box.local for box in middle)}
+    def _repeated(self, run: Repeated, level: Level) -> list[Unit]:
+        """The first repetitions, one box for those between, and the last."""
+
+        def units(numbers: range) -> list[Unit]:
+            boxes = range(run.start + numbers.start * run.period, run.start + numbers.stop * run.period)
+            return [self._unit(level.boxes[i], level.path(i)) for i in boxes]
+
+        between = left_out(run.count) if level.spread else range(1, run.count - 1)
+        if not between:
+            return units(range(run.count))
+        first = units(range(between.start))
+        middle = Repeated(run.start + between.start * run.period, run.period, len(between))
+        unit = Unit(middle.whole(level.before, level.start), "folded", [], [], [])
+        unit.boxes = list(level.boxes[middle.start : middle.stop])
+        unit.symbol = (Run(f"× {middle.count}"),)
+        unit.name = tuple(piece for i, one in enumerate(first[: run.period]) for piece in _joined(i, one))
         if text_width(unit.name, 12) > 120:
             unit.name = (Run(word("repeated", self.lang, NAMES)),)
-        return [*first, unit, *last]
+        if level.spread:
+            unit.kind, unit.name = "elided", (Run(word("elided", self.lang, NAMES)),)
+        later = {v for box in level.boxes[middle.stop :] for v in box.inputs} | {*level.taken}
+        later.add(self.model.output)
+        if unit.path in self._opened and not level.spread:
+            self._ends(unit, middle.period, left_out(middle.count), later)
+            start = level.start + middle.start
+            inside = Level(unit.boxes, level.before, set(unit.outputs), spread=True, start=start)
+            unit.inside = self.arrange(inside, unit.inputs, unit.outputs)
+        else:
+            self._ends(unit, middle.period, range(middle.count), later)
+            unit.factors = {v: () for v in unit.inputs if any(v in box.local for box in unit.boxes)}
+        return [*first, unit, *units(range(between.stop, run.count))]
 
-    def arrange(
-        self, boxes: Sequence[Box], before: str = "", given: Sequence[Value] = (), taken: Sequence[Value] = ()
-    ) -> Arrangement:
+    def _ends(self, unit: Unit, period: int, bundled: range, later: set[Value]) -> None:
+        """What comes into repeated boxes and what leaves them; many alike are one wire, that of an end."""
+        made = {value for box in unit.boxes for value in box.outputs}
+        rows: dict[tuple[int, int, bool], list[Value]] = {}
+        for i, box in enumerate(unit.boxes):
+            where = i % period if i // period in bundled else -1 - i
+            for inward, values in ((True, box.inputs), (False, box.outputs)):
+                for j, value in enumerate(values):
+                    if (value not in made if inward else value in later) and value not in self._bundled:
+                        rows.setdefault((where, j, inward), []).append(value)
+        for (_, _, inward), values in rows.items():
+            distinct = list(dict.fromkeys(values))
+            if len(distinct) > 2:
+                kept = distinct[0 if inward else -1]
+                self._bundled |= set() if inward else set(distinct) - {kept}
+                distinct = [kept]
+            ends = unit.inputs if inward else unit.outputs
+            ends += [value for value in distinct if value not in ends]
+
+    def arrange(self, level: Level, given: Sequence[Value] = (), taken: Sequence[Value] = ()) -> Arrangement:
         """One level: ``given`` and ``taken`` are values drawn outside, which come in and go out."""
-        units = self.units(boxes, before)
+        units, before = self.units(level), level.before
         stations: dict[Value, Station] = {}
         items: list[Item] = []
         links: list[Link] = []

@@ -23,7 +23,8 @@ from boxgrad.ops import control
 from boxgrad.ops.elementwise import cast, identity, stop_gradient, where
 
 _PARAMETER = re.compile(
-    r"^(w|b|u|v|weight|bias|theta|beta|gamma|kernel|filter)([_\d].*|[a-z]{0,2})$|_(weight|bias)(_|$)", re.I
+    r"^(w|b|(?-i:[UV])|weight|bias|theta|beta|gamma|kernel|filter)([_\d].*|[a-z]{0,2})$|_(weight|bias)(_|$)",
+    re.I,
 )
 _LAYOUT = {"reshape", "transpose", "broadcast", "slice", "item", "cast", "identity", "stop_gradient"}
 
@@ -63,6 +64,13 @@ class Box:
     inner: list[Box] = field(default_factory=list)
     local: dict[Value, Node] = field(default_factory=dict)
     number: int = 0
+    steps: list[Box] = field(default_factory=list)
+    """The boxes of all steps of a loop, once it has been unrolled."""
+
+    @property
+    def parts(self) -> list[Box]:
+        """What is seen when the box is opened: the boxes inside, or the steps of an unrolled loop."""
+        return self.inner or self.steps
 
 
 @dataclass(eq=False, slots=True)
@@ -75,6 +83,15 @@ class Model:
     inputs: list[Value]
     output: Value
     wrt: list[Value]
+    unrolled: dict[Node, Value] = field(default_factory=dict)
+    """The values of the steps of those loops that have been unrolled."""
+    aliases: dict[str, str] = field(default_factory=dict)
+    """Other names of values in unrolled formulas: h[0] of the h0 that a loop starts from."""
+
+    @property
+    def everything(self) -> dict[Node, Value]:
+        """All values, those of unrolled steps too."""
+        return {**self.values, **self.unrolled}
 
 
 def is_elementwise(node: Node) -> bool:
@@ -141,7 +158,7 @@ def group(graph: Graph, wrt: Iterable[Node]) -> Model:
     used = {x for node in nodes for x in node.inputs} | set(graph.outputs)
     for number, node in enumerate(graph.inputs):
         name = namer.unique(readable(node.label or f"x{number + 1}"))
-        role = "parameter" if _PARAMETER.match(name) else "input"
+        role = "parameter" if _PARAMETER.search(name) else "input"
         values[node] = Value(name, node, role if node in used else "unused")
     users: dict[Node, list[Node]] = {}
     for node in nodes:
@@ -163,14 +180,18 @@ def group(graph: Graph, wrt: Iterable[Node]) -> Model:
     return Model(graph, values, boxes, inputs, output, [v for v in inputs if v.node in chosen])
 
 
-def boxes_of(graph: Graph, values: dict[Node, Value], namer: Namer) -> list[Box]:
-    """The boxes of a graph within another, such as the body of a loop; ``values`` are extended."""
-    nodes = [node for node in graph.nodes if node.primitive is not None]
+def boxes_of(graph: Graph, values: dict[Node, Value], namer: Namer, ends: Iterable[Node] = ()) -> list[Box]:
+    """The boxes of a graph within another, such as the body of a loop; ``values`` are extended.
+
+    ``ends`` are further nodes that are values of their own, where something uses them.
+    """
+    given = set(graph.inputs)
+    nodes = [node for node in graph.nodes if node.primitive is not None and node not in given]
     users: dict[Node, list[Node]] = {}
     for node in nodes:
         for x in node.inputs:
             users.setdefault(x, []).append(node)
-    grouping = _Grouping(users, set(graph.outputs), values, namer)
+    grouping = _Grouping(users, {*graph.outputs, *(n for n in ends if n in users)}, values, namer)
     boxes = grouping.level(nodes, None)
     for number, box in enumerate(boxes, start=1):
         box.number = number

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import textwrap
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -29,12 +29,13 @@ def defined_locally(page: Page, name: str) -> bool:
     return False
 
 
-def defines(text: str) -> set[str]:
+@lru_cache(maxsize=8192)
+def defines(text: str) -> frozenset[str]:
     """The names that a line assigns."""
     head, equals, _ = text.strip().partition(" = ")
     if not equals or not re.fullmatch(r"[\w, ]+", head):
-        return set()
-    return {name.strip() for name in head.split(",")}
+        return frozenset()
+    return frozenset(name.strip() for name in head.split(","))
 
 
 def wrapped_tuple(before: str, names: list[str], after: str = "") -> str:

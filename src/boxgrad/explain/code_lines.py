@@ -132,9 +132,9 @@ class NamesTaken:
 
     def automatic(self) -> str:
         """A name for a value that has none."""
-        number = next(n for n in _counting() if f"z{n}" not in self._taken)
-        self._taken.add(f"z{number}")
-        return f"z{number}"
+        number = next(n for n in _counting() if f"a{n}" not in self._taken)
+        self._taken.add(f"a{number}")
+        return f"a{number}"
 
 
 def _counting() -> Iterator[int]:

@@ -6,20 +6,20 @@ pictures; closed boxes that open; repeated boxes folded. What is drawn is a docu
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from boxgrad.explain.arrangement import Arrangement, Arranger
+from boxgrad.explain.arrangement import Arrangement, Arranger, Level
 from boxgrad.explain.boxes import Box, Model
 from boxgrad.explain.document import Document
 from boxgrad.explain.figures import Drawer
 from boxgrad.explain.graphviz import dot
 from boxgrad.explain.mermaid import mermaid
-from boxgrad.explain.naming import Names
+from boxgrad.explain.naming import names_for
 from boxgrad.explain.steps import Step, paths, steps_of
 from boxgrad.explain.svg import svg
-from boxgrad.explain.unroll import unrolled as unroll
+from boxgrad.explain.unroll import loop_of, unroll
 from boxgrad.explain.words import Words, word
 
 EDGE = 14.0
@@ -62,9 +62,14 @@ class Diagram:
 
     @property
     def closed(self) -> dict[str, Box]:
-        """The boxes that can be opened, by path; pass paths as ``open`` to open them in place."""
+        """The closed boxes that can be opened, by path; pass paths as ``open`` to open them in place."""
         shown = {figure.path for figure in self.document.boxes if figure.kind == "closed"}
         return {path: box for path, box in paths(self.model.boxes) if path in shown}
+
+    @cached_property
+    def opens(self) -> dict[str, tuple[str, ...]]:
+        """What can be opened: closed boxes, loops and repetitions, each with what is open around it."""
+        return dict(_opens(self.arrangement, ()))
 
     def opening(self, *more: str) -> Diagram:
         """The same diagram with more boxes opened."""
@@ -72,8 +77,8 @@ class Diagram:
 
     def inside(self, path: str) -> Diagram:
         """The inside of a closed box as a diagram of its own."""
-        box = dict(paths(self.model.boxes))[path]
-        return _diagram(self.model, box, f"{path}.", self.lang, self.direction, self.opened)
+        level = Level(dict(paths(self.model.boxes))[path].parts, f"{path}.")
+        return _diagram(self.model, level, self.lang, self.direction, self.opened)
 
     def _repr_svg_(self) -> str:
         return self.svg
@@ -92,8 +97,10 @@ def diagram_of(
         model: the boxes and values of a function.
         lang: ``"en"`` or ``"zh"``.
         direction: ``"right"``, or ``"down"`` for narrow pages.
-        open: paths of closed boxes (``"2"``, ``"2.1"``) that are drawn opened.
-        unrolled: whether the steps of loops are drawn as boxes, with the gradients of each step.
+        open: paths of closed boxes (``"2"``, ``"2.1"``), of loops (``"3"``) and of folded repetitions
+            (``"4-12"``) that are drawn opened.
+        unrolled: whether the steps of all loops are drawn as boxes, with the values and gradients of each
+            step, and folded repetitions too. Of more than ten, three at each end are drawn.
 
     Returns:
         The diagram, laid out: ``svg``, ``dot``, ``mermaid``, ``steps``.
@@ -104,7 +111,19 @@ def diagram_of(
     >>> [figure.path for figure in diagram.document.boxes], len(diagram.steps)
     (['1', '2'], 7)
     """
-    return _diagram(unroll(model) if unrolled else model, None, "", lang, direction, tuple(open))
+    made = _diagram(model, None, lang, direction, tuple(open))
+    while unrolled:
+        more = [figure.path for figure in made.document.boxes if figure.opens and _repeats(made, figure.path)]
+        if not more:
+            break
+        made = made.opening(*more)
+    return made
+
+
+def _repeats(diagram: Diagram, path: str) -> bool:
+    """Whether what opens is a loop or a repetition, or has one inside."""
+    box = dict(paths(diagram.model.boxes)).get(path)
+    return box is None or any(loop_of(one) is not None for _, one in paths([box]))
 
 
 def failed_diagram(model: Model, message: str, lang: str = "en", direction: str = "right") -> Diagram:
@@ -112,17 +131,18 @@ def failed_diagram(model: Model, message: str, lang: str = "en", direction: str 
 
     The last box of the model is the one that failed: it has inputs and no outputs.
     """
-    return _diagram(model, None, "", lang, direction, (), message)
+    return _diagram(model, None, lang, direction, (), message)
 
 
 def _diagram(
-    model: Model, box: Box | None, before: str, lang: str, direction: str, opened: tuple[str, ...],
-    failure: str = "",
-) -> Diagram:  # fmt: skip
-    names = Names([(value.name, value.shape) for value in model.values.values()])
+    model: Model, level: Level | None, lang: str, direction: str, opened: tuple[str, ...], failure: str = ""
+) -> Diagram:
+    known = _unrolled(model, opened)
+    names = names_for(tuple((value.name, value.shape) for value in model.everything.values()))
     arranger = Arranger(model, names, lang, direction, opened, failure)
-    boxes = model.boxes if box is None else box.inner
-    arrangement = arranger.arrange(boxes, before)
+    level = level or Level(model.boxes)
+    boxes = level.boxes
+    arrangement = arranger.arrange(level)
     placed = arrangement.placed
     length, breadth = placed.length + 2 * EDGE, placed.breadth + 2 * EDGE
     size = (length, breadth) if direction == "right" else (breadth, length)
@@ -135,15 +155,40 @@ def _diagram(
         ),
         language=lang,
     )  # fmt: skip
-    known = dict(paths(model.boxes))
     steps = steps_of(model, [known[path] for path in opened if path in known])
     shown = set(_shown(arrangement))
-    if any(unit.kind == "folded" for unit in arrangement.units):
+    if any(figure in ("folded", "elided", "opened") for figure in _kinds(arrangement)):
         steps = [step for step in steps if shown.intersection(step.marks)]
         steps = [replace(step, number=number) for number, step in enumerate(steps, start=1)]
     numbers = {mark: step.number for step in steps for mark in step.marks}
     Drawer(arranger, document, numbers).draw(arrangement, EDGE, EDGE)
     return Diagram(model, lang, direction, opened, document, arrangement, steps)
+
+
+def _unrolled(model: Model, opened: Collection[str]) -> dict[str, Box]:
+    """The boxes of a model by their paths, with the steps of those loops that are opened."""
+    known = dict(paths(model.boxes))
+    for path in sorted(opened, key=lambda path: path.count(".")):
+        box = known.get(path)
+        if box is not None and box.kind == "loop" and not box.steps:
+            unroll(model, box)
+            known.update(paths(box.steps, f"{path}."))
+    return known
+
+
+def _opens(arrangement: Arrangement, around: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for unit in arrangement.units:
+        if unit.opens:
+            yield unit.path, around
+        if unit.inside is not None:
+            yield from _opens(unit.inside, (*around, unit.path))
+
+
+def _kinds(arrangement: Arrangement) -> Iterator[str]:
+    for unit in arrangement.units:
+        yield unit.kind
+        if unit.inside is not None:
+            yield from _kinds(unit.inside)
 
 
 def _shown(arrangement: Arrangement) -> list[str]:

@@ -7,6 +7,7 @@ tones (forward, backward, muted, ink); knows nothing of functions or of any medi
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 Point = tuple[float, float]
@@ -118,7 +119,10 @@ class Dot:
 
 @dataclass(frozen=True, slots=True)
 class BoxFigure:
-    """A box. Its kind is plain, closed, opened, loop, folded or failed; ``tab`` is an opened one's lid."""
+    """A box; ``tab`` is an opened one's lid.
+
+    Its kind is plain, closed, opened, loop, folded, elided or failed.
+    """
 
     path: str
     kind: str
@@ -128,6 +132,7 @@ class BoxFigure:
     description: str
     step: str | None
     tab: Rectangle | None = None
+    opens: bool = False
 
 
 @dataclass(slots=True)
@@ -158,6 +163,7 @@ def plain(runs: Runs) -> str:
 _NARROW, _WIDE = set("iljtfr.,:;'|!()[]  "), set("mwMW@—")
 
 
+@lru_cache(maxsize=4096)
 def text_width(runs: Runs | str, size: float) -> float:
     """About how wide a text is; fonts differ, so it is generous."""
     total = 0.0

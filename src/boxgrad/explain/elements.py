@@ -30,7 +30,7 @@ Formula = list[Any]
 def numbers(model: Model) -> dict[str, Any]:
     """The numbers of all small values and gradients: ``{mark: [shape, flat values]}``."""
     found: dict[str, Any] = {}
-    for value in model.values.values():
+    for value in dict.fromkeys(model.everything.values()):
         if value.node.dtype.kind not in "fiub" or int(np.prod(value.shape)) > SIZE:
             continue
         for name, node in ((mark(value), value.node), (mark(value, True), value.gradient)):

@@ -1,7 +1,6 @@
 """``explain``: a function's gradient three ways, from one model of boxes and values.
 
-Traces the function with values, groups the graph into boxes, derives each box; the views are made on use.
-Knows which views there are and how files are named; knows nothing of what is in them.
+The views are made on use. Knows which views there are and how files are named; knows nothing of their inside.
 """
 
 from __future__ import annotations
@@ -14,141 +13,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from boxgrad.errors import BoxgradError, DerivativeError, Place, TraceError, message
+from boxgrad.errors import BoxgradError, TraceError, message
 from boxgrad.explain import html
 from boxgrad.explain.boxes import Model, group
 from boxgrad.explain.code import Code, code_of
 from boxgrad.explain.diagram import Diagram, diagram_of
-from boxgrad.explain.failure import extended, partial, so_far, up_to
-from boxgrad.explain.gradients import derive
+from boxgrad.explain.failure import described_error, extended, partial, so_far, up_to
 from boxgrad.explain.math import Math, math_of
+from boxgrad.explain.modelling import model_of, traced
+from boxgrad.explain.modelling import modelled as modelled
 from boxgrad.explain.words import LANGUAGES, word
-from boxgrad.graph.node import Graph, Node
-from boxgrad.trace.apply import context
-from boxgrad.trace.tracer import inspect_unwrap, trace
+from boxgrad.graph.node import Graph
+from boxgrad.trace.tracer import inspect_unwrap
 
 ENDINGS = (".html", ".svg", ".tex", ".py", ".md", ".dot")
-
-
-def modelled(function: Callable[..., Any], args: Sequence[Any], wrt: Any = None) -> Model:
-    """The boxes, values and gradients of a function at some arguments.
-
-    ``wrt`` names arguments (``"W"``) or numbers them; None means every real argument, () none: then there are
-    no gradients, and the result may have any shape.
-
-    Raises:
-        DerivativeError: the result is not one real number, or no argument is real.
-        BoxgradError: what tracing raises; the message goes on with the boxes before the failure.
-    """
-    return _model(_traced(function, args)[0], wrt)
-
-
-def _traced(function: Callable[..., Any], args: Sequence[Any]) -> tuple[Graph, list[str]]:
-    """The graph of a function, and the lines where it asked for numbers."""
-    _check_arguments(function, args)
-    before, context.reads = context.reads, []
-    try:
-        graph = trace(function, *args, keep_values=True)
-        lines = [
-            f"{Path(code.co_filename).name}:{Place(code, at).line}"
-            for code, at, *_ in filter(None, context.reads)
-        ]
-    finally:
-        context.reads = before
-    return graph, list(dict.fromkeys(lines))
-
-
-def _model(graph: Graph, wrt: Any) -> Model:
-    if _is_nothing(wrt) and len(graph.outputs) == 1:
-        return group(graph, ())
-    _check_result(graph)
-    model = group(graph, _chosen(graph, wrt))
-    derive(model)
-    return model
-
-
-def _is_nothing(wrt: Any) -> bool:
-    return isinstance(wrt, (tuple, list, set)) and not wrt
-
-
-def _check_arguments(function: Callable[..., Any], args: Sequence[Any]) -> None:
-    if not callable(function):
-        raise TraceError(
-            message(
-                f"an explanation of a {type(function).__name__}",
-                "only a function can be explained; a module is an argument of one",
-                "def loss(model, x, y): return nn.mse(model(x), y), then bg.explain(loss, model, x, y)",
-            )
-        )
-    name = getattr(function, "__name__", "the function")
-    if not args:
-        raise DerivativeError(
-            message(
-                f"an explanation of {name}() without arguments",
-                "the gradient is taken with respect to arguments, at their values",
-                f"bg.explain({name}, X, W) with arrays",
-            )
-        )
-    try:
-        inspect.signature(inspect_unwrap(function)).bind(*args)
-    except TypeError as error:
-        raise TraceError(
-            message(
-                f"{name} cannot be called with {len(args)} argument{'s' * (len(args) > 1)}: {error}",
-                f"it is defined as {name}{inspect.signature(inspect_unwrap(function))}",
-                "one argument after the function for each of its parameters",
-            )
-        ) from None
-    except ValueError:  # a callable without a signature is called as it is
-        return
-
-
-def _check_result(graph: Graph) -> None:
-    real = [node for node in graph.inputs if node.dtype.kind in "fc"]
-    if not real:
-        kinds = ", ".join(f"{node.label}: {node.type!r}" for node in graph.inputs)
-        held = f"the arguments are integers or truth values ({kinds})"
-        raise DerivativeError(
-            message(
-                "an explanation without a real argument",
-                f"{held if kinds else 'Python integers and texts stay as they are'}; "
-                "a derivative needs real numbers",
-                "floats: 3.0 instead of 3, X.astype(float) instead of X",
-            )
-        )
-    one = len(graph.outputs) == 1 and set(graph.outputs[0].shape) <= {1}
-    if not one or graph.outputs[0].dtype.kind != "f":
-        kinds = ", ".join(repr(node.type) for node in graph.outputs)
-        place = next((node.place for node in graph.outputs if node.place is not None), None)
-        raise DerivativeError(
-            message(
-                f"an explanation of a function that returns {kinds or 'nothing'}",
-                "a gradient is that of one real number",
-                "return np.sum(…) or np.mean(…) of the result; or wrt=() for the forward pass alone",
-                place,
-            )
-        )
-
-
-def _chosen(graph: Graph, wrt: Any) -> list[Node]:
-    real = [node for node in graph.inputs if node.dtype.kind in "fc"]
-    if wrt is None:
-        return real
-    names = {wrt} if isinstance(wrt, (str, int)) else set(wrt)
-    found = [
-        node
-        for number, node in enumerate(graph.inputs)
-        if {number, node.label, (node.label or "").partition(".")[0]} & names and node in real
-    ]
-    if not found:
-        raise DerivativeError(
-            message(
-                f"no real argument is called {wrt!r}",
-                f"the arguments are {', '.join(node.label or '?' for node in graph.inputs)}",
-                "wrt='X', or a list of names",
-            )
-        )
-    return found
 
 
 class Explanation:
@@ -159,11 +37,18 @@ class Explanation:
     """
 
     def __init__(
-        self, model: Model, title: str, lang: str, notes: Sequence[tuple[str, dict[str, Any]]] = ()
+        self,
+        model: Model,
+        title: str,
+        lang: str,
+        notes: Sequence[tuple[str, dict[str, Any]]] = (),
+        unroll: bool = False,
     ) -> None:
         self.model = model
         self.title = title
         self.lang = lang
+        self.unroll = unroll
+        """Whether loops are shown step by step."""
         self.failure = ""
         """What stopped the function, where it could not be traced to its end."""
         self._notes = list(notes)
@@ -185,20 +70,40 @@ class Explanation:
         """Forward and backward in plain NumPy: ``source``."""
         return self.code_in(self.lang)
 
-    def math_in(self, lang: str) -> Math:
-        """The formulas with words of a language."""
-        return self._view("math", lang, lambda: math_of(self.model, lang))
+    @property
+    def unrolled(self) -> Explanation:
+        """The same explanation with its loops and repeated boxes unrolled.
+
+        >>> import numpy as np
+        >>> def f(h, w):
+        ...     for _ in range(5):
+        ...         h = np.tanh(w * h)
+        ...     return np.sum(h)
+        >>> found = explain(f, np.ones(2), np.ones(2))
+        >>> len(found.diagram.document.boxes), len(found.unrolled.diagram.document.boxes)
+        (4, 6)
+        """
+        return Explanation(self.model, self.title, self.lang, self._notes, unroll=True)
+
+    def math_in(self, lang: str, unrolled: bool | None = None) -> Math:
+        """The formulas with words of a language; ``unrolled``: loops step by step, not as recurrences."""
+        unrolled = self.unroll if unrolled is None else unrolled
+        return self._view("math", (lang, unrolled), lambda: math_of(self.model, lang, unrolled=unrolled))
 
     def code_in(self, lang: str) -> Code:
         """The code with comments in a language."""
         return self._view("code", lang, lambda: code_of(self.model, lang))
 
-    def diagram_in(self, lang: str, direction: str = "right", open: Sequence[str] = ()) -> Diagram:
-        """The diagram with words of a language, running right or down, with some boxes open (``"3.1"``)."""
-        key = (lang, direction, tuple(open))
-        return self._view(
-            "diagram", key, lambda: diagram_of(self.model, lang=lang, direction=direction, open=tuple(open))
-        )
+    def diagram_in(
+        self, lang: str, direction: str = "right", open: Sequence[str] = (), unrolled: bool | None = None
+    ) -> Diagram:
+        """The diagram with words of a language, running right or down, with some boxes open (``"3.1"``).
+
+        ``unrolled`` opens all loops and repeated boxes.
+        """
+        unrolled = self.unroll if unrolled is None else unrolled
+        key = (lang, direction, tuple(open), unrolled)
+        return self._view("diagram", key, lambda: diagram_of(self.model, *key))
 
     def _view(self, kind: str, key: Any, make: Callable[[], Any]) -> Any:
         if (kind, key) not in self._views:
@@ -301,7 +206,9 @@ def _write(path: Path, text: str) -> None:
         raise
 
 
-def explain(function: Callable[..., Any], *args: Any, wrt: Any = None, lang: str = "en") -> Explanation:
+def explain(
+    function: Callable[..., Any], *args: Any, wrt: Any = None, lang: str = "en", unroll: bool = False
+) -> Explanation:
     """Show a function and its gradient three ways: mathematics, diagram, code.
 
     Args:
@@ -311,13 +218,17 @@ def explain(function: Callable[..., Any], *args: Any, wrt: Any = None, lang: str
         wrt: the arguments whose gradients are shown, by name or number; None for all real ones; () for none:
             the forward pass alone, whose result may have any shape.
         lang: language of the words, ``"en"`` or ``"zh"``.
+        unroll: whether loops (``bg.scan``, recurrent layers) and repeated boxes (a Python loop) are shown
+            step by step, in mathematics and diagram, instead of folded. Of more than ten steps, three at each
+            end are. On the page both can be had, by a click; ``explanation.unrolled`` unrolls later.
 
     Returns:
         an explanation: print it, show it in a notebook, or ``save("page.html")`` it.
 
     Raises:
         BoxgradError: the function cannot be traced, does not return one real number, or has no real argument.
-            The message names the boxes before the failure; ``error.explanation`` draws them.
+            The message names the boxes before the failure; ``error.explanation`` draws them. An error of the
+            function's own is raised as it is, with the same in a note.
 
     >>> import numpy as np
     >>> def loss(x, w):
@@ -335,13 +246,13 @@ def explain(function: Callable[..., Any], *args: Any, wrt: Any = None, lang: str
     title = title_of(function, args)
     graph = None
     try:
-        graph, reads = _traced(function, args)
-        model = _model(graph, wrt)
-    except BoxgradError as error:
+        graph, reads = traced(function, args)
+        model = model_of(graph, wrt)
+    except Exception as error:
         _explain_failure(error, graph, title, lang)
         raise
     branches = [("note_branch", {"place": ", ".join(reads)})] if reads else []
-    return Explanation(model, title, lang, [*_remarkable(model), *branches])
+    return Explanation(model, title, lang, [*_remarkable(model), *branches], unroll)
 
 
 def title_of(function: Any, args: Sequence[Any]) -> str:
@@ -355,22 +266,21 @@ def title_of(function: Any, args: Sequence[Any]) -> str:
     return f"{'f' if name == '<lambda>' else name}({', '.join(names)})"
 
 
-def _explain_failure(error: BoxgradError, graph: Graph | None, title: str, lang: str) -> None:
+def _explain_failure(error: Exception, graph: Graph | None, title: str, lang: str) -> None:
     """Add to an error what was computed before it, in words and as ``error.explanation``."""
     if graph is None:
         model = partial(error)
     else:
         known = up_to(list(graph.outputs))
         model = None if known is None else group(known, ())
-    if model is None or not model.boxes:
-        return
-    lines = [
-        "  so far:  " + line if n == 0 else "           " + line for n, line in enumerate(so_far(model)[-12:])
-    ]
-    extended(error, [*lines, "  picture: error.explanation.save('page.html')"])
-    explanation = Explanation(model, title, lang)
-    explanation.failure = str(error)
-    error.explanation = explanation  # type: ignore[attr-defined]
+    drawn = model is not None and bool(model.boxes)
+    lines = so_far(model, lang)[-12:] if model is not None and drawn else []
+    lines = [("  so far:  " if n == 0 else "           ") + line for n, line in enumerate(lines)]
+    extended(error, [*lines, *(["  picture: error.explanation.save('page.html')"] if drawn else [])], lang)
+    if model is not None and drawn:
+        explanation = Explanation(model, title, lang)
+        explanation.failure = "\n".join([described_error(error), *getattr(error, "__notes__", [])])
+        error.explanation = explanation  # type: ignore[attr-defined]
 
 
 def _remarkable(model: Model) -> list[tuple[str, dict[str, Any]]]:

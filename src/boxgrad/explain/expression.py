@@ -56,6 +56,10 @@ class Words(Expression):
     text: str
 
 
+GAP = Words("⋮", shape=())
+"""Stands for formulas that are left out."""
+
+
 # ---- operations
 @dataclass(frozen=True, eq=False)
 class Add(Expression):

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from types import FrameType, TracebackType
-from typing import Any
 
-from boxgrad.explain.boxes import Box, Model, Value, group
+from boxgrad.errors import BoxgradError
+from boxgrad.explain.boxes import Box, Model, Value, group, is_plain_constant
+from boxgrad.explain.refusals import in_language
+from boxgrad.explain.words import word
 from boxgrad.graph.node import Graph, Node, ordered
 from boxgrad.trace.apply import apply
 from boxgrad.trace.box import Box as TracedBox
@@ -31,7 +33,9 @@ def partial(error: BaseException) -> Model | None:
         return None
     model = group(graph, ())
     if nodes:
-        values = [model.values[node] for node in dict.fromkeys(nodes) if node in model.values]
+        values = [_value(model, node) for node in dict.fromkeys(nodes) if not is_plain_constant(node)]
+        for value in values:
+            value.role = "input" if value.role == "unused" else value.role
         if model.output.role == "output":
             model.output.role = "inner"
         title = PRODUCT if name == "contract" else name
@@ -41,12 +45,26 @@ def partial(error: BaseException) -> Model | None:
 
 def up_to(nodes: list[Node]) -> Graph | None:
     """The graph of some nodes, its inputs those leaves that have the name of an argument."""
-    outputs = [node for node in dict.fromkeys(nodes) if node.primitive is not None]
-    leaves = [node for node in ordered(nodes) if node.primitive is None]
+    outputs = [node for node in dict.fromkeys(nodes) if node.primitive is not None and not _inside(node)]
+    leaves = [node for node in ordered([*outputs, *nodes]) if node.primitive is None]
     inputs = [node for node in leaves if node.label is not None]
     if not inputs:
         return None
     return Graph(tuple(inputs), tuple(outputs or inputs[:1]))
+
+
+def _inside(node: Node) -> bool:
+    """Whether a node belongs to the body of a loop, whose steps have no values yet."""
+    return any(x.primitive is None and x.value is None and x.label is None for x in ordered([node]))
+
+
+def _value(model: Model, node: Node) -> Value:
+    """The value of a node that went into the box that failed; an array that is a constant gets a name."""
+    if node not in model.values:
+        taken = {value.name for value in model.values.values()}
+        name = next(c for c in ("C", *(f"C_{i}" for i in range(2, 99))) if c not in taken)
+        model.values[node] = Value(node.label or name, node, "constant", automatic=node.label is None)
+    return model.values[node]
 
 
 def _frames(trace: TracebackType | None) -> Iterator[FrameType]:
@@ -72,13 +90,12 @@ def _living(trace: TracebackType | None) -> list[Node]:
     return found
 
 
-def described(value: Value) -> str:
-    """A value with its shape, as messages name it: ``X (3×2)``."""
-    return f"{value.name} ({'×'.join(map(str, value.shape)) or 'scalar'})"
+def so_far(model: Model, lang: str = "en") -> list[str]:
+    """The boxes of a model that was cut short, a line each, with values and shapes: ``X (3×2)``."""
 
+    def described(value: Value) -> str:
+        return f"{value.name} ({'×'.join(map(str, value.shape)) or word('scalar', lang)})"
 
-def so_far(model: Model) -> list[str]:
-    """The boxes of a model that was cut short, a line each."""
     lines: list[str] = []
     for box in model.boxes:
         inputs = [described(value) for value in box.inputs]
@@ -91,7 +108,14 @@ def so_far(model: Model) -> list[str]:
     return lines
 
 
-def extended(error: BaseException, lines: list[str]) -> Any:
-    """Add lines to an error's message."""
-    error.args = ("\n".join([str(error), *lines]),)
-    return error
+def described_error(error: Exception) -> str:
+    """An error as it is shown: boxgrad's own says all by itself, another is said to be what it is."""
+    return str(error) if isinstance(error, BoxgradError) else f"{type(error).__name__}: {error}"
+
+
+def extended(error: Exception, lines: list[str], lang: str) -> None:
+    """Add lines to an error's message, in a language; an error that is not boxgrad's gets them as a note."""
+    if isinstance(error, BoxgradError):
+        error.args = (in_language("\n".join([str(error), *lines]), lang),)
+    elif lines:
+        error.add_note(in_language("\n".join(lines), lang))

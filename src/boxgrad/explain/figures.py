@@ -34,7 +34,12 @@ TIP, START = 4.0, 3.0
 SAID: Words = {
     "open": {"en": "{name}, closed box, opens", "zh": "{name}，合上的盒子，可打开"},
     "close": {"en": "{name}, opened box, closes", "zh": "{name}，打开的盒子，可合上"},
-    "folded": {"en": "{count} repetitions folded into one box", "zh": "{count} 次重复，合成一个盒子"},
+    "loop": {"en": "{name}, folded, unrolls", "zh": "{name}，已折叠，可展开"},
+    "folded": {
+        "en": "{count} repetitions folded into one box, unrolls",
+        "zh": "{count} 次重复，合成一个盒子，可展开",
+    },
+    "elided": {"en": "{count} repetitions, left out", "zh": "{count} 次重复，从略"},
 }
 
 
@@ -99,12 +104,15 @@ class Drawer:
             return
         if unit.kind == "closed":
             name = word("open", self._lang, SAID, name=name)
-        elif unit.kind == "folded":
-            name = word("folded", self._lang, SAID, count=plain(unit.symbol).strip("× "))
+        elif unit.kind in ("folded", "elided"):
+            name = word(unit.kind, self._lang, SAID, count=plain(unit.symbol).strip("× "))
+        elif unit.opens:
+            name = word("loop", self._lang, SAID, name=name)
         inlets = level.inlets(item)
         labels = self._across_labels(unit, area, inlets) if self._right else self._down_labels(unit, area)
         rules = self._rules(unit, item, inlets) + _note(unit, area, self._right)
-        self._document.boxes.append(BoxFigure(unit.path, unit.kind, area, labels, rules, name, step))
+        figure = BoxFigure(unit.path, unit.kind, area, labels, rules, name, step, opens=unit.opens)
+        self._document.boxes.append(figure)
         if unit.kind == "loop":
             self._loop(area, unit)
 

@@ -1,19 +1,28 @@
 """Runs of repeated boxes: the same chain of boxes again and again, as a Python loop makes them.
 
+Folded, a run is its first and its last repetition and one box for those between. Opened, a long one shows a
+few at both ends and leaves the others out.
+
 Knows boxes by what they look like; knows nothing of drawing.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from boxgrad.explain.boxes import Box
 
+_STEP = re.compile(r"^t = (\d+)$")
 LEAST = 4
 """How often a chain must come before it is folded."""
 LONGEST = 64
 """The longest chain that is looked for."""
+MOST = 10
+"""How many repetitions are shown one by one; of more, some at both ends are."""
+ENDS = 3
+"""How many are shown at each end where some are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +37,29 @@ class Run:
     def stop(self) -> int:
         return self.start + self.period * self.count
 
-    def path(self, before: str) -> str:
-        """The mark of the folded boxes: the first and the last of those between the two ends."""
-        return f"{before}{self.start + self.period + 1}-{self.stop - self.period}"
+    def whole(self, before: str = "", start: int = 0) -> str:
+        """The mark of all its boxes together, counted from a box on: the first and the last."""
+        return f"{before}{start + self.start + 1}-{start + self.stop}"
+
+
+def step_title(t: int) -> str:
+    """The title of the box of one step of a loop."""
+    return f"t = {t}"
+
+
+def step_of_title(title: str) -> int | None:
+    """Which step a box is, by its title."""
+    found = _STEP.match(title)
+    return None if found is None else int(found[1])
+
+
+def left_out(count: int, most: int = MOST) -> range:
+    """Which of a number of repetitions, counted from 0, are not shown when they are unrolled.
+
+    >>> left_out(200), left_out(10)
+    (range(3, 197), range(0, 0))
+    """
+    return range(ENDS, count - ENDS) if count > most else range(0)
 
 
 def folded(boxes: Sequence[Box]) -> list[int | Run]:
@@ -62,7 +91,7 @@ def folded(boxes: Sequence[Box]) -> list[int | Run]:
 def _look(box: Box) -> Hashable:
     return (
         box.kind,
-        box.title,
+        _STEP.sub("t", box.title),
         len(box.nodes),
         tuple(value.shape for value in box.inputs),
         tuple(value.shape for value in box.outputs),

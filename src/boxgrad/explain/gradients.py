@@ -50,6 +50,15 @@ def derive_inside(boxes: list[Box], outputs: list[Value], wrt: list[Value]) -> N
     _derive_level(boxes, active, dict.fromkeys(outputs))
 
 
+def derive_steps(boxes: list[Box], results: dict[Value, Any], inputs: Collection[Value]) -> None:
+    """The same for the steps of a loop, whose ``results`` have gradients that are known.
+
+    What comes from outside, ``inputs``, gets its shares; its own gradient stays as it is.
+    """
+    active = set(depending([value.node for value in results], [value.node for value in inputs]))
+    _derive_level(boxes, active, results, set(inputs))
+
+
 def _derive_level(
     boxes: list[Box], active: set[Node], totals: dict[Value, Any], around: Collection[Value] = ()
 ) -> None:

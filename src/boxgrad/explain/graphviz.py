@@ -52,7 +52,7 @@ def _level(arrangement: Arrangement, made: dict[str, str]) -> Iterator[str]:
             continue
         symbol, name = plain(unit.symbol), plain(unit.name)
         label = quoted("\n".join(part for part in (symbol, name) if part))
-        lines = ', peripheries=2, style="rounded"' if unit.kind == "closed" else ""
+        lines = ', peripheries=2, style="rounded"' if unit.opens else ""
         lines += ', color="#c0102a", fontcolor="#c0102a"' if unit.kind == "failed" else ""
         yield f'  "box_{unit.path}" [label={label}{lines}];'
         for value in unit.inputs:

@@ -15,11 +15,13 @@ from typing import Any
 from boxgrad.explain.boxes import Model, Value
 from boxgrad.explain.elements import formula, numbers
 from boxgrad.explain.expression import Relation
+from boxgrad.explain.folds import Folds
 from boxgrad.explain.html_code import code_html
 from boxgrad.explain.html_drawings import drawn
 from boxgrad.explain.html_math import FOLDED, math_html
-from boxgrad.explain.html_parts import DIRECTIONS, TAGS, Explained, LeftOut, both, value_html
+from boxgrad.explain.html_parts import DIRECTIONS, TAGS, Explained, both, value_html
 from boxgrad.explain.math import Math
+from boxgrad.explain.refusals import is_part
 from boxgrad.explain.steps import mark
 from boxgrad.explain.svg import STYLE, svg
 from boxgrad.explain.words import LANGUAGES, WORDS, word
@@ -32,13 +34,14 @@ def page(explained: Explained) -> str:
     lang, model = explained.lang, explained.model
     title = explained.title
     data = _data(explained)
+    diagram = explained.diagram_in(lang, DIRECTIONS[0], ())
     parts = {
         "LANG": TAGS[lang],
         "TITLE": escape(_title(explained, lang)),
         "CSS": _resource("page.css") + STYLE,
         "NAME": _name(title, model),
-        "DRAWING": svg(explained.diagram_in(lang, "right", ()).document, standalone=False),
-        "DRAWING_NAME": f"{lang} right",
+        "DRAWING": svg(diagram.document, standalone=False),
+        "DRAWING_NAME": f"{lang} right {','.join(sorted(diagram.opened))}".strip(),
         "NOTES": _notes(explained),
         "VIEWS": _failure(explained.failure) if explained.failure else _views(explained),
         "DATA": json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/"),
@@ -88,11 +91,12 @@ def _notes(explained: Explained) -> str:
     )
 
 
-def _failure(text: str) -> str:
-    """What stopped the function, in place of formulas and code."""
-    kept = "\n".join(line for line in text.splitlines() if not line.startswith("  picture:"))
+def _failure(text: str, lang: str = "") -> str:
+    """What stopped the function, in place of formulas and code; without a language, in that chosen."""
+    kept = "\n".join(line for line in text.splitlines() if not is_part(line, "picture"))
     said = f"<pre>{escape(kept, quote=False)}</pre>"
-    return f'<section class="failure"><h2 data-w="page_error"></h2>{said}</section>'
+    heading = f"<h2>{word('page_error', lang)}</h2>" if lang else '<h2 data-w="page_error"></h2>'
+    return f'<section class="failure">{heading}{said}</section>'
 
 
 def _views(explained: Explained) -> str:
@@ -111,6 +115,9 @@ def _views(explained: Explained) -> str:
 def fragment(explained: Explained) -> str:
     """A compact form for notebooks: diagram, formulas and code, without a script."""
     lang = explained.lang
+    drawing = f'<div style="overflow-x:auto">{explained.diagram_in(lang, "right", ()).svg}</div>'
+    if explained.failure:
+        return f'<div class="boxgrad" lang="{TAGS[lang]}">{drawing}{_failure(explained.failure, lang)}</div>'
     math = explained.math_in(lang)
     rows: list[str] = []
     for name, heading, lines, _ in math.sections():
@@ -122,8 +129,7 @@ def fragment(explained: Explained) -> str:
     notes = "".join(f"<p>{escape(note)}</p>" for note in explained.notes(lang))
     code = escape(explained.code_in(lang).source, quote=False)
     return (
-        f'<div class="boxgrad" lang="{TAGS[lang]}"><div style="overflow-x:auto">'
-        f"{explained.diagram_in(lang, 'right', ()).svg}</div>{notes}"
+        f'<div class="boxgrad" lang="{TAGS[lang]}">{drawing}{notes}'
         f'<div style="display:flex;flex-wrap:wrap;gap:8px 64px;margin:12px 0">{"".join(rows)}</div>'
         f"<details><summary>{escape(word('code', lang))}</summary><pre>{code}</pre></details></div>"
     )
@@ -137,6 +143,9 @@ def markdown(explained: Explained) -> str:
         f"## {word('diagram', lang)}",
         f"```mermaid\n{explained.diagram_in(lang, 'right', ()).mermaid}\n```",
     ]
+    if explained.failure:
+        parts += [f"## {word('page_error', lang)}", f"```\n{explained.failure}\n```"]
+        return "\n\n".join(parts) + "\n"
     parts.append(f"## {word('mathematics', lang)}")
     for name, heading, lines, remarks in explained.math_in(lang).sections():
         if name not in FOLDED:
@@ -148,8 +157,11 @@ def markdown(explained: Explained) -> str:
 # ---- what the script works with
 def _data(explained: Explained) -> dict[str, Any]:
     model, lang = explained.model, explained.lang
-    out = LeftOut(explained.diagram_in(lang, DIRECTIONS[0], ()))
-    known = {key: value for key, value in numbers(model).items() if key not in out.marks}
+    pictures = drawn(explained)
+    gone = Folds(model).gone
+    walked = {each for walk in pictures["steps"].values() for _, marks, _ in walk for each in marks}
+    inside = {mark(value, back) for value in model.unrolled.values() for back in (False, True)} - walked
+    known = {key: value for key, value in numbers(model).items() if key not in gone | inside}
     return {
         "lang": lang,
         "words": {key: WORDS[key] for key in WORDS if key.startswith("page_") or key in _HEADINGS}
@@ -157,7 +169,7 @@ def _data(explained: Explained) -> dict[str, Any]:
         "output": model.output.name if model.output.gradient is not None else "",
         "numbers": known,
         "formulas": {} if explained.failure else _formulas(explained.math_in(lang), known),
-        **drawn(explained),
+        **pictures,
         "source": "" if explained.failure else explained.code_in(lang).source,
     }
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from html import escape
 from types import MappingProxyType
 
 from boxgrad.explain.boxes import Model
 from boxgrad.explain.code_lines import Line as CodeLine
-from boxgrad.explain.html_parts import DIRECTIONS, Explained, LeftOut, both, folded
+from boxgrad.explain.folds import Folds
+from boxgrad.explain.html_parts import DIRECTIONS, Explained, Piece, attributed, both, folded
 from boxgrad.explain.steps import BACKWARD, mark
 from boxgrad.explain.words import LANGUAGES, word
 
@@ -27,8 +28,11 @@ _TOKENS = re.compile(r'(?P<comment>#.*$)|(?P<text>"""(?:.|\n)*?"""|"[^"\n]*")|(?
 def code_html(explained: Explained) -> str:
     """The code in both languages, which differ in their comments."""
     marks = _code_marks(explained.model)
-    out = LeftOut(explained.diagram_in(explained.lang, DIRECTIONS[0], ()))
-    found = {lang: "".join(_code_lines(explained.code_in(lang).lines, marks, out)) for lang in LANGUAGES}
+    opened = explained.diagram_in(explained.lang, DIRECTIONS[0], ()).opened
+    found = {
+        lang: "".join(_code_lines(explained.code_in(lang).lines, marks, Folds(explained.model), opened))
+        for lang in LANGUAGES
+    }
     if found["en"] == found["zh"]:
         return found["en"]
     return "".join(f'<div class="{lang}">{text}</div>' for lang, text in found.items())
@@ -43,14 +47,16 @@ def _code_marks(model: Model) -> dict[str, str]:
     return found
 
 
-def _code_lines(lines: Sequence[CodeLine], marks: dict[str, str], out: LeftOut) -> Iterator[str]:
+def _code_lines(
+    lines: Sequence[CodeLine], marks: dict[str, str], folds: Folds, opened: Collection[str]
+) -> Iterator[str]:
     """The lines without what a page need not say: the file's docstring, and more than one blank line."""
     begin = next((i for i, line in enumerate(lines) if line.text.startswith(("import", "def"))), 0)
     ends = [line.text.find("  # ") for line in lines[begin:] if "\n" not in line.text]
     column = min(max(ends, default=0), COMMENTS)
     pairs = zip(lines[begin:], lines[begin + 1 :] + lines[:1], strict=True)
     kept = [line for line, after in pairs if line.text.strip() or after.text.strip()]
-    items = [(out.holds(line.box, _code_mark(line)), line) for line in kept]
+    items = [(folds.of(line.box, _code_mark(line)), line) for line in kept]
     begin = next((i for i, line in enumerate(kept) if line.text.startswith("def forward")), 0)
     helpers = [_code_line(line, {}, column) for line in kept[1:begin] if line.text.strip()]
     if helpers:
@@ -59,7 +65,8 @@ def _code_lines(lines: Sequence[CodeLine], marks: dict[str, str], out: LeftOut) 
         yield f'<details class="helpers"><summary>{said}</summary>{"".join(helpers)}</details>'
         items = items[begin:]
     gap = '<div class="ln"><span class="no"></span><span class="c">    # ⋮</span></div>'
-    yield from folded(items, lambda line: _code_line(line, marks, column), gap)
+    pieces = (Piece(_code_line(line, marks, column), fold) for fold, line in items)
+    yield from folded(pieces, lambda fold: attributed(gap, fold.path, False, opened), opened)
 
 
 def _code_mark(line: CodeLine) -> str:

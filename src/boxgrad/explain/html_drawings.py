@@ -19,26 +19,38 @@ from boxgrad.explain.words import LANGUAGES
 
 OPENINGS = 40
 """How many sets of opened boxes have a drawing; boxes beyond that stay closed."""
+ROOM = 900_000
+"""How much room drawings may take, in characters; after that no further set of boxes is drawn opened."""
 _IMAGE = re.compile(r"data:image/png;base64,[A-Za-z0-9+/=]+")
 
 
 def drawn(explained: Explained) -> dict[str, Any]:
     """All drawings, packed, with their images apart; the steps of each; what is said at the steps."""
     model = explained.model
-    path_of = {id(box): path for path, box in paths(model.boxes)}
+    path_of: dict[int, str] = {}
     drawings: dict[str, str] = {}
     images: dict[str, int] = {}
     walks: dict[str, list[Any]] = {}
+    _openings(explained)  # unrolls what can be unrolled, and gives it names
     names = names_of(model)
     said: dict[str, dict[str, str]] = {}
+    around: dict[str, tuple[str, ...]] = {}
+    size = 0
     for opened in _openings(explained):
+        if size > ROOM:
+            break
         name = ",".join(sorted(opened))
         for lang in LANGUAGES:
             for direction in DIRECTIONS:
-                text = svg(explained.diagram_in(lang, direction, opened).document, standalone=False)
+                made = explained.diagram_in(lang, direction, opened, False)
+                text = svg(made.document, standalone=False)
                 lean = _IMAGE.sub(lambda found: f"image:{images.setdefault(found[0], len(images))};", text)
-                drawings[f"{lang} {direction} {name}".strip()] = _packed(lean)
-        steps = explained.diagram_in(explained.lang, DIRECTIONS[0], opened).steps
+                packed = drawings[f"{lang} {direction} {name}".strip()] = _packed(lean)
+                size += len(packed)
+        diagram = explained.diagram_in(explained.lang, DIRECTIONS[0], opened, False)
+        around |= diagram.opens
+        steps = diagram.steps
+        path_of |= {id(box): path for path, box in paths(model.boxes)}
         walks[name] = [[key, step.marks, hidden] for key, step, hidden in _walk(steps, path_of)]
         for key, step, _ in _walk(steps, path_of):
             if key not in said:
@@ -46,9 +58,12 @@ def drawn(explained: Explained) -> dict[str, Any]:
                     each: caption(model, step, each, lambda v: written(names, v)) for each in LANGUAGES
                 }
     shown = {
-        value.name: re.sub("</?span[^>]*>", "", written(names, value)) for value in model.values.values()
+        value.name: re.sub("</?span[^>]*>", "", written(names, value)) for value in model.everything.values()
     }
-    return {"drawings": drawings, "images": list(images), "steps": walks, "say": said, "names": shown}
+    return {
+        "drawings": drawings, "images": list(images), "steps": walks, "say": said, "names": shown,
+        "around": around, "open": list(explained.diagram_in(explained.lang, DIRECTIONS[0], ()).opened),
+    }  # fmt: skip
 
 
 def _packed(text: str) -> str:
@@ -56,27 +71,33 @@ def _packed(text: str) -> str:
 
 
 def _openings(explained: Explained) -> list[tuple[str, ...]]:
-    """Which boxes can be open together: any of a few; of many, each with those around it."""
-    found: list[tuple[str, ...]] = [()]
+    """Which boxes can be open together: any of a few; of many, each with those around it.
+
+    First of all what is open at the beginning.
+    """
+    first = explained.diagram_in(explained.lang, DIRECTIONS[0], ()).opened
+    found: list[tuple[str, ...]] = list(dict.fromkeys([first, ()]))
     waiting: list[tuple[str, ...]] = [()]
+    waited: list[tuple[str, ...]] = []
     few = True
     while waiting and len(found) < OPENINGS:
         opened = waiting.pop(0)
-        closed = list(explained.diagram_in(explained.lang, DIRECTIONS[0], opened).closed)
-        few = few and len(closed) <= 3
-        for path in closed:
-            if few or not opened or path.startswith(f"{opened[-1]}."):
+        opens = explained.diagram_in(explained.lang, DIRECTIONS[0], opened, False).opens
+        few = few and len(opens) <= 3
+        for path, around in opens.items():
+            if few or {*opened} <= {*around}:
                 more = (*opened, path)
-                if {*more} not in map(set, found):
-                    found.append(more)
+                if {*more} not in map(set, waited):
+                    waited.append(more)
                     waiting.append(more)
+                    found += [] if {*more} == {*first} else [more]
     return found[:OPENINGS]
 
 
 def _walk(steps: list[Step], path_of: dict[int, str]) -> Iterator[tuple[str, Step, list[str]]]:
     """Each step with the key of what is said at it, and the marks inside closed boxes that it covers."""
     shown = {mark for step in steps for mark in step.marks}
-    last = {id(step.box): step for step in steps}
+    first = {id(step.box): step for step in reversed(steps) if step.direction == BACKWARD}
     for step in steps:
         if step.box is None:
             yield ("∂" if step.direction == BACKWARD else ""), step, []
@@ -84,7 +105,7 @@ def _walk(steps: list[Step], path_of: dict[int, str]) -> Iterator[tuple[str, Ste
         path = path_of.get(id(step.box), "?")
         if step.direction == BACKWARD:
             inner = [
-                mark(v, True) for box in inside(step.box) for v in box.local if last[id(step.box)] is step
+                mark(v, True) for box in inside(step.box) for v in box.local if first[id(step.box)] is step
             ]
             yield path + step.marks[0], step, [each for each in dict.fromkeys(inner) if each not in shown]
         else:

@@ -6,24 +6,36 @@ Knows lines of formulas; knows nothing of how they were found.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from html import escape
 
 from boxgrad.explain import mathml, unicode
-from boxgrad.explain.boxes import Model
+from boxgrad.explain.boxes import Box, Model
 from boxgrad.explain.expression import Derivative, Relation, parts_of
-from boxgrad.explain.html_parts import DIRECTIONS, Explained, LeftOut, both, folded, names_of, translations
+from boxgrad.explain.folds import Fold
+from boxgrad.explain.html_parts import (
+    DIRECTIONS,
+    Explained,
+    Piece,
+    attributed,
+    both,
+    folded,
+    names_of,
+    translations,
+)  # fmt: skip
 from boxgrad.explain.math import Line
 from boxgrad.explain.naming import Names
-from boxgrad.explain.steps import mark
+from boxgrad.explain.steps import mark, paths
+from boxgrad.explain.unroll import can_unroll, loop_of
 from boxgrad.explain.words import LANGUAGES, word
 
 FOLDED = ("expanded", "numbers")
 """Sections of the mathematics that a reader opens."""
 SIDES = ("forward", "backward")
+LEAST = 2
+"""From how many steps on it is shown how a formula was made simple."""
 LARGEST = 20_000
 """The longest formula, in characters of MathML, that is shown whole."""
-_GAP = '<div class="row"><span class="no"></span><div class="mx">⋮</div></div>'
 
 
 def math_html(explained: Explained) -> str:
@@ -31,14 +43,16 @@ def math_html(explained: Explained) -> str:
     model = explained.model
     diagram = explained.diagram_in(explained.lang, DIRECTIONS[0], ())
     order = {each: step.number for step in diagram.steps for each in step.marks}
-    out = LeftOut(diagram)
+    loops = Loops(explained, diagram.opened)
     names = names_of(model)
     written = {f"{unicode.line(symbol)}: {meaning}" for symbol, meaning in names.legend}
     parts: list[str] = []
-    for name, heading, lines, remarks in explained.math_in(explained.lang).sections():
+    math = explained.math_in(explained.lang, False)
+    for name, heading, _, remarks in math.sections():
         title = translations(heading)
+        lines = math.section(name)
         kept = _in_order(lines, order) if name == "backward" else lines
-        rows = "".join(folded([(out.holds(line.box, _line_mark(line)), line) for line in kept], _row, _GAP))
+        rows = "".join(folded(loops.pieces(name, kept), loops.gap, diagram.opened))
         rows = f'<div class="ordered">{rows}</div>' if name == "backward" else rows
         said = "".join(f'<p class="note">{translations(each)}</p>' for each in remarks if each not in written)
         if name == "forward":
@@ -53,8 +67,78 @@ def math_html(explained: Explained) -> str:
     return "\n".join(parts)
 
 
-def _line_mark(line: Line) -> str:
-    return mark(line.value, line.gradient) if line.value is not None else ""
+class Loops:
+    """The rows of loops, folded and unrolled, with the control that switches between both."""
+
+    def __init__(self, explained: Explained, opened: Collection[str]) -> None:
+        self._explained, self._opened = explained, opened
+        self._paths = {box: path for path, box in paths(explained.model.boxes) if can_unroll(box)}
+        self._aliases = explained.model.aliases
+
+    def pieces(self, section: str, lines: Sequence[Line]) -> Iterator[Piece]:
+        """The rows of a section."""
+        begun: set[Box] = set()
+        for line in lines:
+            path = self._paths.get(line.box) if line.box is not None and section in SIDES else None
+            if path is None or line.box is None:
+                yield Piece(_row(line), line.fold)
+                continue
+            if line.box not in begun:
+                begun.add(line.box)
+                yield Piece(self._control(path, f"↻ × {_length(line.box)}"))
+                for each in self._explained.math_in(self._explained.lang, True).section(section):
+                    if each.box is line.box:
+                        yield Piece(self._within(path, each))
+            yield Piece(attributed(_row(line), path, False, self._opened))
+
+    def _within(self, path: str, line: Line) -> str:
+        row = re.sub(
+            'data-k="(∂?)([^"]*\\])"',
+            lambda found: f'data-k="{found[1]}{self._aliases.get(found[2], found[2])}"',
+            _row(line, self._aliases),
+        )
+        return attributed(row, path, True, self._opened)
+
+    def gap(self, fold: Fold) -> str:
+        """What stands in the place of what is folded away."""
+        if fold.path:
+            return self._control(fold.path, "⋮")
+        said = both({lang: word("page_left_out", lang) for lang in LANGUAGES})
+        return (
+            '<div class="row"><span class="no"></span><div class="mx">⋮</div>'
+            f'<span class="sh">{said}</span></div>'
+        )
+
+    def _control(self, path: str, what: str) -> str:
+        """The button that unrolls a loop or a repetition, or folds it."""
+        opened = path in self._opened
+        said = "page_fold" if opened else "page_unroll"
+        return (
+            f'<div class="row fold"><span class="no"></span><div>{what} <button data-toggle="{path}" '
+            f'aria-expanded="{str(opened).lower()}" data-w="{said}"></button></div></div>'
+        )
+
+
+def _how(line: Line) -> str:
+    """The steps by which a formula was made simple, to be opened."""
+    made = [
+        (step.rule, *(mathml.element(side, display=False) for side in (step.before, step.after)))
+        for step in line.simplifying
+    ]
+    if len(made) < LEAST or any(len(before) + len(after) > LARGEST // 4 for _, before, after in made):
+        return ""
+    said = both({lang: word("page_simplified", lang, count=len(made)) for lang in LANGUAGES})
+    rows = "".join(
+        f"<li>{both({lang: word(f'rule_{rule}', lang) for lang in LANGUAGES})}"
+        f"<div>{before}<b>→</b>{after}</div></li>"
+        for rule, before, after in made
+    )
+    return f'<details class="how"><summary>{said}</summary><ol>{rows}</ol></details>'
+
+
+def _length(box: Box) -> int:
+    loop = loop_of(box)
+    return 0 if loop is None else loop.parameters["length"]
 
 
 def _in_order(lines: Sequence[Line], order: dict[str, int]) -> list[Line]:
@@ -62,7 +146,7 @@ def _in_order(lines: Sequence[Line], order: dict[str, int]) -> list[Line]:
     keyed: list[tuple[int, int, Line]] = []
     at = 0
     for position, line in enumerate(lines):
-        at = order.get(_line_mark(line), at)
+        at = order.get(mark(line.value, line.gradient) if line.value is not None else "", at)
         keyed.append((at, position, line))
     return [line for _, _, line in sorted(keyed, key=lambda one: one[:2])]
 
@@ -94,27 +178,40 @@ def _legend(names: Names) -> str:
     return f'<p class="names">{"".join(shown)}</p>'
 
 
-def _row(line: Line) -> str:
+def _row(line: Line, aliases: dict[str, str] | None = None) -> str:
     shown = _whole_or_begun(line)
     if line.direction in FOLDED:
         return f'<div class="mx">{shown}</div>'
     note = f'<span class="sh">{translations(line.note)}</span>'
+    if aliases is not None and line.mark.endswith("]"):
+        gradient, name = line.mark.startswith("∂"), line.mark.lstrip("∂")
+        own = escape("∂" * gradient + aliases.get(name, name))
+        return _marked(own, gradient, shown, note)
+    if aliases is not None:  # a part of a value, such as that of one step: it stands with its step
+        own = escape(line.part)
+        step = f' data-s="{own}"' if own else ""
+        return f'<div class="row"{step}><span class="no"></span><div class="mx">{shown}</div>{note}</div>'
     if line.value is None:
         # The x of σ(x) is not the user's x.
         formula = shown if line.direction in SIDES else re.sub(' data-k="[^"]*"', "", shown)
         own = _step_of(line)
         step = f' data-s="{escape(own)}"' if own else ""
         return f'<div class="row"{step}><span class="no"></span><div class="mx">{formula}</div>{note}</div>'
-    own = escape(mark(line.value, line.gradient))
-    side = "bwd" if line.gradient else "fwd"
+    return _marked(escape(mark(line.value, line.gradient)), line.gradient, shown, note, _how(line))
+
+
+def _marked(own: str, gradient: bool, shown: str, note: str, how: str = "") -> str:
+    """The row of a value or a gradient."""
+    side = "bwd" if gradient else "fwd"
     return (
         f'<div class="row {side}" data-s="{own}" data-row="{own}" tabindex="0">'
-        f'<span class="no" data-of="{own}"></span><div class="mx">{_aligned(shown)}</div>{note}</div>'
+        f'<span class="no" data-of="{own}"></span><div class="mx">{_aligned(shown)}{how}</div>{note}</div>'
     )
 
 
 def _whole_or_begun(line: Line) -> str:
     """The formula of a line; of one that nobody would read to its end, the left side."""
+    line = line.shortened
     shown = line.mathml
     if len(shown) <= LARGEST or not isinstance(line.expression, Relation):
         return shown

@@ -1,25 +1,24 @@
-"""What the parts of a page share: texts in both languages, names, and what a folded diagram leaves out.
+"""What the parts of a page share: texts in both languages, names, and what is folded away.
 
 Knows models and words; knows nothing of how a page is put together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from html import escape
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol
 
 from boxgrad.explain.boxes import Box, Model, Value
 from boxgrad.explain.code import Code
 from boxgrad.explain.diagram import Diagram
+from boxgrad.explain.folds import Fold
 from boxgrad.explain.math import Math
-from boxgrad.explain.naming import Names
-from boxgrad.explain.steps import mark, paths
+from boxgrad.explain.naming import Names, names_for
 from boxgrad.explain.words import LANGUAGES, translated
 
 TAGS = {"en": "en", "zh": "zh-CN"}
 DIRECTIONS = ("right", "down")
-Item = TypeVar("Item")
 
 
 class Explained(Protocol):
@@ -31,48 +30,59 @@ class Explained(Protocol):
 
     @property
     def title(self) -> str: ...
-    def math_in(self, lang: str) -> Math: ...
+    def math_in(self, lang: str, unrolled: bool | None = None) -> Math: ...
     def code_in(self, lang: str) -> Code: ...
-    def diagram_in(self, lang: str, direction: str, open: Sequence[str]) -> Diagram: ...
+    def diagram_in(
+        self, lang: str, direction: str, open: Sequence[str], unrolled: bool | None = None
+    ) -> Diagram: ...
     def notes(self, lang: str) -> list[str]: ...
 
 
-class LeftOut:
-    """What is inside of folded repetitions, which a diagram does not show."""
+class Piece(NamedTuple):
+    """A row or a line as HTML, and the repetition in which it is folded away, if it is."""
 
-    def __init__(self, diagram: Diagram) -> None:
-        self.boxes: set[Box] = set()
-        if any(figure.kind == "folded" for figure in diagram.document.boxes):
-            shown = {step.box for step in diagram.steps if step.box is not None}
-            shown |= {inner for box in diagram.closed.values() for inner in inside(box)}
-            self.boxes = {box for _, box in paths(diagram.model.boxes)} - shown
-        values = [value for box in self.boxes for value in box.outputs]
-        self.marks = {mark(value, back) for value in values for back in (False, True)}
-        self._counted: dict[str, int] = {}
-
-    def holds(self, box: Box | None, own: str) -> bool:
-        """Whether a line about a box and a mark is left out; of many lines about one mark, two are kept."""
-        if not self.boxes:
-            return False
-        if box is None and own:
-            self._counted[own] = self._counted.get(own, 0) + 1
-        return box in self.boxes or own in self.marks or self._counted.get(own, 0) > 2
+    html: str
+    fold: Fold | None = None
 
 
-def folded(items: Sequence[tuple[bool, Item]], write: Callable[[Item], str], gap: str) -> Iterator[str]:
-    """Each item written; those that are left out become one gap."""
-    before = False
-    for out, item in items:
-        if not out:
-            yield write(item)
-        elif not before:
-            yield gap
-        before = out
+def folded(
+    pieces: Iterable[Piece], gap: Callable[[Fold], str], opened: Collection[str] = ()
+) -> Iterator[str]:
+    """The pieces in order; those that are folded away have a gap in their place.
+
+    What is there only while a repetition is unrolled is marked ``data-within``, what is there only while it
+    is not ``data-unless``; what stays away is a gap within. ``opened`` are those that are unrolled now.
+    """
+    closed = gone = ""
+    for html, fold in pieces:
+        if fold is None:
+            closed = gone = ""
+            yield html
+            continue
+        if closed != (fold.path or "?"):
+            closed = fold.path or "?"
+            yield gap(fold)
+        if fold.gone:
+            if gone != closed and fold.path:
+                yield attributed(gap(Fold("", True)), fold.path, True, opened)
+            gone = closed
+        else:
+            gone = ""
+            yield attributed(html, fold.path, True, opened)
+
+
+def attributed(html: str, path: str, within: bool, opened: Collection[str]) -> str:
+    """An element that is there only while a box is open, or only while it is not."""
+    if not path:
+        return html
+    kind = "within" if within else "unless"
+    hidden = " hidden" if (path in opened) != within else ""
+    return html.replace("<div ", f'<div data-{kind}="{path}"{hidden} ', 1)
 
 
 def names_of(model: Model) -> Names:
     """How the names are written, the same as in the diagram."""
-    return Names([(value.name, value.shape) for value in model.values.values()])
+    return names_for(tuple((value.name, value.shape) for value in model.everything.values()))
 
 
 def written(names: Names, value: Value) -> str:
@@ -99,6 +109,6 @@ def value_html(name: str) -> str:
 
 
 def inside(box: Box) -> Iterator[Box]:
-    for inner in box.inner:
+    for inner in box.parts:
         yield inner
         yield from inside(inner)

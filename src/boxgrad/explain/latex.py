@@ -204,6 +204,8 @@ class Latex(Writer):
         )
 
     def words(self, text: str) -> str:
+        if text in _DOTS:
+            return _DOTS[text]
         return rf"\text{{{escaped(text)} }}"
 
     def index(self, text: str) -> str:
@@ -246,6 +248,7 @@ def aligned(e: Expression, note: str = "", lang: str = "en") -> str:
 
 
 _LOWERED = "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ"
+_DOTS = {"⋮": r"\vdots", "⋯": r"\cdots"}
 _FORMULA = re.compile(
     rf"∂(\w+?)/∂([A-Za-zα-ωΑ-Ω]+)((?:_\{{[^}}]*\}}|[{_LOWERED}]+)?)"
     rf"|([A-Za-zα-ωΑ-Ω]+)(_\{{[^}}]*\}}|[{_LOWERED}]+)|([⋆∗⊙×Σᵀ′→α-ωΑ-Ω])"

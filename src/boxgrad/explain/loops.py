@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from boxgrad.autodiff.loops import scan_backward
 from boxgrad.autodiff.reverse import Walk
 from boxgrad.boxed import activate
 from boxgrad.explain import expression as x
-from boxgrad.explain.boxes import Model, Value, boxes_of
+from boxgrad.explain.boxes import Box, Model, Value, boxes_of
 from boxgrad.explain.chain import Chain, Step, is_uniform
 from boxgrad.explain.closed import in_order
 from boxgrad.explain.convert import converted
 from boxgrad.explain.expression import Derivative, Expression, Symbol
+from boxgrad.explain.folding import left_out
 from boxgrad.explain.gradients import derive_inside
 from boxgrad.explain.naming import written
+from boxgrad.explain.recurrence import Body, Recurrence
 from boxgrad.explain.simplify import simplify
 from boxgrad.explain.timed import TIME, at_the_edge, at_time, equal, has_time, timed
 from boxgrad.graph.node import Graph, Node, input_node
@@ -32,37 +33,6 @@ from boxgrad.trace.tracer import Tracing
 from boxgrad.types import ArrayType
 
 _STATES = ("h", "c", "s", "q", "u", "v")
-
-
-@dataclass(frozen=True)
-class Recurrence:
-    """One formula of a loop: forward or backward, and the value outside that it belongs to, if any."""
-
-    backward: bool
-    expression: Expression
-    value: Value | None = None
-    kind: str = "step"
-    """start, step, result or total: a start or a total is not repeated for every t."""
-
-
-class _Body(Chain):
-    """The chain of a loop's body: values have the index t, those handed on t − 1."""
-
-    def __init__(self, model: Model, outside: Chain, symbols: dict[Value, Symbol], seeds: set[Value]) -> None:
-        self.model, self.names, self.output = model, outside.names, outside.output
-        self._symbols, self._seeds = symbols, seeds
-        self._start()
-
-    def symbol(self, value: Value) -> Symbol:
-        if value not in self._symbols:
-            self._symbols[value] = timed(value.name, value.shape, "t")
-        return self._symbols[value]
-
-    def gradient(self, value: Value) -> Expression:
-        return Derivative(self.output, self.symbol(value), shape=value.shape)
-
-    def _says_nothing(self, step: Step, after: Step, value: Value) -> bool:
-        return value not in self._seeds and super()._says_nothing(step, after, value)
 
 
 class Loop:
@@ -115,7 +85,7 @@ class Loop:
         known = {v.node: self._chain.symbol(v) for v in self._step.inputs if not is_uniform(v)}
         return simplify(converted([node], known)[node])
 
-    def _chain_inside(self) -> _Body:
+    def _chain_inside(self) -> Body:
         body, values, symbols = self._body, self._values, self._symbols
         namer = self._chain.namer
         for i, inner in enumerate(body.inputs):
@@ -148,7 +118,7 @@ class Loop:
         if any(value.gradient is not None for value in self._step.outputs):
             derive_inside(boxes, self._seeds, wrt)
         model = Model(kept, values, boxes, wrt, self._chain.model.output, wrt)
-        return _Body(model, self._chain, symbols, set(self._seeds))
+        return Body(model, self._chain, symbols, set(self._seeds))
 
     def _wanted(self, inner: Node) -> bool:
         i = self._body.inputs.index(inner)
@@ -175,6 +145,29 @@ class Loop:
             and part.by.key.endswith(f"[{self._after}]")
             for part in x.parts_of(e)
         )
+
+    def boxes(self) -> list[Box]:
+        """The boxes of one step."""
+        return self._inside.model.boxes
+
+    @property
+    def called(self) -> dict[Node, str]:
+        """The names of the values inside, without the index t, by the nodes of the loop's body."""
+        states = set(self._body.inputs[self._fixed : self._fixed + self._count])
+        shared = set(self._body.inputs[: self._fixed])
+        return {n: value.name for n, value in self._values.items() if n not in states | shared}
+
+    @property
+    def starts(self) -> dict[str, str]:
+        """The names of the states before the first step, with the names they have outside."""
+        before = self.length + 1 if self._before == "t+1" else 0
+        found = zip(self._states, self.node.inputs[self._fixed :], strict=False)
+        return {f"{name}[{before}]": self._outer[x].name for name, x in found if x in self._outer}
+
+    @property
+    def kept(self) -> list[Node]:
+        """The nodes of the body whose values go on to the next step, or out of the loop."""
+        return [self._body.outputs[i] for i in dict.fromkeys([*range(self._count), *self._items])]
 
     # ---- formulas
     def forward(self) -> Iterator[Recurrence]:
@@ -340,13 +333,18 @@ class Loop:
         written_out = converted(nodes.values(), known)
         return {value: simplify(written_out[one]) for value, one in nodes.items()}
 
-    def unrolled(self, backward: bool, limit: int) -> Iterator[Recurrence]:
-        """The same formulas for each t, at most ``limit`` steps, in the order in which they are computed."""
+    def unrolled(self, backward: bool) -> Iterator[Recurrence]:
+        """The same formulas for each t, in the order in which they are computed; of many steps both ends."""
         formulas = list(self.backward() if backward else self.forward())
         times = range(1, self.length + 1) if self._before == "t−1" else range(self.length, 0, -1)
-        order = list(reversed(times) if backward else times)[:limit]
+        order = list(reversed(times) if backward else times)
+        out = left_out(len(order))
         yield from (one for one in formulas if one.kind == "start" and not has_time(one.expression))
-        for t in order:
+        for i, t in enumerate(order):
+            if i in out:
+                if i == out.start:
+                    yield Recurrence(backward, x.GAP, kind="gap")
+                continue
             for one in formulas:
                 if one.kind == "step" or (one.kind in ("start", "result") and has_time(one.expression)):
                     yield Recurrence(backward, self._shown(one.expression, t), one.value, "result")

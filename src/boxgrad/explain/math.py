@@ -21,10 +21,13 @@ from boxgrad.explain.chain import Chain, Step
 from boxgrad.explain.closed import closed_forms, in_order, needed, substituted
 from boxgrad.explain.expand import NotExpandedError, elements, letters, matrix, size
 from boxgrad.explain.expression import Expression
+from boxgrad.explain.folding import ENDS, left_out
+from boxgrad.explain.folds import Folds
 from boxgrad.explain.formulas import ARGUMENT, formula, table
 from boxgrad.explain.lines import Line, Math
-from boxgrad.explain.loops import Loop, Recurrence
+from boxgrad.explain.loops import Loop
 from boxgrad.explain.notation import remarks
+from boxgrad.explain.recurrence import Recurrence
 from boxgrad.explain.simplify import Step as Rewriting
 from boxgrad.explain.simplify import simplify
 from boxgrad.explain.timed import has_time
@@ -45,8 +48,6 @@ EXPANDED_SIZE = 200
 EXPANDED_ELEMENTS = 12
 EXPANDED_TOTAL = 2500
 """The most that is written out element by element in one document, in marks."""
-UNROLLED_STEPS = 12
-"""The number of steps of a loop that are written one by one."""
 
 
 def math_of(model: Model, lang: str = "en", expand: str | bool = "auto", unrolled: bool = False) -> Math:
@@ -56,7 +57,8 @@ def math_of(model: Model, lang: str = "en", expand: str | bool = "auto", unrolle
         model: boxes and values, with gradients.
         lang: language of the words, "en" or "zh".
         expand: whether small matrices are written out element by element: "auto", True or False.
-        unrolled: whether loops are written step by step instead of as a recurrence.
+        unrolled: whether loops are written step by step instead of as a recurrence; of more than ten steps,
+            three at each end are written.
 
     Returns:
         Math, with ``text``, ``latex``, ``mathml`` and structured ``lines``.
@@ -84,7 +86,9 @@ class _Document:
             self._say("functions", key)
         if self.expand:
             lines += self._expanded()
-        return Math([replace(line, lang=self.lang) for line in lines], self.remarks, self.lang)
+        folds = Folds(self.model)
+        lines = [replace(line, lang=self.lang, fold=folds.of(line.box, line.mark)) for line in lines]
+        return Math(lines, self.remarks, self.lang, self.unrolled)
 
     def _say_constants(self, lines: Iterable[Line]) -> None:
         """What constant arrays without a name of the user's are."""
@@ -128,15 +132,19 @@ class _Document:
         loop = self._loops[step]
         if not self.unrolled:
             return loop.backward() if backward else loop.forward()
-        if loop.length > UNROLLED_STEPS and not backward:
-            self._say("forward", "math_unrolled_cut", limit=UNROLLED_STEPS, count=loop.length)
-        return loop.unrolled(backward, UNROLLED_STEPS)
+        if left_out(loop.length) and not backward:
+            self._say("forward", "math_unrolled_cut", ends=ENDS, count=loop.length)
+        return loop.unrolled(backward)
 
     def _looped(self, step: Step, formulas: Iterable[Recurrence]) -> Iterator[Line]:
         section, beyond = "forward", False
         loop = self._loops[step]
         for one in formulas:
             section = "backward" if one.backward else "forward"
+            if one.kind == "gap":
+                note = word("math_left_out", self.lang, count=len(left_out(loop.length)))
+                yield Line(section, one.expression, step.box, None, one.backward, note)
+                continue
             outer = one.value if one.value in self._outer_values else None
             every = one.kind == "step" or (not self.unrolled and has_time(one.expression))
             note = f"t = 1, …, {loop.length}" if every else ""
@@ -322,7 +330,7 @@ class _Document:
         return iter(lines)
 
     def _elements(self, expression: Expression, named: Any, limit: int) -> Any:
-        if any(np.prod(part.shape) > 2 * limit for part in x.parts_of(expression)):
+        if any(np.prod(part.shape, dtype=int) > 4 * limit for part in x.parts_of(expression)):
             return None
         try:
             found = elements(expression, named)

@@ -56,7 +56,7 @@ class _Writer:
                 yield f"{indent}end"
                 continue
             label = quoted("\n".join(part for part in (plain(unit.symbol), plain(unit.name)) if part))
-            left, right = ("[[", "]]") if unit.kind in ("closed", "folded") else ("[", "]")
+            left, right = ("[[", "]]") if unit.opens else ("[", "]")
             yield f"{indent}{node}{left}{label}{right}"
             for value in unit.inputs:
                 yield f"{indent}{made[value.name]} -- {quoted(value.name)} --> {node}"

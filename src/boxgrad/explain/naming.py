@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from boxgrad.explain.expression import Symbol
 
@@ -52,7 +53,13 @@ def written(name: str) -> tuple[str, str]:
 
     >>> written("W1"), written("weight_0"), written("alpha"), written("hidden_size")
     (('W', '1'), ('W', '0'), ('α', ''), ('hidden', 'size'))
+    >>> written("h[3]"), written("W1[3]")
+    (('h', '3'), ('W', '1,3'))
     """
+    name, bracket, time = name.partition("[")
+    if bracket:
+        base, subscript = written(name)
+        return base, f"{subscript},{time[:-1]}" if subscript else time[:-1]
     base, *rest = (name.strip("_") or name).split("_")
     found = _SPLIT.match(base)
     base, tail = (found[1], found[2]) if found else (base, "")
@@ -103,3 +110,9 @@ class Names:
             rest = name[len(first) :].strip("_")
             self.legend.append((made, f"{first} {rest}".strip()))
         return made
+
+
+@lru_cache(maxsize=4)
+def names_for(known: tuple[tuple[str, tuple[int, ...]], ...]) -> Names:
+    """The symbols of a document; the drawings of one page have the same names."""
+    return Names(known)

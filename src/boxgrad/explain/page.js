@@ -9,7 +9,7 @@ const hash = new URLSearchParams(location.hash.slice(1));
 const state = {
   lang: hash.get("lang") || data.lang,
   theme: hash.get("theme") || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"),
-  open: new Set((hash.get("open") || "").split(",").filter(Boolean)),
+  open: new Set(hash.has("open") ? hash.get("open").split(",").filter((path) => data.around[path]) : data.open),
   at: 0, timer: 0, wide: true, fit: false,
 };
 const word = (key) => data.words[key][state.lang];
@@ -102,7 +102,8 @@ function caption(element) {
 }
 
 function remember() {
-  const parts = { step: state.at + 1, lang: state.lang, theme: state.theme, open: [...state.open].join(",") };
+  const open = [...state.open].join(",") || (data.open.length ? "-" : "");
+  const parts = { step: state.at + 1, lang: state.lang, theme: state.theme, open };
   const text = Object.entries(parts).filter(([, value]) => value).map(([key, value]) => `${key}=${value}`).join("&");
   try { history.replaceState(null, "", "#" + text); } catch { /* a page inside another has no address */ }
 }
@@ -127,6 +128,7 @@ async function draw() {
     canvas.innerHTML = svg.replace(/image:(\d+);/g, (_, i) => data.images[i]);
     canvas.dataset.name = drawing;
   }
+  unfold();
   size();
   paint();
 }
@@ -146,24 +148,56 @@ function size() { // a drawing that is little too large is made to fit; one that
 function follow() { // keep what becomes known in view
   const canvas = $("canvas");
   const now = canvas.querySelector(".box.now, .arr.now, .now");
-  if (!now || canvas.scrollWidth <= canvas.clientWidth + 1) return;
+  if (!now) return;
   const [place, frame] = [now.getBoundingClientRect(), canvas.getBoundingClientRect()];
+  const top = document.querySelector(".walk").getBoundingClientRect().bottom;
+  const seen = frame.bottom > top + 40 && frame.top < innerHeight - 40;
+  const room = innerHeight - top;
+  if (seen && (place.top < top || place.bottom > innerHeight) && frame.height > room / 2) {
+    scrollBy({ top: place.y + place.height / 2 - top - room / 2, behavior: "smooth" });
+  }
+  if (canvas.scrollWidth <= canvas.clientWidth + 1) return;
   canvas.scrollTo({ left: canvas.scrollLeft + place.x + place.width / 2 - frame.x - frame.width / 2, behavior: "smooth" });
 }
 
-function toggle(path) {
+function opening(path) { // what is open when a box is opened too, or null where there is no drawing of it
+  const around = data.around[path] || [];
+  const all = new Set([...state.open, ...around, path]);
+  const only = new Set([...around, path]); // without a drawing of all of them: this one, and those around it
+  return [all, only].find((open) => data.drawings[drawingName(open)]) || null;
+}
+
+function toggle(path, stay) { // stay: the focus stays where it is
   const before = steps[state.at].marks[0];
   const last = state.at === steps.length - 1;
-  const open = new Set(state.open);
-  if (open.has(path)) [...open].filter((p) => p === path || p.startsWith(path + ".")).forEach((p) => open.delete(p));
-  else open.add(path);
-  // Where there is no drawing with all of them open, only this one is: with the boxes around it.
-  const around = [...open].filter((p) => p === path || path.startsWith(p + "."));
-  state.open = data.drawings[drawingName(open)] ? open : new Set(around);
+  if (state.open.has(path)) {
+    const open = [...state.open].filter((p) => p !== path && !data.around[p].includes(path));
+    state.open = data.drawings[drawingName(open)] ? new Set(open) : new Set(data.around[path]);
+  } else {
+    state.open = opening(path) || state.open;
+  }
   number();
-  state.at = last ? steps.length - 1 : when.get(before) ?? Math.min(state.at, steps.length - 1);
+  const near = when.get(before) ?? when.get(base(before)) ?? Math.min(state.at, steps.length - 1);
+  state.at = last ? steps.length - 1 : near;
   rail();
-  draw().then(() => $("canvas").querySelector(`[data-box="${path}"]`)?.focus({ preventScroll: true }));
+  draw().then(() => stay || $("canvas").querySelector(`[data-box="${path}"]`)?.focus({ preventScroll: true }));
+}
+
+function unfold() { // formulas and code show what the diagram shows: each step, or the loop folded
+  all("[data-within]").forEach((e) => (e.hidden = !state.open.has(e.dataset.within)));
+  all("[data-unless]").forEach((e) => (e.hidden = state.open.has(e.dataset.unless)));
+  all("[data-toggle]").forEach((e) => {
+    const open = state.open.has(e.dataset.toggle);
+    e.setAttribute("aria-expanded", open);
+    e.dataset.w = open ? "page_fold" : "page_unroll";
+    e.textContent = word(e.dataset.w);
+    e.hidden = !open && !opening(e.dataset.toggle);
+  });
+  all("#canvas [data-box][aria-expanded=false]").forEach((e) => { // what has no drawing cannot be opened
+    if (opening(e.dataset.box)) return;
+    ["aria-expanded", "role", "tabindex"].forEach((name) => e.removeAttribute(name));
+    e.classList.add("shut");
+  });
 }
 
 // ---- language and light
@@ -314,6 +348,7 @@ document.addEventListener("click", (event) => {
   else if (at("[data-lang]")) language(at("[data-lang]").dataset.lang);
   else if (at("[data-copy]")) navigator.clipboard?.writeText(data.source)
     .then(() => { at("[data-copy]").textContent = word("page_copied"); });
+  else if (at("[data-toggle]")) toggle(at("[data-toggle]").dataset.toggle, true);
   else if (box) toggle(box.dataset.box);
 });
 document.addEventListener("keydown", (event) => {

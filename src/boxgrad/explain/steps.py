@@ -52,7 +52,7 @@ def paths(boxes: Collection[Box], before: str = "") -> Iterator[tuple[str, Box]]
     for number, box in enumerate(boxes, start=1):
         path = f"{before}{number}"
         yield path, box
-        yield from paths(box.inner, f"{path}.")
+        yield from paths(box.parts, f"{path}.")
 
 
 def steps_of(model: Model, opened: Collection[Box] = ()) -> list[Step]:
@@ -79,7 +79,7 @@ def steps_of(model: Model, opened: Collection[Box] = ()) -> list[Step]:
 
 def _visible(boxes: Collection[Box], opened: set[Box]) -> Iterator[Box]:
     for box in boxes:
-        if box in opened and box.inner:
-            yield from _visible(box.inner, opened)
+        if box in opened and box.parts:
+            yield from _visible(box.parts, opened)
         else:
             yield box

@@ -12,6 +12,7 @@ import base64
 import struct
 import zlib
 from collections.abc import Iterator
+from functools import lru_cache
 from html import escape
 
 import numpy as np
@@ -107,6 +108,7 @@ def _pieces(document: Document, standalone: bool) -> Iterator[str]:
     yield "</svg>"
 
 
+@lru_cache(maxsize=8192)
 def _n(number: float) -> str:
     text = f"{number:.1f}"
     return text[:-2] if text.endswith(".0") else text
@@ -228,23 +230,28 @@ _NEGATIVE, _POSITIVE, _GREY = (157, 109, 181), (90, 174, 116), (128, 128, 128)
 
 def _raster(part: Raster) -> str:
     x, y, w, h = map(_n, part.rectangle)
-    data = base64.b64encode(_png(np.asarray(part.levels), part.grey)).decode()
+    levels = np.asarray(part.levels)
+    steps = np.clip(np.rint(levels * 31), -31, 31).astype(np.int8)
+    data = _png(steps.tobytes(), steps.shape, part.grey)
     return (
         f'<image x="{x}" y="{y}" width="{w}" height="{h}" preserveAspectRatio="none" '
         f'style="image-rendering:pixelated" href="data:image/png;base64,{data}"/>'
     )
 
 
-def _png(levels: np.ndarray, grey: bool) -> bytes:
-    """Levels as a PNG with a palette of 63 steps, transparent at 0, so that it lies well on any ground."""
-    steps = np.clip(np.rint(levels * 31), -31, 31).astype(np.int8)
+@lru_cache(maxsize=512)
+def _png(levels: bytes, shape: tuple[int, ...], grey: bool) -> str:
+    """Levels from -31 to 31 as a PNG in base64, transparent at 0, so that it lies well on any ground.
+
+    The drawings of one page show the same pictures again and again.
+    """
     palette, alpha = bytearray(), bytearray()
     for step in range(-31, 32):
         colour = _GREY if grey else _NEGATIVE if step < 0 else _POSITIVE
         palette += bytes(colour)
         alpha.append(round(255 * abs(step) / 31) if grey else round(255 * (0.04 + 0.96 * abs(step) / 31)))
-    rows, columns = steps.shape
-    pixels = (steps + 31).astype(np.uint8)
+    rows, columns = shape
+    pixels = (np.frombuffer(levels, np.int8).reshape(shape) + 31).astype(np.uint8)
     raw = np.concatenate([np.zeros((rows, 1), np.uint8), pixels], axis=1).tobytes()
     header = struct.pack(">IIBBBBB", columns, rows, 8, 3, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"PLTE", bytes(palette)), (b"tRNS", bytes(alpha)),
@@ -253,7 +260,7 @@ def _png(levels: np.ndarray, grey: bool) -> bytes:
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
         for kind, data in chunks
     )
-    return b"\x89PNG\r\n\x1a\n" + body
+    return base64.b64encode(b"\x89PNG\r\n\x1a\n" + body).decode()
 
 
 def _arrow(arrow: Arrow) -> str:
@@ -326,10 +333,10 @@ def _box(figure: BoxFigure) -> str:
     x, y, w, h = figure.rectangle
     said = escape(figure.description)
     step = f' data-s="{escape(figure.step)}"' if figure.step else ""
-    opens = figure.kind in ("closed", "folded")
+    opens = figure.opens
     role = 'role="button" tabindex="0" aria-expanded="false"' if opens else 'role="img"'
     shapes = _rect("focus", x - 5, y - 5, w + 10, h + 10, 8) if opens else ""
-    if figure.kind == "folded":
+    if figure.kind in ("folded", "elided"):
         shapes += _rect("stack", x + 7, y - 7, w, h, 6) + _rect("stack", x + 3.5, y - 3.5, w, h, 6)
     shapes += _rect("", x, y, w, h, 6)
     if figure.kind == "closed":

@@ -48,6 +48,7 @@ NAMES: Words = {
     "failed": {"en": "fails here", "zh": "在此出错"},
     "unused": {"en": "unused", "zh": "未使用"},
     "repeated": {"en": "repeated", "zh": "次重复"},
+    "elided": {"en": "left out", "zh": "从略"},
 }
 _SYMBOLS = {
     "contract": "@", "sum": "Σ", "prod": "Π", "max": "max", "min": "min", "conv": "⋆", "max_pool": "max",
@@ -56,7 +57,7 @@ _SYMBOLS = {
     "greater": ">", "greater_equal": "≥", "cast": "≈", "maximum": "max", "minimum": "min",
     "add": "+", "subtract": "−", "multiply": "×", "divide": "÷", "negative": "−", "cumsum": "Σ↓", "sort": "↕",
     "broadcast": "⇉", "scan": "↻", "power": "xⁿ", "square": "x²", "sqrt": "√", "where": "where",
-    "absolute": "| |",
+    "absolute": "| |", "identity": "=",
 }  # fmt: skip
 
 _PRODUCTS = ("contract", "conv_input_gradient", "conv_filter_gradient")

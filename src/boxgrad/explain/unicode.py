@@ -95,7 +95,7 @@ class Unicode(Writer):
         return "[" + "; ".join("  ".join(row) for row in rows) + "]"
 
     def words(self, text: str) -> str:
-        return text + " "
+        return text if text in "⋮⋯" else text + " "
 
     def index(self, text: str) -> str:
         return text
