@@ -200,3 +200,24 @@ class Browser:
         """Write what would be printed."""
         answer = self.command("Page.printToPDF", printBackground=True, preferCSSPageSize=True)
         path.write_bytes(base64.b64decode(answer["data"]))
+
+
+# ---- pages of explanations
+def load(browser: Browser, file: Path, fragment: str = "") -> None:
+    browser.open(file, fragment)
+    ready = "document.documentElement.dataset.ready"
+    browser.evaluate(f"(async () => {{ while (!{ready}) await new Promise((r) => setTimeout(r, 10)) }})()")
+
+
+def settled(browser: Browser, drawing: str) -> None:
+    """Wait until a drawing is there."""
+    there = f"document.getElementById('canvas').dataset.name === '{drawing}'"
+    browser.evaluate(f"(async () => {{ while (!({there})) await new Promise((r) => setTimeout(r, 10)) }})()")
+
+
+def count(browser: Browser, selector: str) -> int:
+    return browser.evaluate(f"document.querySelectorAll({selector!r}).length")
+
+
+def text(browser: Browser, selector: str) -> str:
+    return browser.evaluate(f"document.querySelector({selector!r}).textContent")

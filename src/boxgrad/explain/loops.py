@@ -146,6 +146,7 @@ class Loop:
             for part in x.parts_of(e)
         )
 
+    @property
     def boxes(self) -> list[Box]:
         """The boxes of one step."""
         return self._inside.model.boxes
