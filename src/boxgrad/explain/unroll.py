@@ -72,7 +72,7 @@ class _Steps:
         }
         self.aliases |= self._loop.starts
         self._values |= {value.node: value for value in inner.values()}
-        namer = Namer()
+        namer = Namer(model.graph)
         for value in self._values.values():
             namer.unique(value.name)
         graph = Graph(tuple(value.node for value in box.inputs), tuple(nodes))
