@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import sys
-import time
 from itertools import pairwise
 
 import pytest
@@ -121,11 +120,9 @@ def test_links_in_a_circle_are_refused() -> None:
 def test_five_thousand_items_without_recursion(reach: int) -> None:
     items, links = random_graph(5000, reach, 1)
     limit = sys.getrecursionlimit()
-    start = time.perf_counter()
     sys.setrecursionlimit(120)
     try:
         placed = place(items, links)
     finally:
         sys.setrecursionlimit(limit)
-    assert time.perf_counter() - start < 5
     check_apart(placed, Spacing())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -319,12 +318,10 @@ def test_names_are_those_of_the_model() -> None:
     assert "W₀: weight 0" in str(math)
 
 
-def test_large_functions_are_cut_and_fast() -> None:
+def test_large_functions_are_cut() -> None:
     case = CASES["LeNet"]
     model = modelled(case.function, case.args)
-    start = time.perf_counter()
     math = math_of(model)
-    assert time.perf_counter() - start < 2.5  # 0.2 s on an idle machine
     assert max(line.expression.size for line in math.section("closed")) <= CLOSED_SIZE + 10
 
 
@@ -335,9 +332,7 @@ def test_two_hundred_steps_do_not_explode() -> None:
         return np.sum(h)
 
     model = modelled(rnn, (normal(2, 3), normal(3, 3)))
-    start = time.perf_counter()
     math = math_of(model)
-    assert time.perf_counter() - start < 10
     assert len(math.text) < 200_000
     assert len(math.latex) < 1_000_000
 

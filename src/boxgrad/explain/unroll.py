@@ -8,20 +8,20 @@ Knows graphs and loops; knows nothing of any view.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from boxgrad.explain.boxes import Box, Model, Namer, Value, boxes_of
 from boxgrad.explain.chain import Chain, Step
 from boxgrad.explain.folding import step_of_title, step_title
 from boxgrad.explain.gradients import derive_steps
+from boxgrad.explain.loop_steps import again, loop_results, scope_in_step
 from boxgrad.explain.loops import Loop
 from boxgrad.explain.steps import paths
 from boxgrad.graph.node import Graph, Node, Scope, ordered
 from boxgrad.ops import control
 from boxgrad.ops.elementwise import identity
-from boxgrad.ops.index import slice as part
-from boxgrad.ops.shape import concatenate, reshape
-from boxgrad.trace.apply import apply, noting
+from boxgrad.trace.apply import apply
 
 LARGEST = 20_000
 """The most nodes that the steps of a loop may have together; a larger loop stays folded."""
@@ -107,7 +107,7 @@ class _Steps:
             elif node.primitive is control.item and isinstance(inputs[0], list):
                 new[node] = inputs[0][node.parameters["index"]]
             else:
-                new[node] = _again(node, inputs, _own(node.scope, around, None, {}))
+                new[node] = again(node, inputs, scope_in_step(node.scope, around, None, {}))
         made = [new[node] for node in results]
         used = {x for node in ordered(made, self._before) for x in node.inputs}
         for i, node in enumerate(made):
@@ -118,40 +118,25 @@ class _Steps:
 
     def _unrolled(self, loop: Node, inputs: list[Node]) -> list[Node]:
         """The results of a loop, computed step by step."""
-        body: Graph = loop.parameters["body"]
-        fixed, carries = loop.parameters["constants"], loop.parameters["carries"]
         length, backwards = loop.parameters["length"], loop.parameters["reverse"]
-        constants, carry = inputs[:fixed], inputs[fixed : fixed + carries]
-        sequences = inputs[fixed + carries :]
-        rows: list[list[Node]] = [[] for _ in body.outputs[carries:]]
-        order = range(length)
         around = "".join(f"{time}," for time in _times(loop.scope))
         called, kept = self._loop.called, self._loop.kept
         several = len(self._loop.boxes) > 1 or any(
             box.inner or box.kind == "loop" for box in self._loop.boxes
         )
-        for t in reversed(order) if backwards else order:
-            scopes: dict[Scope, Scope] = {}
-            step = Scope(step_title(t + 1), None, ()) if several else None
-            steps = [_row(x, t, step) for x in sequences]
-            known: dict[Node, Node] = dict(zip(body.inputs, [*constants, *carry, *steps], strict=True))
-            for node in body.nodes:
-                if node not in known:
-                    known[node] = node
-                    if node.primitive is not None:
-                        scope = _own(node.scope, loop.scope, step, scopes)
-                        known[node] = _again(node, [known[x] for x in node.inputs], scope)
+
+        def step_scope(t: int) -> Scope | None:
+            return Scope(step_title(t + 1), None, ()) if several else None
+
+        def visit(t: int, known: Mapping[Node, Node]) -> None:
             for inside, name in called.items():
                 node = known.get(inside)
                 if node is not None and node.primitive is not None and node not in self._values:
                     self._values[node] = Value(f"{name}[{around}{t + 1}]", node, "inner")
-            results = [known[node] for node in body.outputs]
             if t != (0 if backwards else length - 1):
                 self._kept += [known[node] for node in kept]
-            carry = results[:carries]
-            for row, result in zip(rows, results[carries:], strict=True):
-                row.append(result)
-        return [*carry, *(_stacked(row[::-1] if backwards else row) for row in rows)]
+
+        return loop_results(loop, inputs, step_scope, visit)
 
 
 def _renamed(value: Value, node: Node) -> Value:
@@ -167,35 +152,3 @@ def _times(scope: Scope | None) -> list[int]:
         found += [] if time is None else [time]
         scope = scope.parent
     return found[::-1]
-
-
-def _own(
-    scope: Scope | None, outer: Scope | None, step: Scope | None, known: dict[Scope, Scope]
-) -> Scope | None:
-    """The scope of a box within one step of a loop: boxed functions called in each step are boxes of each."""
-    if scope is None or scope is outer:
-        return step
-    if scope not in known:
-        known[scope] = Scope(scope.name, _own(scope.parent, outer, step, known), scope.origin)
-    return known[scope]
-
-
-def _again(node: Node, inputs: list[Node], scope: Scope | None) -> Node:
-    """The same box on other inputs, at the same place of the user's code, with its value."""
-    assert node.primitive is not None
-    with noting(origin=node.origin, scope=scope):
-        made = apply(node.primitive, inputs, node.parameters)
-    made.label = node.label
-    made.derived = False
-    return made
-
-
-def _row(x: Node, t: int, step: Scope | None) -> Node:
-    with noting(origin=(), scope=step):
-        return apply(part, [x], {"key": (t,)})
-
-
-def _stacked(row: list[Node]) -> Node:
-    with noting(origin=(), scope=None):
-        parts = [apply(reshape, [node], {"shape": (1, *node.shape)}) for node in row]
-        return apply(concatenate, parts, {"axis": 0})
