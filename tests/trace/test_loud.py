@@ -79,9 +79,7 @@ SILENT = {
     "np.fromiter": lambda x: np.sum(np.fromiter(x, float)),
     "np.float64": lambda x: np.float64(x[0]) ** 2,
     "np.vectorize": lambda x: np.sum(np.vectorize(lambda u: u * u)(x)),
-    "np.apply_along_axis": lambda x: np.sum(np.apply_along_axis(np.sum, 0, x)),
     "np.frompyfunc": lambda x: np.sum(np.frompyfunc(lambda u: u * u, 1, 1)(x)),
-    "np.piecewise": lambda x: np.sum(np.piecewise(x, [x > 1], [1, 2])),
     "as_strided": lambda x: np.sum(np.lib.stride_tricks.as_strided(x, (2,), (8,))),
     "list": lambda x: np.sum([x[0], x[1]]),
     "mean of a list": lambda x: np.mean([x[0], 2.0]),
@@ -101,24 +99,16 @@ SILENT = {
     "a generator": lambda x: np.sum(np.random.default_rng(0).normal(x)),
     "a permutation": lambda x: np.sum(np.random.default_rng(0).permutation(x)),
     "a choice": lambda x: np.random.default_rng(0).choice(x),
-    "np.linalg.inv": lambda x: np.sum(np.linalg.inv(np.diag(x))),
-    "np.linalg.det": lambda x: np.linalg.det(np.diag(x)),
-    "np.fft.fft": lambda x: np.sum(np.abs(np.fft.fft(x))),
-    "np.median": lambda x: np.median(x * 1),
     "np.unique": lambda x: np.sum(np.unique(x)),
-    "np.interp": lambda x: np.sum(np.interp(x, [0, 1], [1, 2])),
+    "np.linalg.eig": lambda x: np.sum(np.abs(np.linalg.eig(np.diag(x))[0])),
     "np.frexp": lambda x: np.sum(np.frexp(x)[0]),
-    "np.add.reduceat": lambda x: np.sum(np.add.reduceat(x, [0, 2])),
-    "np.maximum.at": lambda x: np.maximum.at(x, [0], 2.0),
-    "np.maximum.accumulate": lambda x: np.sum(np.maximum.accumulate(x)),
+    "a masked ufunc": lambda x: np.sum(np.equal.reduce(x)),
     "where without out": lambda x: np.sum(np.exp(x, where=x > 1)),
     "pad by reflection": lambda x: np.sum(np.pad(x, 1, mode="reflect")),
-    "norm of order 2": lambda x: np.linalg.norm(np.diag(x), 2),
     "einsum of lists": lambda x: np.einsum(x, [0], []),
     "through argmax": lambda x: A[0][np.argmax(x)] * 1.0 + np.argmax(x) * 1.0,
     "through a comparison": lambda x: np.sum((x > 1).astype(float)),
     "through rounding to integers": lambda x: np.sum(x.astype(int)),
-    "complex values": lambda x: np.sum(np.abs(x * 1j)),
     "a subclass of ndarray": lambda x: np.sum(A[0].view(Tagged) * x),
     "a masked array": lambda x: np.sum(x * np.ma.array(A[0], mask=[0, 1, 0])),
     "norm of three axes": lambda x: np.linalg.norm(x[None, None] * 1, 2),
@@ -136,7 +126,7 @@ def test_loud_under_grad(function):
         bg.grad(function)(x)
 
 
-TYPES_ONLY = ("through", "complex values", "item", "tolist", "float")
+TYPES_ONLY = ("through", "item", "tolist", "float")
 
 
 @pytest.mark.parametrize(
@@ -214,12 +204,11 @@ def message_of(function, run=bg.grad):
         (SILENT["np.array of elements"], bg.grad, ["np.stack([a, b])", "test_loud.py"]),
         (SILENT["math.sin"], bg.grad, ["math.sin", "np.sin", "where: "]),
         (SILENT["math.sin"], bg.compile, ["math.sin", "np.sin"]),
-        (SILENT["np.median"], bg.grad, ["np.median", "instead: "]),
-        (SILENT["np.linalg.inv"], bg.grad, ["np.linalg.inv", "instead: "]),
+        (SILENT["np.unique"], bg.grad, ["np.unique", "jumps", "np.sort"]),
+        (SILENT["np.linalg.eig"], bg.grad, ["np.linalg.eig", "np.linalg.eigh"]),
         (SILENT["through argmax"], bg.grad, ["argmax", "stop_gradient", "positions"]),
         (SILENT["float"], bg.grad, ["float()", "stop_gradient"]),
         (SILENT["where without out"], bg.grad, ["np.where(condition, result, other)"]),
-        (SILENT["complex values"], bg.grad, ["complex", "real"]),
         (SILENT["a generator"], bg.grad, ["np.random", "instead: "]),
         (lambda x: x @ np.ones((4, 2)), bg.compile, ["(3,)", "(4, 2)", "test_loud.py"]),
         (lambda x: x + np.ones(4), bg.compile, ["f64[3]", "f64[4]"]),

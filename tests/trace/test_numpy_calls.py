@@ -35,7 +35,8 @@ def test_as_numpy(row: NumpyCall):
     wanted = row.call(*row.inputs)
     graph = bg.trace(row.call, *row.inputs, keep_values=True)
     same([node.value for node in graph.outputs], wanted, row.exact)
-    same(bg.compile(row.call)(*row.inputs), wanted, row.exact)
+    if row.compiles:
+        same(bg.compile(row.call)(*row.inputs), wanted, row.exact)
 
 
 def weighted(row, weights):

@@ -22,6 +22,11 @@ from boxgrad.trace.table import implements, writes_out
 _NO_VALUE: Any = np._NoValue  # type: ignore[attr-defined]  # NumPy's own "not given"
 
 
+def array(x: Any) -> Any:
+    """A traced value or an array as it is; a list or number as an array."""
+    return x if hasattr(x, "ndim") else np.asarray(x)
+
+
 def axes_of(x: Any, axis: Any) -> tuple[int, ...]:
     """The axes named by NumPy's ``axis``, counted from 0."""
     ndim = x.ndim if tree.is_array(x) else np.ndim(x)
@@ -369,14 +374,3 @@ def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
     if np.shape(a1) != np.shape(a2):
         return False
     return np.all((a1 == a2) | ((a1 != a1) & (a2 != a2)) if equal_nan else a1 == a2)
-
-
-@implements(np.modf)
-def modf(x: Any) -> Any:
-    whole = np.trunc(x)
-    return x - whole, whole
-
-
-@implements(np.divmod)
-def divmod(x: Any, y: Any) -> Any:
-    return x // y, x % y

@@ -9,7 +9,8 @@ import numpy as np
 
 from boxgrad.composites.reductions import axes_of, one_axis
 from boxgrad.errors import ShapeError, TraceError
-from boxgrad.graph.primitive import Traced
+from boxgrad.graph.primitive import Primitive, Traced
+from boxgrad.ops import elementwise
 from boxgrad.ops import shape as shapes
 from boxgrad.ops.index import embed
 from boxgrad.trace.apply import lift
@@ -50,21 +51,30 @@ def isrealobj(x: Any) -> bool:
 
 @implements(np.real)
 def real(val: Any) -> Any:
-    if val.dtype.kind == "c":
-        raise TraceError.because(
-            "the real part of a complex value", "complex numbers are not traced yet", "real arrays"
-        )
-    return val
-
-
-@implements(np.conjugate)
-def conjugate(x: Any) -> Any:
-    return real(x)
+    return _part(val, elementwise.real, elementwise.imag, lambda x, z: x + 1j * z) if _complex(val) else val
 
 
 @implements(np.imag)
 def imag(val: Any) -> Any:
-    return np.zeros_like(real(val))
+    if not _complex(val):
+        return np.zeros_like(val)
+    return _part(val, elementwise.imag, elementwise.real, lambda x, z: z + 1j * x)
+
+
+def _complex(x: Any) -> bool:
+    return x.dtype.kind == "c"
+
+
+def _part(x: Any, part: Primitive, rest: Primitive, joined: Any) -> Any:
+    """The real or the imaginary part, which is a view of a complex array."""
+
+    if x.is_scalar:
+        return part(x)
+
+    def put(node: Any, value: Any) -> Any:
+        return joined(OwnBox(value), rest(OwnBox(node))).astype(node.dtype).node
+
+    return x.view_through(lambda node: part(OwnBox(node)).node, put)
 
 
 @implements(np.result_type)

@@ -13,13 +13,13 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from boxgrad.conversion import refuse_loss
 from boxgrad.errors import BranchError, ShapeError, TraceError
 from boxgrad.graph.node import Node
 from boxgrad.graph.primitive import Primitive, primitive_of
 from boxgrad.ops import elementwise, index, shape
 from boxgrad.trace import indexing
 from boxgrad.trace.apply import Holder, apply, context, origin
-from boxgrad.trace.conversion import refuse_loss
 from boxgrad.trace.ufunc import call_function, call_ufunc
 from boxgrad.types import ArrayType, is_integer
 
@@ -67,28 +67,8 @@ class Box(Holder):
         return ArrayType(self.node.shape, self.node.dtype).size
 
     @property
-    def itemsize(self) -> int:
-        return self.node.dtype.itemsize
-
-    @property
-    def nbytes(self) -> int:
-        return self.size * self.itemsize
-
-    @property
     def T(self) -> Any:  # noqa: N802  NumPy's name
         return self.transpose()
-
-    @property
-    def mT(self) -> Any:  # noqa: N802  NumPy's name
-        return self.swapaxes(-1, -2)
-
-    @property
-    def real(self) -> Any:
-        return np.real(self)  # type: ignore[call-overload]
-
-    @property
-    def imag(self) -> Any:
-        return np.imag(self)  # type: ignore[call-overload]
 
     # ---- values
     def _value(self, wanted: str) -> Any:
@@ -232,17 +212,6 @@ class Box(Holder):
             lambda node, value: apply(shape.transpose, (value,), {"axes": back}),
         )
 
-    def swapaxes(self, first: int, second: int) -> Any:
-        order = list(range(self.ndim))
-        order[first], order[second] = order[second], order[first]
-        return self.transpose(order)
-
-    def ravel(self, order: str = "C") -> Any:
-        return self.reshape(-1, order=order)
-
-    def flatten(self, order: str = "C") -> Any:
-        return self.reshape(-1, order=order).copy()
-
     # ---- copies
     def copy(self, order: str = "C") -> Any:
         """A box of its own: writes to it do not reach this one."""
@@ -262,28 +231,6 @@ class Box(Holder):
         if new == node.dtype and not node.weak:
             return self.copy() if copy else self
         return wrap(apply(elementwise.cast, (node,), {"dtype": new}))
-
-    # ---- in place
-    def fill(self, value: Any) -> None:
-        self[...] = value
-
-    def sort(self, axis: int = -1, kind: Any = None, **_: Any) -> None:
-        self[...] = np.sort(self, axis=axis)
-
-    def dot(self, other: Any, out: Any = None) -> Any:
-        return np.dot(self, other)
-
-    def squeeze(self, axis: Any = None) -> Any:
-        return np.squeeze(self, axis=axis)  # type: ignore[call-overload]
-
-    def nonzero(self) -> Any:
-        """The positions of the elements that are not 0: constants to every derivative."""
-        return np.nonzero(np.atleast_1d(self._value("nonzero()")))
-
-    def conj(self) -> Any:
-        return np.conjugate(self)
-
-    conjugate = conj
 
 
 class OwnBox(Box):

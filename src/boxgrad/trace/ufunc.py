@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 
 from boxgrad.errors import TraceError, message
-from boxgrad.graph.primitive import primitive_named, primitive_of
+from boxgrad.graph.primitive import primitive_of
 from boxgrad.trace.apply import Holder, context
-from boxgrad.trace.table import composites, methods, refused
-
-_SCIPY = {"erf": "erf"}
+from boxgrad.trace.table import by_name, composites, methods, refused
 
 
 def call_ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -44,8 +42,8 @@ def call_plain(ufunc: np.ufunc, inputs: Sequence[Any]) -> Any:
     composite = composites.get(ufunc)
     if composite is not None:
         return compose(composite, inputs, {})
-    if ufunc.__name__ in _SCIPY:
-        return primitive_named(_SCIPY[ufunc.__name__])(*inputs)
+    if ufunc.__name__ in by_name and getattr(np, ufunc.__name__, None) is not ufunc:
+        return compose(by_name[ufunc.__name__], inputs, {})
     raise refusal(f"np.{ufunc.__name__}", ufunc)
 
 
