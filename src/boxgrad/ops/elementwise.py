@@ -28,7 +28,7 @@ from boxgrad.graph.primitive import (
     Same,
     Superscript,
 )
-from boxgrad.ops.typing import promoted, ufunc_type
+from boxgrad.ops.typing import promoted, real_dtype, ufunc_type
 from boxgrad.types import ArrayType, is_ndarray
 
 
@@ -63,7 +63,7 @@ def _float_type(x: ArrayType) -> ArrayType:
 
 
 def _real_type(x: ArrayType) -> ArrayType:
-    return ArrayType(x.shape, np.zeros((), x.dtype).real.dtype)
+    return ArrayType(x.shape, real_dtype(x.dtype))
 
 
 def _real(x: Any) -> Any:

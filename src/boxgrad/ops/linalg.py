@@ -9,14 +9,16 @@ Source: M. Giles, "An extended collection of matrix derivative results" (2008); 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import numpy as np
 
 from boxgrad.errors import DerivativeError
-from boxgrad.graph.primitive import AllInputs, Call, Primitive, Rule
+from boxgrad.graph.primitive import AllInputs, Call, Function, Primitive, Rule
 from boxgrad.ops.control import item
 from boxgrad.ops.reduce import others
+from boxgrad.ops.typing import real_dtype
 from boxgrad.types import ArrayType
 
 
@@ -34,18 +36,28 @@ def _inexact(*xs: ArrayType) -> np.dtype[Any]:
     return np.result_type(*(x.dtype if x.dtype.kind in "fc" else np.float64 for x in xs))
 
 
-def _real(x: ArrayType) -> np.dtype[Any]:
-    return np.empty(0, _inexact(x)).real.dtype
-
-
 def _batch(x: ArrayType, square: bool = True) -> tuple[int, ...]:
     if len(x.shape) < 2 or (square and x.shape[-1] != x.shape[-2]):
         raise ValueError(f"needs {'square ' * square}matrices in the last two axes, not shape {x.shape}")
     return x.shape[:-2]
 
 
+def _number(x: ArrayType) -> ArrayType:
+    """One number for each matrix."""
+    return ArrayType(_batch(x), _inexact(x))
+
+
 def _same(x: ArrayType) -> ArrayType:
     return ArrayType((*_batch(x), *x.shape[-2:]), _inexact(x))
+
+
+def _several(function: Callable[..., Any], **options: Any) -> Function:
+    """The meaning of a function with several results."""
+
+    def meaning(x: Any) -> tuple[Any, ...]:
+        return tuple(function(x, **options))
+
+    return meaning
 
 
 def _of_real(rule: Rule) -> AllInputs:
@@ -58,7 +70,7 @@ def _of_real(rule: Rule) -> AllInputs:
                 "the rule is that of real matrices",
                 "np.linalg.solve, inv or det, which have complex derivatives",
             )
-        return (rule(g, y, x),)
+        return (cast("Any", rule)(g, y, x),)
 
     return AllInputs(checked)
 
@@ -90,7 +102,7 @@ def _cofactor(x: Any) -> Any:
 det = Primitive(
     "det",
     np.linalg.det,
-    lambda x: ArrayType(_batch(x), _inexact(x)),
+    _number,
     (lambda g, y, x: g[..., None, None] * cofactor(x),),
     Call("det"),
     (np.linalg.det,),
@@ -109,6 +121,10 @@ cofactor = Primitive(
 )
 
 
+def _slogdet_type(x: ArrayType) -> tuple[ArrayType, ArrayType]:
+    return _number(x), ArrayType(_batch(x), real_dtype(_inexact(x)))
+
+
 def _slogdet_rule(g: Any, y: Any, wanted: Any, x: Any) -> Any:
     """log |det x| has the slope x⁻ᵀ; a real sign is constant, a complex one turns."""
     if x.dtype.kind != "c" and 1 not in g:
@@ -120,12 +136,7 @@ def _slogdet_rule(g: Any, y: Any, wanted: Any, x: Any) -> Any:
 
 
 slogdet = Primitive(
-    "slogdet",
-    lambda x: tuple(np.linalg.slogdet(x)),
-    lambda x: (ArrayType(_batch(x), _inexact(x)), ArrayType(_batch(x), _real(x))),
-    AllInputs(_slogdet_rule),
-    Call("slogdet"),
-    (),
+    "slogdet", _several(np.linalg.slogdet), _slogdet_type, AllInputs(_slogdet_rule), Call("slogdet"), ()
 )
 
 
@@ -153,6 +164,11 @@ def _inverse_gaps(s: Any) -> Any:
     return np.where(gaps == 0, 0, 1 / np.where(gaps == 0, 1, gaps))
 
 
+def _eigh_type(x: ArrayType) -> tuple[ArrayType, ArrayType]:
+    vectors = _same(x)
+    return ArrayType(x.shape[:-1], real_dtype(vectors.dtype)), vectors
+
+
 def _eigh_rule(g: Any, y: Any, x: Any) -> Any:
     w, v = parts(y, 2)
     inner = 0
@@ -163,21 +179,16 @@ def _eigh_rule(g: Any, y: Any, x: Any) -> Any:
     return _lower(_symmetric(v @ inner @ _mT(v)))
 
 
-eigh = Primitive(
-    "eigh",
-    lambda x: tuple(np.linalg.eigh(x)),
-    lambda x: (ArrayType(x.shape[:-1], _real(x)), _same(x)),
-    _of_real(_eigh_rule),
-    Call("eigh"),
-    (),
-)
+eigh = Primitive("eigh", _several(np.linalg.eigh), _eigh_type, _of_real(_eigh_rule), Call("eigh"), ())
 
 
 def _svd_type(x: ArrayType) -> tuple[ArrayType, ...]:
     (*batch, m, n), dtype = x.shape, _inexact(x)
     k = min(m, n)
     shapes = (*batch, m, k), (*batch, k), (*batch, k, n)
-    return tuple(ArrayType(shape, kind) for shape, kind in zip(shapes, (dtype, _real(x), dtype), strict=True))
+    return tuple(
+        ArrayType(shape, kind) for shape, kind in zip(shapes, (dtype, real_dtype(dtype), dtype), strict=True)
+    )
 
 
 def _svd_rule(g: Any, y: Any, x: Any) -> Any:
@@ -200,13 +211,13 @@ def _svd_rule(g: Any, y: Any, x: Any) -> Any:
 
 
 svd = Primitive(
-    "svd",
-    lambda x: tuple(np.linalg.svd(x, full_matrices=False)),
-    _svd_type,
-    _of_real(_svd_rule),
-    Call("svd"),
-    (),
+    "svd", _several(np.linalg.svd, full_matrices=False), _svd_type, _of_real(_svd_rule), Call("svd"), ()
 )
+
+
+def _qr_type(x: ArrayType) -> tuple[ArrayType, ArrayType]:
+    n, dtype = x.shape[-1], _inexact(x)
+    return ArrayType(x.shape, dtype), ArrayType((*x.shape[:-2], n, n), dtype)
 
 
 def _qr_rule(g: Any, y: Any, x: Any) -> Any:
@@ -219,14 +230,7 @@ def _qr_rule(g: Any, y: Any, x: Any) -> Any:
     return _mT(solve(r, _mT(first + q @ (np.tril(product) + _mT(np.tril(product, -1))))))
 
 
-qr = Primitive(
-    "qr",
-    lambda x: tuple(np.linalg.qr(x)),
-    lambda x: (ArrayType(x.shape, _inexact(x)), ArrayType((*x.shape[:-2], *x.shape[-1:] * 2), _inexact(x))),
-    _of_real(_qr_rule),
-    Call("qr"),
-    (),
-)
+qr = Primitive("qr", _several(np.linalg.qr), _qr_type, _of_real(_qr_rule), Call("qr"), ())
 
 
 def _pinv_rule(g: Any, y: Any, wanted: Any, x: Any, cutoff: Any) -> Any:
