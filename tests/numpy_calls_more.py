@@ -184,9 +184,7 @@ NEAR: dict[Any, str] = {
         np.gradient(x, [1.0, 2.0, 4.0], up); np.gradient(n, axis=0)
     """,
     np.unwrap: "np.unwrap(x * 20); np.unwrap(x * 5, axis=0); np.unwrap(v * 9, period=1.5)",
-    np.polymul: "np.polymul(v, w); np.polymul([1.0, 2.0], w)",
     np.poly: "np.poly(v)",
-    np.polydiv: "np.polydiv(v, w[:2]); np.polydiv(v, [2.0, 1.0])",
     np.polyfit: "np.polyfit(up, v, 1); np.polyfit(up, v, 2, w=q); np.polyfit(up, x.T, 1)",
     np.convolve: """
         np.convolve(v, w); np.convolve(v, w, 'same'); np.convolve(v, w, 'valid'); np.convolve(w, v, 'same');
@@ -277,6 +275,8 @@ NEAR: dict[Any, str] = {
 
 # What depends on values in its shape or its course: under ``grad``, not under ``compile``.
 BY_VALUE: dict[Any, str] = {
+    np.polymul: "np.polymul(v, w); np.polymul([1.0, 2.0], w); np.polymul([0.0, 1.0], w)",
+    np.polydiv: "np.polydiv(v, w[:2]); np.polydiv(v, [2.0, 1.0]); np.polydiv(v, v)",
     np.bincount: "np.bincount(k); np.bincount(k, q); np.bincount(k, minlength=6); np.bincount(k, v, 5)",
     np.piecewise: """
         np.piecewise(x, [x < 0, x >= 0], [lambda u: -u, lambda u: u * u]);

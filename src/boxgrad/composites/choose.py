@@ -149,7 +149,7 @@ def lexsort(keys: Any, axis: int = -1) -> Any:
 
 @implements(np.sort_complex)
 def sort_complex(a: Any) -> Any:
-    y = np.sort(a, axis=0)
+    y = np.sort(a)
     return y if y.dtype.kind == "c" else y.astype(np.result_type(y.dtype, np.complex64))
 
 
@@ -164,11 +164,12 @@ def isin(
 
 @implements(np.array_equiv)
 def array_equiv(a1: Any, a2: Any) -> Any:
+    a1, a2 = array(a1), array(a2)
     try:
         np.broadcast_shapes(np.shape(a1), np.shape(a2))
     except ValueError:
         return False
-    return np.all(array(a1) == array(a2))
+    return np.all(a1 == a2)
 
 
 @implements(np.unravel_index)

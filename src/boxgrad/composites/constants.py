@@ -9,7 +9,7 @@ import numpy as np
 from boxgrad.composites.reductions import array
 from boxgrad.graph.primitive import Traced
 from boxgrad.trace.apply import Holder
-from boxgrad.trace.table import implements, refuse
+from boxgrad.trace.table import constant, implements, refuse
 
 
 # ---- facts of the type
@@ -103,6 +103,19 @@ for _function in (
 ):  # fmt: skip
     implements(_function)(_with_values(_function))
 
+
+# ---- whose results do not vary: truth values, positions, facts of the type, text
+constant.update({
+    np.all, np.allclose, np.any, np.arange, np.argmax, np.argmin, np.argpartition, np.argsort,
+    np.argwhere, np.array2string, np.array_equal, np.array_equiv, np.array_repr, np.array_str,
+    np.can_cast, np.common_type, np.count_nonzero, np.diag_indices_from, np.digitize,
+    np.einsum_path, np.empty, np.empty_like, np.eye, np.flatnonzero, np.identity, np.isclose,
+    np.iscomplex, np.iscomplexobj, np.isin, np.isneginf, np.isposinf, np.isreal, np.isrealobj,
+    np.lexsort, np.linalg.matrix_rank, np.min_scalar_type, np.nanargmax, np.nanargmin,
+    np.ndim, np.nonzero, np.ones, np.ones_like, np.ravel_multi_index, np.result_type, np.save,
+    np.savetxt, np.savez, np.savez_compressed, np.searchsorted, np.shape, np.size, np.tri,
+    np.tril_indices_from, np.triu_indices_from, np.unravel_index, np.zeros, np.zeros_like,
+})  # fmt: skip
 
 # ---- refused, with the reason
 refuse(

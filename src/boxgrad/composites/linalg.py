@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from boxgrad.composites.reductions import array, axes_of, one_axis
+from boxgrad.composites.reductions import array, axes_of, holds_traced, one_axis
 from boxgrad.errors import ShapeError, TraceError
 from boxgrad.ops import linalg
 from boxgrad.trace.table import implements, refuse
@@ -50,7 +50,21 @@ def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = _NO_
     dtype = a.dtype if a.dtype.kind in "fc" else np.dtype(float)
     if rcond is None:
         rcond = max(a.shape[-2:]) * np.finfo(dtype).eps
-    return linalg.pinv(a, np.asarray(rcond))
+    return _pinv(a, rcond)
+
+
+def _pinv(a: Any, cutoff: Any) -> Any:
+    """What is cut off must be 0 but for rounding: the rule is that of matrices of one rank."""
+    if np.any(np.asarray(cutoff) > 1e-8):
+        s = np.linalg.svd(array(a)._value("np.linalg.pinv with a large cutoff") if holds_traced(a) else a)[1]
+        share = s / np.max(s, axis=-1, keepdims=True, initial=0)
+        if np.any((share > 1e-8) & (share <= np.asarray(cutoff)[..., None])):
+            raise TraceError.because(
+                f"a pseudo-inverse that leaves out singular values above rcond={cutoff}",
+                "the rule for its derivative is that of matrices whose rank stays the same",
+                "the singular value decomposition: (Vᵀ / s) @ Uᵀ of those that are kept",
+            )
+    return linalg.pinv(a, np.asarray(cutoff))
 
 
 @implements(np.linalg.slogdet)
@@ -64,9 +78,9 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     a, b = array(a), array(b)
     m, n = a.shape
     s = np.linalg.svdvals(a)
-    cutoff = np.finfo(s.dtype).eps * (max(m, n) if rcond is None or rcond < 0 else 1)
-    cutoff = cutoff if rcond is None or rcond < 0 else rcond
-    x = linalg.pinv(a, np.asarray(cutoff)) @ b
+    cutoff = np.finfo(s.dtype).eps * (max(m, n) if rcond is None else 1)
+    cutoff = rcond if rcond is not None and 0 < rcond < 1 else cutoff
+    x = _pinv(a, cutoff) @ b
     rank = np.sum(s > cutoff * s[0]).astype(np.int32)
     residual = np.sum((b - a @ x) ** 2, axis=0)
     full = m > n and int(rank) == n
@@ -262,8 +276,8 @@ def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any =
     s = np.linalg.svdvals(A)
     if tol is None:
         rtol = max(A.shape[-2:]) * np.finfo(s.dtype).eps if rtol is None else rtol
-        tol = np.max(s, axis=-1, keepdims=True) * rtol
-    return np.sum(s > tol, axis=-1)
+        tol = np.max(s, axis=-1) * rtol
+    return np.sum(s > array(tol)[..., None], axis=-1)
 
 
 # ---- parts of matrices, under the names of np.linalg

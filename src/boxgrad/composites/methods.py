@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from boxgrad.errors import TraceError
 from boxgrad.ops import shape
 from boxgrad.trace.apply import apply
 from boxgrad.trace.box import Box
@@ -79,6 +80,15 @@ class _Methods:
     def flat(self, value: Any) -> None:
         self.flat[...] = value
 
+    @property
+    def device(self) -> str:
+        return "cpu"
+
+    def to_device(self, device: str, /, *, stream: Any = None) -> Any:
+        if device != "cpu":
+            raise ValueError(f"Unsupported device: {device!r}.")
+        return self
+
     def swapaxes(self, axis1: int, axis2: int) -> Any:
         order = list(range(self.ndim))
         order[axis1], order[axis2] = order[axis2], order[axis1]
@@ -99,8 +109,10 @@ class _Methods:
     def dot(self, b: Any, out: Any = None) -> Any:
         return np.dot(self, b, out)  # type: ignore[call-overload]
 
-    def conj(self) -> Any:
-        return np.conjugate(self) if self.dtype.kind == "c" else self  # type: ignore[call-overload]
+    def conj(self, out: Any = None) -> Any:
+        if out is None and self.dtype.kind != "c":
+            return self
+        return np.conjugate(self, out=out)  # type: ignore[call-overload]
 
     conjugate = conj
 
@@ -119,7 +131,51 @@ class _Methods:
         self.sort(axis)
 
 
+class MissingAttributeError(TraceError, AttributeError):
+    """An attribute of arrays that a traced value does not have."""
+
+
+_MEMORY = (
+    "a traced value stands for a result, not for memory of its own",
+    "the same on a plain array, outside of the traced function",
+)
+_INSTEAD = {
+    "view": (_MEMORY[0], "x.astype(dtype), or x[...] for a view of the whole array"),
+    "resize": (
+        "it would change the size of an array that others may share",
+        "np.resize(x, shape), which makes one",
+    ),
+    "shape": ("it is read only", "x = x.reshape(...)"),
+}
+
+
+def _missing(self: Box, name: str) -> Any:
+    """What arrays have and a traced value has not: strides, flags, bytes."""
+    if name.startswith("_") or not hasattr(np.ndarray, name):
+        raise AttributeError(f"a traced array has no attribute {name!r}")
+    why, instead = _INSTEAD.get(name, _MEMORY)
+    raise MissingAttributeError.because(f".{name} of a traced value", why, instead)
+
+
+def _namespace(self: Box, *, api_version: str | None = None) -> Any:
+    """The array API standard: NumPy itself, whose functions take boxes."""
+    return np.ndarray.__array_namespace__(np.empty(0), api_version=api_version)  # type: ignore[attr-defined]
+
+
+def _no_dlpack(self: Box, **options: Any) -> Any:
+    raise TraceError.because(
+        "a traced value was to be handed to another library (DLPack)",
+        "its computation there would not be part of the graph, and its gradient would be lost",
+        "NumPy functions of x; or the result of the function, which is a plain array",
+    )
+
+
 def _install() -> None:
+    for name, special in {
+        "__getattr__": _missing, "__array_namespace__": _namespace, "__dlpack__": _no_dlpack,
+        "__dlpack_device__": _no_dlpack,
+    }.items():  # fmt: skip
+        setattr(Box, name, special)
     for name, method in vars(_Methods).items():
         if not name.startswith("__"):
             setattr(Box, name, method)

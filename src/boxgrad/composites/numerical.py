@@ -99,12 +99,12 @@ def _slope(f: Any, h: Any, axis: int, edge_order: int) -> Any:
 @implements(np.trapezoid)
 def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     y = array(y)
-    axis = one_axis(y.ndim, axis)
+    place = one_axis(y.ndim, axis)
     d: Any = dx
     if x is not None:
         x = array(x)
-        d = np.diff(x).reshape((-1, *(1,) * (y.ndim - axis - 1))) if x.ndim == 1 else np.diff(x, axis=axis)
-    pairs = y[_at(axis, slice(1, None))] + y[_at(axis, slice(None, -1))]
+        d = np.diff(x).reshape((-1, *(1,) * (y.ndim - place - 1))) if x.ndim == 1 else np.diff(x, axis=axis)
+    pairs = y[_at(place, slice(1, None))] + y[_at(place, slice(None, -1))]
     return np.sum(d * pairs / 2.0, axis=axis)
 
 
@@ -215,7 +215,13 @@ def polysub(a1: Any, a2: Any) -> Any:
 
 @implements(np.polymul)
 def polymul(a1: Any, a2: Any) -> Any:
-    return np.convolve(a1, a2)
+    """Leading zeros are left out first, which is a matter of values."""
+    return np.convolve(*(_trimmed(array(a)) for a in (a1, a2)))
+
+
+def _trimmed(p: Any) -> Any:
+    p = np.trim_zeros(np.atleast_1d(p), "f")
+    return p if len(p) else np.zeros(1)
 
 
 @implements(np.polyder)
@@ -251,13 +257,15 @@ def poly(seq_of_zeros: Any) -> Any:
 @implements(np.polydiv)
 def polydiv(u: Any, v: Any) -> Any:
     u, v = np.atleast_1d(array(u)) + 0.0, np.atleast_1d(array(v)) + 0.0
-    n = len(v)
-    quotient = []
-    for _ in range(len(u) - n + 1):
-        quotient.append(u[0] / v[0])
-        u = np.concatenate([u[1:n] - quotient[-1] * v[1:], u[n:]])
-    q = np.stack(quotient) if quotient else np.zeros(1)
-    return q, u if len(u) else np.zeros(1)
+    rest, divisor, quotient = list(u), list(v), []
+    for k in range(len(rest) - len(divisor) + 1):
+        d = (1.0 / divisor[0]) * rest[k]
+        quotient.append(d)
+        for i, c in enumerate(divisor):
+            rest[k + i] = rest[k + i] - d * c
+    while len(rest) > 1 and np.allclose(rest[0], 0, rtol=1e-14):  # a matter of values
+        rest.pop(0)
+    return np.stack(quotient or [np.zeros(())]), np.stack(rest)
 
 
 @implements(np.polyfit)
@@ -270,7 +278,7 @@ def polyfit(
             "np.polyfit with full= or cov=", "only the coefficients are traced", "np.polyfit(x, y, deg)"
         )
     x, y = array(x) + 0.0, array(y) + 0.0
-    powers = np.vander(x, deg + 1)
+    powers = np.vander(x, int(deg) + 1)
     if w is not None:
         powers = powers * array(w)[:, None]
         y = y * array(w) if y.ndim == 1 else y * array(w)[:, None]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any
 
 import numpy as np
 
-from boxgrad.composites.reductions import axes_of, one_axis
+from boxgrad.composites.reductions import array, axes_of, one_axis
 from boxgrad.errors import ShapeError, TraceError
 from boxgrad.graph.primitive import Primitive, Traced
 from boxgrad.ops import elementwise
@@ -31,7 +32,7 @@ def ndim(a: Any) -> Any:
 
 @implements(np.size)
 def size(a: Any, axis: Any = None) -> Any:
-    return a.size if axis is None else a.shape[axis]
+    return math.prod(a.shape[i] for i in axes_of(a, axis))
 
 
 @implements(np.copy)
@@ -172,7 +173,7 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Any:
 
 @implements(np.expand_dims)
 def expand_dims(a: Any, axis: Any) -> Any:
-    axes = axis if isinstance(axis, tuple) else (axis,)
+    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
     total = a.ndim + len(axes)
     new = {one_axis(total, i) for i in axes}
     return a[tuple(None if i in new else slice(None) for i in range(total))]
@@ -204,13 +205,13 @@ def fliplr(m: Any) -> Any:
 
 @implements(np.atleast_1d)
 def atleast_1d(*arrays: Any) -> Any:
-    made = tuple(x.reshape(1) if np.ndim(x) == 0 else x for x in arrays)
+    made = tuple(x.reshape(1) if x.ndim == 0 else x for x in map(array, arrays))
     return made[0] if len(made) == 1 else made
 
 
 @implements(np.atleast_2d)
 def atleast_2d(*arrays: Any) -> Any:
-    made = tuple(x if np.ndim(x) > 1 else np.atleast_1d(x)[None, :] for x in arrays)
+    made = tuple(x if x.ndim > 1 else np.atleast_1d(x)[None, :] for x in map(array, arrays))
     return made[0] if len(made) == 1 else made
 
 

@@ -34,6 +34,8 @@ def _call(
         return composites[ufunc](*inputs, **{key: x for key, x in others.items() if key not in _LAYOUT})
     if set(others) - _LAYOUT:
         raise refusal(f"np.{ufunc.__name__} with {', '.join(others)}=")
+    if ufunc.nout > 1 and out is not None:
+        raise refusal(f"np.{ufunc.__name__} with out=")
     if dtype is not None:
         inputs = tuple(x.astype(dtype) if isinstance(x, Holder) else np.asarray(x, dtype) for x in inputs)
     traced = any(isinstance(x, Holder) for x in inputs)

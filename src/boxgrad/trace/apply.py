@@ -50,6 +50,10 @@ class _Context(threading.local):
 context = _Context()
 
 
+class Uncaught(BaseException):
+    """Carries an error past code of NumPy that would take any exception for an answer."""
+
+
 class Holder(Traced):
     """What a box offers here: the node it stands for now."""
 
@@ -90,6 +94,8 @@ def call_traced(function: Any, args: Any, kwargs: Any) -> Any:
     held, context.held = context.held, {}
     try:
         return function(*args, **kwargs)
+    except Uncaught as wrapped:
+        raise wrapped.args[0] from None
     finally:
         context.held = held
 
