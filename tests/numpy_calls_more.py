@@ -139,7 +139,7 @@ EXACT: dict[Any, str] = {
     np.common_type: "np.zeros(2, np.common_type(x, single))",
     np.min_scalar_type: "np.zeros(1, np.min_scalar_type(x))",
     np.iscomplex: "np.iscomplex(x); np.iscomplex(x + 0j)",
-    np.isreal: "np.isreal(x); np.isreal(x * 1j)",
+    np.isreal: "np.isreal(x); np.isreal(x * 1j); x.to_device(x.device)",
     np.real_if_close: "np.real_if_close(x)",
     np.einsum_path: "np.zeros(len(np.einsum_path('ij,kj->ik', x, y)[0]))",
     np.array: "np.array([x, y], like=x); np.array([v[0], 2.0], like=v); np.array(v, like=v, ndmin=3)",
@@ -210,7 +210,7 @@ NEAR: dict[Any, str] = {
     # ---- linear algebra
     np.linalg.solve: "np.linalg.solve(a, w); np.linalg.solve(a, x); np.linalg.solve(a[None], t[:, :3])",
     np.linalg.inv: "np.linalg.inv(a); np.linalg.inv(np.stack([a, 2 * a]))",
-    np.linalg.pinv: "np.linalg.pinv(x); np.linalg.pinv(x.T); np.linalg.pinv(t); np.linalg.pinv(a, 1e-6)",
+    np.linalg.pinv: "np.linalg.pinv(x); np.linalg.pinv(x.T); np.linalg.pinv(t); np.linalg.pinv(a, 1e-9)",
     np.linalg.slogdet: "np.linalg.slogdet(a); np.linalg.slogdet(-a)",
     np.linalg.lstsq: "np.linalg.lstsq(x, w)",
     np.linalg.tensorsolve: """

@@ -35,9 +35,75 @@ def writes_slice(x):
     return np.sum(h)
 
 
-def adds_to_array(x):
+def adds_to_alias(x):
     h = np.zeros(3)
+    other = h
     h += x
+    return np.sum(other)
+
+
+def adds_to_base(x):
+    h = np.zeros(3)
+    part = h[1:]
+    h += x
+    return np.sum(part)
+
+
+def adds_to_view(x):
+    h = np.zeros(6)[::2]
+    h += x
+    return np.sum(h)
+
+
+def adds_to_part(x):
+    h = np.zeros(3)
+    h[1:] += x[1:]
+    return np.sum(h)
+
+
+def adds_to_attribute(x):
+    class Sums:
+        pass
+
+    Sums.h = np.zeros(3)
+    Sums.h += x
+    return np.sum(Sums.h)
+
+
+def adds_to_item(x):
+    sums = {"h": np.zeros(3)}
+    sums["h"] += x
+    return np.sum(sums["h"])
+
+
+def adds_to_argument(x, h=np.zeros(3)):  # noqa: B008  one array for all calls
+    h += x
+    return np.sum(h)
+
+
+def adds_to_integers(x):
+    h = np.zeros(3, int)
+    h += x
+    return np.sum(h)
+
+
+def _outer_name():
+    h = np.zeros(3)
+
+    def adds(x):
+        nonlocal h
+        h += x
+        return np.sum(h)
+
+    return adds
+
+
+adds_to_outer_name = _outer_name()
+
+
+def adds_by_method(x):
+    h = np.zeros(3)
+    h = h.__iadd__(x)
     return np.sum(h)
 
 
@@ -116,8 +182,12 @@ SILENT = {
     "an object array": lambda x: np.sum(x * np.array([1, "a", None], dtype=object)),
 }
 
-WRITES = (writes_element, writes_slice, adds_to_array, writes_out, sums_out, copies_to, puts, adds_at)
-SILENT |= {function.__name__: function for function in WRITES}
+WRITES = (
+    adds_to_alias, adds_to_base, adds_to_view, adds_to_part, adds_to_attribute, adds_to_item,
+    adds_to_argument, adds_to_integers, adds_to_outer_name, adds_by_method, writes_element, writes_slice,
+    writes_out, sums_out, copies_to, puts, adds_at,
+)  # fmt: skip
+SILENT |= {f"{number} {function.__name__}": function for number, function in enumerate(WRITES)}
 
 
 @pytest.mark.parametrize("function", SILENT.values(), ids=SILENT.keys())
@@ -200,7 +270,7 @@ def message_of(function, run=bg.grad):
     ("function", "run", "parts"),
     [
         (if_positive, bg.compile, ["if x[0] > 0:", "in if_positive", "np.where(condition, a, b)"]),
-        (adds_to_array, bg.grad, ["h += x", "np.zeros_like(x)"]),
+        (adds_to_alias, bg.grad, ["h += x", "np.zeros_like(x)"]),
         (SILENT["np.array of elements"], bg.grad, ["np.stack([a, b])", "test_loud.py"]),
         (SILENT["math.sin"], bg.grad, ["math.sin", "np.sin", "where: "]),
         (SILENT["math.sin"], bg.compile, ["math.sin", "np.sin"]),

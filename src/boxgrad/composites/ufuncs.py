@@ -5,15 +5,18 @@ The reductions that have primitives use them; the others go along the axis, one 
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
 
 from boxgrad.composites.reductions import array, axes_of, one_axis
+from boxgrad.conversion import rebinds
 from boxgrad.errors import TraceError
 from boxgrad.ops.control import scan
 from boxgrad.trace import indexing
-from boxgrad.trace.apply import Holder
+from boxgrad.trace.apply import Holder, lift
+from boxgrad.trace.box import OwnBox
 from boxgrad.trace.table import composites, implements, methods
 from boxgrad.trace.ufunc import call_plain, refusal
 
@@ -65,6 +68,34 @@ def _call(
 def _outer(ufunc: np.ufunc, a: Any, b: Any, out: Any, **options: Any) -> Any:
     left = np.reshape(a, (*np.shape(a), *(1,) * np.ndim(b)))
     return _call(ufunc, left, b, out=out, **options)
+
+
+# ---- h += x, where h is a plain array
+_references: list[int] = []
+"""How often an array is referred to where ``h`` in ``h += x`` is its only name; found out once."""
+
+
+def _into_array(ufunc: np.ufunc, *inputs: Any, out: Any, **options: Any) -> Any:
+    """The name is bound to a box of the result: right where nothing else sees the array's memory."""
+    count, frame = sys.getrefcount(out), sys._getframe(3)
+    if frame.f_code is _sole_name.__code__:
+        _references.append(count)
+    if not _references:
+        _sole_name(next(x for x in inputs if isinstance(x, Holder)))
+    if out.base is None and count <= _references[0] and rebinds(frame.f_code, frame.f_lasti):
+        target = OwnBox(lift(out), scalar=False)
+        return _call(ufunc, target, *inputs[1:], out=target, **options)
+    raise TraceError.because(
+        f"np.{ufunc.__name__} was to write a traced value into a plain ndarray (+=, out=) that other names, "
+        "views or containers may refer to",
+        "the ndarray cannot remember how its elements were computed, so the gradient would be lost",
+        "h = h + x for h += x; or make the target with np.zeros_like(x) or np.zeros(n, like=x)",
+    )
+
+
+def _sole_name(x: Any) -> None:
+    h = np.zeros(x.shape, x.dtype)
+    h += x
 
 
 # ---- at: positions may repeat
@@ -183,7 +214,13 @@ def _reduceat(ufunc: np.ufunc, x: Any, indices: Any, axis: Any = 0, dtype: Any =
 
 
 methods.update(
-    __call__=_call, outer=_outer, at=_at, reduce=_reduce, accumulate=_accumulate, reduceat=_reduceat
+    __call__=_call,
+    into_array=_into_array,
+    outer=_outer,
+    at=_at,
+    reduce=_reduce,
+    accumulate=_accumulate,
+    reduceat=_reduceat,
 )
 
 

@@ -19,11 +19,7 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[Any], kwargs: dict
         return call_plain(ufunc, inputs)
     out = kwargs.pop("out", (None,))[0]
     if out is not None and not _is_traced(out):
-        raise TraceError.because(
-            f"np.{ufunc.__name__} was to write a traced value into a plain ndarray (+=, out=)",
-            "the ndarray cannot remember how its elements were computed, so the gradient would be lost",
-            "h = h + x for h += x; or make the target with np.zeros_like(x) or np.zeros(n, like=x)",
-        )
+        return methods["into_array"](ufunc, *inputs, out=out, **kwargs)
     if method not in methods:
         raise refusal(f"np.{ufunc.__name__}.{method}")
     return methods[method](ufunc, *inputs, out=out, **kwargs)
