@@ -41,6 +41,8 @@ def axes_of(x: Any, axis: Any) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(ndim))
     axes = axis if isinstance(axis, (tuple, list)) else (axis,)
+    if not ndim and len(axes) == 1 and axes[0] in (0, -1):
+        return ()  # NumPy lets a number be reduced along an axis that it has not
     return tuple(one_axis(ndim, a) for a in axes)
 
 
