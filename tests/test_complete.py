@@ -11,7 +11,7 @@ from numpy_calls import TABLES, read
 from samples import SAMPLES
 
 # What a box offers to the tracer, not to its user.
-INSIDE = {"bind", "is_scalar", "made", "node", "view_through", "write"}
+INSIDE = {"bind", "is_scalar", "made", "memory", "node", "view_through", "write"}
 # Functions that give texts and files.
 WRITTEN = {np.array2string, np.array_repr, np.array_str, np.save, np.savetxt, np.savez, np.savez_compressed}
 

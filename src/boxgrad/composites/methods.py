@@ -36,6 +36,7 @@ class _Methods:
     transpose: Any
     ndim: Any
     copy: Any
+    memory: Any
 
     @property
     def itemsize(self) -> int:
@@ -70,11 +71,8 @@ class _Methods:
     @property
     def flat(self) -> Any:
         """All elements in order, as a view of one axis, whatever the layout in memory."""
-        size = self.size
-        return self.view_through(
-            lambda node: apply(shape.reshape, (node,), {"shape": (size,)}),
-            lambda node, value: apply(shape.reshape, (value,), {"shape": node.shape}),
-        )
+        put = lambda node, value: apply(shape.reshape, (value,), {"shape": node.shape})
+        return self.view_through(shape.reshape, {"shape": (self.size,)}, put)
 
     @flat.setter
     def flat(self, value: Any) -> None:
@@ -95,7 +93,9 @@ class _Methods:
         return self.transpose(order)
 
     def ravel(self, order: str = "C") -> Any:
-        return self.reshape(-1, order=order)
+        flat, memory = self.reshape(-1, order=order), self.memory
+        shared = np.may_share_memory(memory.ravel(order), memory)  # type: ignore[arg-type]
+        return flat if shared or not self.size else flat.copy()
 
     def flatten(self, order: str = "C") -> Any:
         return self.reshape(-1, order=order).copy()

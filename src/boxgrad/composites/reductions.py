@@ -18,6 +18,7 @@ from boxgrad.graph.primitive import Primitive, Traced
 from boxgrad.ops import elementwise, reduce
 from boxgrad.ops.index import Slot, gather
 from boxgrad.ops.typing import reduced_shape
+from boxgrad.trace.box import OwnBox
 from boxgrad.trace.table import implements, writes_out
 
 _NO_VALUE: Any = np._NoValue  # type: ignore[attr-defined]  # NumPy's own "not given"
@@ -290,7 +291,8 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = _NO_VALUE, append: A
 def where(condition: Any, *choices: Any) -> Any:
     if not choices:
         return np.nonzero(condition)
-    return elementwise.where(condition, *choices)
+    y = elementwise.where(condition, *choices)
+    return OwnBox(y.node, scalar=False) if isinstance(y, OwnBox) else y  # also without axes an array
 
 
 @implements(np.nonzero)

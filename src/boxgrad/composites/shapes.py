@@ -75,7 +75,7 @@ def _part(x: Any, part: Primitive, rest: Primitive, joined: Any) -> Any:
     def put(node: Any, value: Any) -> Any:
         return joined(OwnBox(value), rest(OwnBox(node))).astype(node.dtype).node
 
-    return x.view_through(lambda node: part(OwnBox(node)).node, put)
+    return x.view_through(part, {}, put)
 
 
 @implements(np.result_type)

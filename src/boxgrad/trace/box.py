@@ -8,6 +8,7 @@ other views see the write, as in NumPy.
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
@@ -173,11 +174,16 @@ class Box(Holder):
         indexing.set(self, key, value)
 
     # ---- views
+    @property
+    def memory(self) -> Any:
+        """An array that lies in memory as NumPy's would: it tells what is a view and what a copy."""
+        raise NotImplementedError
+
     def view_through(
-        self, get: Callable[[Node], Node], put: Callable[[Node, Node], Node], key: Any = None
+        self, lens: Primitive, parameters: dict[str, Any], put: Callable[[Node, Node], Node], made: Any = None
     ) -> Any:
-        """A lens on this box."""
-        return ViewBox(self, get, put, key)
+        """A lens on this box: what a primitive shows of it, and how that is written."""
+        return ViewBox(self, lens, parameters, put, made or apply(lens, (self.node,), parameters))
 
     def reshape(self, *sizes: Any, order: str = "C", copy: bool | None = None) -> Any:
         wanted = sizes[0] if len(sizes) == 1 and not isinstance(sizes[0], (int, np.integer)) else sizes
@@ -187,13 +193,9 @@ class Box(Holder):
         new = known_shape(old, wanted)
         if new == old.shape and copy is not True:
             return self if not self.is_scalar else wrap(old)
-        made = apply(shape.reshape, (self,), {"shape": new})
-        memory = _layout(old)
-        if np.may_share_memory(memory.reshape(new), memory):
-            return self.view_through(
-                lambda node: made if node is old else apply(shape.reshape, (node,), {"shape": new}),
-                lambda node, value: apply(shape.reshape, (value,), {"shape": node.shape}),
-            )
+        made, memory = apply(shape.reshape, (self,), {"shape": new}), self.memory
+        if copy is not True and np.may_share_memory(memory.reshape(new), memory):
+            return self.view_through(shape.reshape, {"shape": new}, _reshaped_back, made)
         return wrap(made)
 
     def transpose(self, *axes: Any) -> Any:
@@ -211,7 +213,8 @@ class Box(Holder):
             return self
         back = shape.inverse(order)
         return self.view_through(
-            lambda node: apply(shape.transpose, (node,), {"axes": order}),
+            shape.transpose,
+            {"axes": order},
             lambda node, value: apply(shape.transpose, (value,), {"axes": back}),
         )
 
@@ -219,7 +222,10 @@ class Box(Holder):
     def copy(self, order: str = "C") -> Any:
         """A box of its own: writes to it do not reach this one."""
         node = self.node
-        return wrap(apply(elementwise.identity, (node,)) if node.number < context.body else node)
+        inner = apply(elementwise.identity, (node,)) if node.number < context.body else node
+        made = OwnBox(inner, self.is_scalar)
+        made.laid = np.empty(node.shape, bool) if order == "C" else self.memory
+        return made
 
     __copy__ = copy
 
@@ -239,11 +245,13 @@ class Box(Holder):
 class OwnBox(Box):
     """A box with a node of its own."""
 
-    __slots__ = ("_node", "_scalar")
+    __slots__ = ("_node", "_scalar", "laid")
 
     def __init__(self, node: Node, scalar: bool = True) -> None:
         self._node = node
         self._scalar = scalar
+        self.laid: Any = None
+        """How it lies in memory: an array, or the node that it stood for before the first write."""
 
     @property
     def node(self) -> Node:
@@ -253,6 +261,12 @@ class OwnBox(Box):
     def is_scalar(self) -> bool:
         return self._scalar and not self._node.shape
 
+    @property
+    def memory(self) -> Any:
+        if self.laid is None or isinstance(self.laid, Node):
+            return layout(self.laid or self._node)
+        return self.laid
+
     def write(self, node: Node) -> None:
         if self._node.number < context.body:
             raise TraceError.because(
@@ -260,45 +274,60 @@ class OwnBox(Box):
                 "the cell is traced once and runs many times: the write would be lost or done once",
                 "the array as part of the carry; or h = h.copy() before the write",
             )
+        if self.laid is None:
+            self.laid = self._node
         self._node = node
 
 
 class ViewBox(Box):
     """A lens on another box."""
 
-    __slots__ = ("_base", "_get", "_put", "_seen", "_shown", "key")
+    __slots__ = ("_lens", "_put", "_seen", "_shown", "base", "parameters")
 
     def __init__(
-        self, base: Box, get: Callable[[Node], Node], put: Callable[[Node, Node], Node], key: Any
-    ) -> None:
-        self._base, self._get, self._put, self.key = base, get, put, key
-        self._seen = base.node
-        self._shown = get(self._seen)
-
-    @property
-    def base(self) -> Box:
-        """The box that this one shows a part of."""
-        return self._base
+        self, base: Box, lens: Primitive, parameters: dict[str, Any], put: Callable[[Node, Node], Node],
+        made: Node,
+    ) -> None:  # fmt: skip
+        self.base, self._lens, self.parameters, self._put = base, lens, parameters, put
+        self._seen, self._shown = base.node, made
 
     @property
     def node(self) -> Node:
-        node = self._base.node
+        node = self.base.node
         if node is not self._seen:
-            self._seen, self._shown = node, self._get(node)
+            self._seen, self._shown = node, apply(self._lens, (node,), self.parameters)
         return self._shown
 
+    @property
+    def memory(self) -> Any:
+        meaning: Any = self._lens.meaning
+        return meaning(self.base.memory, **self.parameters)
+
     def write(self, node: Node) -> None:
-        self._base.write(self._put(self._base.node, node))
-        self._seen, self._shown = self._base.node, node
+        self.base.write(self._put(self.base.node, node))
+        self._seen, self._shown = self.base.node, node
 
 
-def _layout(node: Node) -> Any:
-    """An array laid out in memory as the value is; without values, made of the views that led to it."""
+def _reshaped_back(node: Node, value: Node) -> Node:
+    return apply(shape.reshape, (value,), {"shape": node.shape})
+
+
+_KEEPING = (index.put, index.put_slice, elementwise.cast, elementwise.identity, elementwise.where)
+
+
+def layout(node: Node, depth: int = 30) -> Any:
+    """An array that lies in memory as the value does; without values, ufuncs keep their inputs' order."""
     if node.value is not None:
-        return node.value
-    if node.primitive in (shape.reshape, shape.transpose, index.slice):
+        return np.asarray(node.value)
+    if depth and node.primitive in (shape.reshape, shape.transpose, index.slice):
         meaning: Any = node.primitive.meaning
-        return meaning(_layout(node.inputs[0]), **node.parameters)
+        return meaning(layout(node.inputs[0], depth - 1), **node.parameters)
+    known = node.primitive in _KEEPING or isinstance(getattr(node.primitive, "meaning", None), np.ufunc)
+    if depth and known:
+        inputs = node.inputs[:1] if node.primitive in (index.put, index.put_slice) else node.inputs
+        parts = [layout(x, depth - 1) for x in inputs if x.shape == node.shape and len(x.shape) > 1]
+        if parts:
+            return functools.reduce(np.logical_or, parts[1:], np.logical_not(parts[0]))
     return np.empty(node.shape, bool)
 
 
