@@ -23,7 +23,7 @@ from boxgrad.ops import elementwise, index, shape
 from boxgrad.trace import indexing
 from boxgrad.trace.apply import Holder, Uncaught, apply, context, origin
 from boxgrad.trace.ufunc import call_function, call_ufunc
-from boxgrad.types import ArrayType, is_integer
+from boxgrad.types import ArrayType, is_integer, is_ndarray
 
 _PYTHON = (float, int, complex)
 
@@ -222,7 +222,10 @@ class Box(Holder):
     def copy(self, order: str = "C") -> Any:
         """A box of its own: writes to it do not reach this one."""
         node = self.node
-        inner = apply(elementwise.identity, (node,)) if node.number < context.body else node
+        known = order == "C" and is_ndarray(node.value) and not node.value.flags.c_contiguous
+        inner = apply(elementwise.identity, (node,)) if known or node.number < context.body else node
+        if known:
+            inner.value = np.ascontiguousarray(node.value)  # what is computed of it keeps this order
         made = OwnBox(inner, self.is_scalar)
         made.laid = np.empty(node.shape, bool) if order == "C" else self.memory
         return made
@@ -319,9 +322,10 @@ def layout(node: Node, depth: int = 30) -> Any:
     """An array that lies in memory as the value does; without values, ufuncs keep their inputs' order."""
     if node.value is not None:
         return np.asarray(node.value)
-    if depth and node.primitive in (shape.reshape, shape.transpose, index.slice):
+    if depth and node.primitive in (shape.reshape, shape.transpose, index.slice, index.gather):
         meaning: Any = node.primitive.meaning
-        return meaning(layout(node.inputs[0], depth - 1), **node.parameters)
+        positions = [np.zeros(x.shape, np.intp) for x in node.inputs[1:]]
+        return meaning(layout(node.inputs[0], depth - 1), *positions, **node.parameters)
     known = node.primitive in _KEEPING or isinstance(getattr(node.primitive, "meaning", None), np.ufunc)
     if depth and known:
         inputs = node.inputs[:1] if node.primitive in (index.put, index.put_slice) else node.inputs
