@@ -103,7 +103,12 @@ def _like(make: Any) -> Any:
         sizes = prototype.shape if shape is None else shape
         sizes = (sizes,) if isinstance(sizes, int) else tuple(sizes)
         fill = [v.dtype.type(0) if isinstance(v, Traced) else v for v in values]  # type: ignore[attr-defined]
-        array = held(make(sizes, *fill, dtype=prototype.dtype if dtype is None else dtype))
+        value = make(sizes, *fill, dtype=prototype.dtype if dtype is None else dtype)
+        memory = getattr(prototype, "memory", prototype)
+        if shape is None and order == "K" and not memory.flags.c_contiguous:
+            value, plain = np.empty_like(memory, dtype=value.dtype), value  # it lies as its model does
+            value[...] = plain
+        array = held(value)
         if values and isinstance(values[0], Traced):
             array[...] = values[0]
         return array

@@ -50,6 +50,8 @@ def _leaf(node: Node) -> Expression:
 
 def constant(value: Any) -> Expression:
     """A number in the code as mathematics writes it: 0.7071… is 1/√2."""
+    if np.iscomplexobj(value) or not np.isfinite(value):
+        return x.number(value)
     number = float(value)
     for power in (number, 1 / number if number else 0.0):
         square = power * power

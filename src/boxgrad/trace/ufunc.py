@@ -40,7 +40,8 @@ def call_plain(ufunc: np.ufunc, inputs: Sequence[Any]) -> Any:
         return compose(composite, inputs, {})
     if ufunc.__name__ in by_name and getattr(np, ufunc.__name__, None) is not ufunc:
         return compose(by_name[ufunc.__name__], inputs, {})
-    raise refusal(f"np.{ufunc.__name__}", ufunc)
+    own = getattr(np, ufunc.__name__, None) is ufunc
+    raise refusal(f"np.{ufunc.__name__}" if own else ufunc.__name__, ufunc)
 
 
 def compose(composite: Callable[..., Any], args: Any, kwargs: Any) -> Any:
