@@ -37,7 +37,7 @@ def size(a: Any, axis: Any = None) -> Any:
 
 @implements(np.copy)
 def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
-    return a.copy()
+    return a.copy(order)
 
 
 @implements(np.iscomplexobj)

@@ -99,26 +99,17 @@ def _cofactor(x: Any) -> Any:
     return (np.linalg.det(u) * np.linalg.det(v))[..., None, None] * ((u * others(s)[..., None, :]) @ v).conj()
 
 
-det = Primitive(
-    "det",
-    np.linalg.det,
-    _number,
-    (lambda g, y, x: g[..., None, None] * cofactor(x),),
-    Call("det"),
-    (np.linalg.det,),
-)
-cofactor = Primitive(
-    "cofactor",
-    _cofactor,
-    _same,
-    (
-        lambda g, y, x: (
-            (y * np.sum(g * y, axis=(-2, -1), keepdims=True) - y @ _mT(g) @ y) / det(x)[..., None, None]
-        ),
-    ),
-    Call("cof"),
-    (),
-)
+def _det_rule(g: Any, y: Any, x: Any) -> Any:
+    return g[..., None, None] * cofactor(x)
+
+
+def _cofactor_rule(g: Any, y: Any, x: Any) -> Any:
+    along = np.sum(g * y, axis=(-2, -1), keepdims=True)
+    return (y * along - y @ _mT(g) @ y) / det(x)[..., None, None]
+
+
+det = Primitive("det", np.linalg.det, _number, (_det_rule,), Call("det"), (np.linalg.det,))
+cofactor = Primitive("cofactor", _cofactor, _same, (_cofactor_rule,), Call("cof"), ())
 
 
 def _slogdet_type(x: ArrayType) -> tuple[ArrayType, ArrayType]:

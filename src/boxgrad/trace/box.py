@@ -23,9 +23,7 @@ from boxgrad.ops import elementwise, index, shape
 from boxgrad.trace import indexing
 from boxgrad.trace.apply import Holder, Uncaught, apply, context, origin
 from boxgrad.trace.ufunc import call_function, call_ufunc
-from boxgrad.types import ArrayType, is_integer, is_ndarray
-
-_PYTHON = (float, int, complex)
+from boxgrad.types import ArrayType, is_integer
 
 
 class Box(Holder):
@@ -211,23 +209,21 @@ class Box(Holder):
             )
         if order == tuple(range(self.ndim)):
             return self
-        back = shape.inverse(order)
+        back = {"axes": shape.inverse(order)}
         return self.view_through(
-            shape.transpose,
-            {"axes": order},
-            lambda node, value: apply(shape.transpose, (value,), {"axes": back}),
+            shape.transpose, {"axes": order}, lambda node, value: apply(shape.transpose, (value,), back)
         )
 
     # ---- copies
     def copy(self, order: str = "C") -> Any:
         """A box of its own: writes to it do not reach this one."""
         node = self.node
-        known = order == "C" and is_ndarray(node.value) and not node.value.flags.c_contiguous
-        inner = apply(elementwise.identity, (node,)) if known or node.number < context.body else node
-        if known:
-            inner.value = np.ascontiguousarray(node.value)  # what is computed of it keeps this order
+        memory = np.empty_like(self.memory, bool, order=order)  # type: ignore[call-overload]
+        moved = not _alike(self.memory, memory)
+        inner = apply(elementwise.identity, (node,)) if moved or node.number < context.body else node
         made = OwnBox(inner, self.is_scalar)
-        made.laid = np.empty(node.shape, bool) if order == "C" else self.memory
+        made.laid = memory
+        _lay(inner, memory)
         return made
 
     __copy__ = copy
@@ -279,6 +275,7 @@ class OwnBox(Box):
             )
         if self.laid is None:
             self.laid = self._node
+        _lay(node, self.memory)
         self._node = node
 
 
@@ -308,11 +305,26 @@ class ViewBox(Box):
 
     def write(self, node: Node) -> None:
         self.base.write(self._put(self.base.node, node))
+        _lay(node, self.memory)
         self._seen, self._shown = self.base.node, node
 
 
 def _reshaped_back(node: Node, value: Node) -> Node:
     return apply(shape.reshape, (value,), {"shape": node.shape})
+
+
+def _alike(a: Any, b: Any) -> bool:
+    return (a.flags.c_contiguous, a.flags.f_contiguous) == (b.flags.c_contiguous, b.flags.f_contiguous)
+
+
+def _lay(node: Node, memory: Any) -> None:
+    """Let what is computed of a node find it in the order of its box."""
+    if len(node.shape) > 1 and not _alike(layout(node), memory):
+        if node.value is None:
+            context.laid[node.number] = memory
+        else:
+            value, node.value = node.value, np.empty_like(memory, dtype=node.dtype)
+            node.value[...] = value
 
 
 _KEEPING = (index.put, index.put_slice, elementwise.cast, elementwise.identity, elementwise.where)
@@ -322,6 +334,8 @@ def layout(node: Node, depth: int = 30) -> Any:
     """An array that lies in memory as the value does; without values, ufuncs keep their inputs' order."""
     if node.value is not None:
         return np.asarray(node.value)
+    if node.number in context.laid:
+        return context.laid[node.number]
     if depth and node.primitive in (shape.reshape, shape.transpose, index.slice, index.gather):
         meaning: Any = node.primitive.meaning
         positions = [np.zeros(x.shape, np.intp) for x in node.inputs[1:]]
