@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+import numpy_calls_more
 from sampling import apart, between, integers
 
 INPUTS: dict[str, Any] = {
@@ -23,7 +24,10 @@ INPUTS: dict[str, Any] = {
     "e": np.ones((0, 3)), "n": integers(-4, 5, (3, 4)), "k": integers(0, 3, (4,)),
     "small": integers(0, 9, (3, 4), np.int8), "b": integers(0, 2, (3, 4)) > 0, "f": 0.35,
     "single": between(-1, 1, (3, 4), "f32").astype(np.float32), "one": apart((1, 3, 1), "one"),
-    "nan": np.array([1.0, np.nan, -np.inf, np.inf, 0.25]),
+    "nan": np.array([1.0, np.nan, -np.inf, np.inf, 0.25]), "up": np.array([-0.3, 0.1, 0.45, 0.9]),
+    "holes": np.array([[1.0, np.nan, 0.25, -2.0], [np.nan, 0.5, np.nan, 3.0], [0.1, 0.2, 0.3, 0.75]]),
+    "a": apart((3, 3), "a") + np.diag([2.0, 3.0, 5.0]),
+    "bigger": apart((6, 6), "bigger", 0.05) + 2 * np.eye(6),
 }  # fmt: skip
 
 
@@ -45,14 +49,15 @@ class NumpyCall:
     call: Callable[..., Any]
     inputs: tuple[Any, ...]
     exact: bool
+    compiles: bool
 
 
-def read(text: str, exact: bool) -> NumpyCall:
+def read(text: str, exact: bool, compiles: bool = True) -> NumpyCall:
     """A call from its text: the names of inputs in it become parameters."""
     found = dict.fromkeys(node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name))
     names = [name for name in found if name in INPUTS]
     call = eval(f"lambda {', '.join(names)}: {text}", CONSTANTS)
-    return NumpyCall(text, call, tuple(INPUTS[name] for name in names), exact)
+    return NumpyCall(text, call, tuple(INPUTS[name] for name in names), exact, compiles)
 
 
 EXACT: dict[Any, str] = {
@@ -254,7 +259,7 @@ NEAR: dict[Any, str] = {
         np.dot(v, q) * v; np.dot(x, y.T, out=new(x, shape=(3, 3)))
     """,
     np.inner: "np.inner(v, q); np.inner(x, y); np.inner(x, s); np.inner(t, x)",
-    np.vdot: "np.vdot(x, y); np.vdot(v, q)",
+    np.vdot: "np.vdot(x, y); np.vdot(v, q); np.vdot(x + 1j * y, y * 1j)",
     np.outer: "np.outer(v, w); np.outer(x, w); np.multiply.outer(v, w); np.add.outer(v, w)",
     np.tensordot: """
         np.tensordot(x, y); np.tensordot(t, z, ([1, 2], [2, 1])); np.tensordot(t, v, 1);
@@ -280,9 +285,16 @@ NEAR: dict[Any, str] = {
 }
 
 
+TABLES = (
+    (EXACT, True, True), (NEAR, False, True), (numpy_calls_more.EXACT, True, True),
+    (numpy_calls_more.NEAR, False, True), (numpy_calls_more.BY_VALUE, False, False),
+)  # fmt: skip
+"""Each with: whether results are equal to the last bit, and whether the calls compile."""
+
+
 def calls() -> Iterator[NumpyCall]:
-    """Every call of both tables."""
-    for table in (EXACT, NEAR):
+    """Every call of all tables."""
+    for table, exact, compiles in TABLES:
         for texts in table.values():
             for text in texts.split(";"):
-                yield read(" ".join(text.split()), table is EXACT)
+                yield read(" ".join(text.split()), exact, compiles)

@@ -189,8 +189,6 @@ ERRORS = {
     "an array of integers": (lambda x: np.sum(x * 2.0), (np.arange(3),), r"astype\(float\)"),
     "a text as argument": (lambda x: 2.0, ("text",), r"str"),
     "an empty container": (lambda x: 2.0, ([],), r"nothing"),
-    "a complex argument": (lambda z: np.real(z * z), (1 + 2j,), r"complex"),
-    "complex within": (lambda x: np.sum(np.abs(x * 1j)), (x,), r"complex"),
     "argmax only": (lambda x: np.argmax(x) * 1.0, (x,), r"argmax"),
     "a comparison only": (lambda x: np.mean(x > 1), (x,), r"greater"),
     "a choice of constants": (lambda x: np.sum(np.where(x > 1, 2.0, 1.0)), (x,), r"greater"),

@@ -273,3 +273,24 @@ def test_the_forward_pass_alone_of_a_result_of_any_shape():
     assert gradients == {}
     assert "∂" not in found.diagram.svg
     assert "<title>sigma(X, W), three ways</title>" in found.page
+
+
+# ---- linear algebra, complex numbers, transforms, special functions
+BEYOND = {
+    "solve": lambda A, v: v @ np.linalg.solve(A @ A.T, v) + np.linalg.slogdet(A)[1],
+    "eigh": lambda A, v: np.sum(np.linalg.eigh(A + A.T)[1] @ v) + np.linalg.det(A),
+    "svd": lambda A, v: np.linalg.norm(A, "nuc") + np.sum(np.linalg.qr(A)[1] @ v),
+    "complex": lambda A, v: np.sum(np.abs(np.exp(1j * v) + A)),
+    "fft": lambda A, v: np.sum(np.abs(np.fft.fft(v)) ** 2) + np.sum(A),
+    "median": lambda A, v: np.median(A) * np.sum(v),
+}
+
+
+@pytest.mark.parametrize("name", BEYOND)
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_every_view_of_what_is_not_elementary(name, lang, tmp_path):
+    A, v = np.array([[2.0, 0.3], [0.1, 3.0]]), np.array([1.0, 2.0])
+    page = bg.explain(BEYOND[name], A, v, lang=lang)
+    assert "∂" in str(page)
+    page.save(tmp_path / "page.html")
+    assert (tmp_path / "page.html").stat().st_size > 10_000

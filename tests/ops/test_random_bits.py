@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import boxgrad as bg
-from boxgrad.ops.random import threefry
+from boxgrad.functions.random_bits import threefry
 
 
 # Salmon et al., Random123, kat_vectors: threefry2x32, 20 rounds.

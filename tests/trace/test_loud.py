@@ -35,9 +35,75 @@ def writes_slice(x):
     return np.sum(h)
 
 
-def adds_to_array(x):
+def adds_to_alias(x):
     h = np.zeros(3)
+    other = h
     h += x
+    return np.sum(other)
+
+
+def adds_to_base(x):
+    h = np.zeros(3)
+    part = h[1:]
+    h += x
+    return np.sum(part)
+
+
+def adds_to_view(x):
+    h = np.zeros(6)[::2]
+    h += x
+    return np.sum(h)
+
+
+def adds_to_part(x):
+    h = np.zeros(3)
+    h[1:] += x[1:]
+    return np.sum(h)
+
+
+def adds_to_attribute(x):
+    class Sums:
+        pass
+
+    Sums.h = np.zeros(3)
+    Sums.h += x
+    return np.sum(Sums.h)
+
+
+def adds_to_item(x):
+    sums = {"h": np.zeros(3)}
+    sums["h"] += x
+    return np.sum(sums["h"])
+
+
+def adds_to_argument(x, h=np.zeros(3)):  # noqa: B008  one array for all calls
+    h += x
+    return np.sum(h)
+
+
+def adds_to_integers(x):
+    h = np.zeros(3, int)
+    h += x
+    return np.sum(h)
+
+
+def _outer_name():
+    h = np.zeros(3)
+
+    def adds(x):
+        nonlocal h
+        h += x
+        return np.sum(h)
+
+    return adds
+
+
+adds_to_outer_name = _outer_name()
+
+
+def adds_by_method(x):
+    h = np.zeros(3)
+    h = h.__iadd__(x)
     return np.sum(h)
 
 
@@ -79,9 +145,7 @@ SILENT = {
     "np.fromiter": lambda x: np.sum(np.fromiter(x, float)),
     "np.float64": lambda x: np.float64(x[0]) ** 2,
     "np.vectorize": lambda x: np.sum(np.vectorize(lambda u: u * u)(x)),
-    "np.apply_along_axis": lambda x: np.sum(np.apply_along_axis(np.sum, 0, x)),
     "np.frompyfunc": lambda x: np.sum(np.frompyfunc(lambda u: u * u, 1, 1)(x)),
-    "np.piecewise": lambda x: np.sum(np.piecewise(x, [x > 1], [1, 2])),
     "as_strided": lambda x: np.sum(np.lib.stride_tricks.as_strided(x, (2,), (8,))),
     "list": lambda x: np.sum([x[0], x[1]]),
     "mean of a list": lambda x: np.mean([x[0], 2.0]),
@@ -101,24 +165,16 @@ SILENT = {
     "a generator": lambda x: np.sum(np.random.default_rng(0).normal(x)),
     "a permutation": lambda x: np.sum(np.random.default_rng(0).permutation(x)),
     "a choice": lambda x: np.random.default_rng(0).choice(x),
-    "np.linalg.inv": lambda x: np.sum(np.linalg.inv(np.diag(x))),
-    "np.linalg.det": lambda x: np.linalg.det(np.diag(x)),
-    "np.fft.fft": lambda x: np.sum(np.abs(np.fft.fft(x))),
-    "np.median": lambda x: np.median(x * 1),
     "np.unique": lambda x: np.sum(np.unique(x)),
-    "np.interp": lambda x: np.sum(np.interp(x, [0, 1], [1, 2])),
+    "np.linalg.eig": lambda x: np.sum(np.abs(np.linalg.eig(np.diag(x))[0])),
     "np.frexp": lambda x: np.sum(np.frexp(x)[0]),
-    "np.add.reduceat": lambda x: np.sum(np.add.reduceat(x, [0, 2])),
-    "np.maximum.at": lambda x: np.maximum.at(x, [0], 2.0),
-    "np.maximum.accumulate": lambda x: np.sum(np.maximum.accumulate(x)),
+    "a masked ufunc": lambda x: np.sum(np.equal.reduce(x)),
     "where without out": lambda x: np.sum(np.exp(x, where=x > 1)),
     "pad by reflection": lambda x: np.sum(np.pad(x, 1, mode="reflect")),
-    "norm of order 2": lambda x: np.linalg.norm(np.diag(x), 2),
     "einsum of lists": lambda x: np.einsum(x, [0], []),
     "through argmax": lambda x: A[0][np.argmax(x)] * 1.0 + np.argmax(x) * 1.0,
     "through a comparison": lambda x: np.sum((x > 1).astype(float)),
     "through rounding to integers": lambda x: np.sum(x.astype(int)),
-    "complex values": lambda x: np.sum(np.abs(x * 1j)),
     "a subclass of ndarray": lambda x: np.sum(A[0].view(Tagged) * x),
     "a masked array": lambda x: np.sum(x * np.ma.array(A[0], mask=[0, 1, 0])),
     "norm of three axes": lambda x: np.linalg.norm(x[None, None] * 1, 2),
@@ -126,8 +182,12 @@ SILENT = {
     "an object array": lambda x: np.sum(x * np.array([1, "a", None], dtype=object)),
 }
 
-WRITES = (writes_element, writes_slice, adds_to_array, writes_out, sums_out, copies_to, puts, adds_at)
-SILENT |= {function.__name__: function for function in WRITES}
+WRITES = (
+    adds_to_alias, adds_to_base, adds_to_view, adds_to_part, adds_to_attribute, adds_to_item,
+    adds_to_argument, adds_to_integers, adds_to_outer_name, adds_by_method, writes_element, writes_slice,
+    writes_out, sums_out, copies_to, puts, adds_at,
+)  # fmt: skip
+SILENT |= {f"{number} {function.__name__}": function for number, function in enumerate(WRITES)}
 
 
 @pytest.mark.parametrize("function", SILENT.values(), ids=SILENT.keys())
@@ -136,7 +196,7 @@ def test_loud_under_grad(function):
         bg.grad(function)(x)
 
 
-TYPES_ONLY = ("through", "complex values", "item", "tolist", "float")
+TYPES_ONLY = ("through", "item", "tolist", "float")
 
 
 @pytest.mark.parametrize(
@@ -210,16 +270,15 @@ def message_of(function, run=bg.grad):
     ("function", "run", "parts"),
     [
         (if_positive, bg.compile, ["if x[0] > 0:", "in if_positive", "np.where(condition, a, b)"]),
-        (adds_to_array, bg.grad, ["h += x", "np.zeros_like(x)"]),
+        (adds_to_alias, bg.grad, ["h += x", "np.zeros_like(x)"]),
         (SILENT["np.array of elements"], bg.grad, ["np.stack([a, b])", "test_loud.py"]),
         (SILENT["math.sin"], bg.grad, ["math.sin", "np.sin", "where: "]),
         (SILENT["math.sin"], bg.compile, ["math.sin", "np.sin"]),
-        (SILENT["np.median"], bg.grad, ["np.median", "instead: "]),
-        (SILENT["np.linalg.inv"], bg.grad, ["np.linalg.inv", "instead: "]),
+        (SILENT["np.unique"], bg.grad, ["np.unique", "jumps", "np.sort"]),
+        (SILENT["np.linalg.eig"], bg.grad, ["np.linalg.eig", "np.linalg.eigh"]),
         (SILENT["through argmax"], bg.grad, ["argmax", "stop_gradient", "positions"]),
         (SILENT["float"], bg.grad, ["float()", "stop_gradient"]),
         (SILENT["where without out"], bg.grad, ["np.where(condition, result, other)"]),
-        (SILENT["complex values"], bg.grad, ["complex", "real"]),
         (SILENT["a generator"], bg.grad, ["np.random", "instead: "]),
         (lambda x: x @ np.ones((4, 2)), bg.compile, ["(3,)", "(4, 2)", "test_loud.py"]),
         (lambda x: x + np.ones(4), bg.compile, ["f64[3]", "f64[4]"]),

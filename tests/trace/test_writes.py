@@ -334,3 +334,53 @@ def test_integers_stay_integers():
     np.testing.assert_array_equal(bg.compile(cut)(n.copy(), x), cut(n.copy(), x))
     with pytest.raises(TypeError, match=r"same_kind|within a kind"):
         bg.compile(lambda n: n.__iadd__(0.5))(n)
+
+
+# ---- h += x, where h is a plain array: the name stands for the result
+def sums(x):
+    h = np.zeros(3)
+    for i in range(3):
+        h += x[i] * x
+        h *= 0.5
+    h[1:] -= x[1:]
+    return h
+
+
+def kept_by_a_closure(x):
+    h = np.ones(3)
+    h *= x
+    square = lambda: h * h
+    return square()
+
+
+def narrow(x):
+    h = np.zeros((2, 3), np.float32)
+    h += x.astype(np.float32)
+    return h
+
+
+@pytest.mark.parametrize("function", [sums, kept_by_a_closure, narrow])
+def test_augmented_assignment_to_a_plain_array(function):
+    x = np.array([0.5, 1.5, 2.5])
+    wanted = function(x)
+    value, gradient = bg.value_and_grad(lambda x: np.sum(np.sin(function(x))))(x)
+    np.testing.assert_allclose(value, np.sum(np.sin(wanted)), 1e-6)
+    got = bg.compile(function)(x)
+    assert got.dtype == wanted.dtype
+    np.testing.assert_array_equal(got, wanted)
+    if wanted.dtype == float:
+        v = np.array([0.3, -0.7, 0.4])
+        slope = richardson(lambda x: np.sum(np.sin(function(x))), [x], [v])
+        np.testing.assert_allclose(np.sum(gradient * v), slope, 1e-9)
+
+
+def test_it_forgets_nothing_that_others_see():
+    """What the name stood for before stays as it was, for those who copied it."""
+
+    def function(x):
+        h = np.ones(3)
+        before = h.copy()
+        h += x
+        return np.sum(h * before) + np.sum(before)
+
+    np.testing.assert_array_equal(bg.grad(function)(np.zeros(3)), np.ones(3))

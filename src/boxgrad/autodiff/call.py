@@ -10,7 +10,7 @@ import numpy as np
 
 from boxgrad import tree
 from boxgrad.autodiff.loops import saving, scan_backward
-from boxgrad.autodiff.reverse import Walk, broken, lost, refuse_complex
+from boxgrad.autodiff.reverse import Walk, broken, lost
 from boxgrad.boxed import activate, current_tracer
 from boxgrad.errors import DerivativeError, message
 from boxgrad.graph.node import Node, input_node, of_another_trace, ordered
@@ -53,8 +53,6 @@ class Call:
         self.arguments = Arguments(selected, is_real, _copied if later else _fresh, apart=True)
         if not self.arguments.boxes:
             raise DerivativeError(_nothing_real(selected))
-        for node in self.arguments.nodes:
-            refuse_complex(node)
         full = list(args)
         for n, boxed in zip(numbers, self.arguments.args, strict=True):
             full[n] = boxed
@@ -73,7 +71,11 @@ class Call:
                     raise of_another_trace(leaf.node)
 
     def gradients(self, outputs: Sequence[Node], cotangents: Sequence[Any]) -> list[Any]:
-        """The gradient of each boxed argument; zeros where none arrives."""
+        """The gradient of each boxed argument; zeros where none arrives.
+
+        Of a complex z = a + ib it is ∂L/∂a + i ∂L/∂b, the conjugate of what the walk carries.
+        """
+        cotangents = [_conjugated(g) for g in cotangents]
         traced = current_tracer() is not None or any(isinstance(g, Box) for g in cotangents)
         as_graph = self.as_graph or traced
         nodes = self.arguments.nodes
@@ -83,7 +85,7 @@ class Call:
             broken(outputs, nodes)
             lost(self._taken, nodes)
         filled = [
-            np.zeros(node.shape, node.dtype)[()] if g is None else g
+            np.zeros(node.shape, node.dtype)[()] if g is None else _conjugated(g)
             for g, node in zip(found, nodes, strict=True)
         ]
         return filled if as_graph else owned(filled, cotangents)
@@ -121,6 +123,10 @@ class Call:
             detach((*needed, *(node for _, node in writes)), written)
         for write, node in writes:
             write.repeat(selected, leaves, OwnBox(node) if self.as_graph else node.value)
+
+
+def _conjugated(g: Any) -> Any:
+    return g if g is None or g.dtype.kind != "c" else np.conjugate(g)
 
 
 def _argument_number(number: int, count: int) -> int:

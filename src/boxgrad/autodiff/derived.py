@@ -251,6 +251,12 @@ def jacobian(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> 
         call = Call(function, args, kwargs, argnums)
         leaves, structure = tree.flatten(call.result)
         nodes = [leaf.node if isinstance(leaf, Box) else lift(leaf) for leaf in leaves]
+        if any(node.dtype.kind == "c" for node in (*nodes, *call.arguments.nodes)):
+            raise DerivativeError.because(
+                "the Jacobian of complex values",
+                "one number for each pair of entries cannot hold how both parts vary with both parts",
+                "the real and the imaginary part as real arrays; or bg.vjp and bg.jvp",
+            )
         call.write_back(nodes)
         rows: list[Any] = []
         for node in nodes:

@@ -5,7 +5,8 @@ derivative rule. Rules are plain NumPy, so the walk works on arrays where all va
 the graph where the derivative is to be a graph itself (which makes it differentiable again).
 
 Convention: ∂L/∂X has the shape and the dtype of X. Un-broadcasting and accumulation happen here, once, not
-in the rules. Integer and boolean values carry no gradient.
+in the rules. Integer and boolean values carry no gradient. Within the walk g of a complex y is such that
+dL = Re(g dy), so that the rule of an analytic function is that of real calculus.
 """
 
 from __future__ import annotations
@@ -65,8 +66,6 @@ class Walk:
         """Pass the gradient of one box on to its inputs."""
         primitive = node.primitive
         assert primitive is not None
-        if node.dtype.kind == "c":
-            refuse_complex(node)
         if primitive is control.item:
             parts = found.setdefault(node.inputs[0], {})
             index = node.parameters["index"]
@@ -122,17 +121,6 @@ def _cast(g: Any, dtype: np.dtype[Any]) -> Any:
 def _accumulate(found: dict[Node, Any], node: Node, g: Any) -> None:
     known = found.get(node)
     found[node] = g if known is None else known + g
-
-
-def refuse_complex(node: Node) -> None:
-    """The rules are those of real calculus; on complex values they would be silently wrong."""
-    if node.dtype.kind == "c":
-        raise DerivativeError.because(
-            f"a derivative through a complex value {node.type!r}",
-            "the rules are those of real numbers",
-            "the real and the imaginary part as two real arrays",
-            node.place,
-        )
 
 
 def broken(outputs: Sequence[Node], wrt: Sequence[Node]) -> None:

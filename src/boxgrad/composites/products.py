@@ -1,4 +1,4 @@
-"""NumPy functions as plain NumPy over primitives: products, and norms.
+"""NumPy functions as plain NumPy over primitives: products.
 
 All of them become contractions of two arrays. What einsum allows beyond one (a letter repeated in an
 operand, or summed in one operand alone) is made of diagonals and sums first.
@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from boxgrad.composites.reductions import axes_of
+from boxgrad.composites.reductions import array, axes_of
 from boxgrad.errors import ShapeError, TraceError
 from boxgrad.ops.contract import contract, matmul_subscripts
 from boxgrad.trace.operators import product
 from boxgrad.trace.table import implements, writes_out
 
 
-@implements(np.matmul)
+@implements(np.matmul, np.linalg.matmul)
 def matmul(x1: Any, x2: Any) -> Any:
     return product(x1, x2)
 
@@ -41,16 +41,16 @@ def inner(a: Any, b: Any) -> Any:
 
 @implements(np.vdot)
 def vdot(a: Any, b: Any) -> Any:
-    return np.dot(np.ravel(a), np.ravel(b))
+    return np.dot(np.conjugate(np.ravel(a)), np.ravel(b))
 
 
-@implements(np.outer)
+@implements(np.outer, np.linalg.outer)
 @writes_out(2)
 def outer(a: Any, b: Any) -> Any:
     return np.reshape(a, (-1, 1)) * np.reshape(b, (1, -1))
 
 
-@implements(np.tensordot)
+@implements(np.tensordot, np.linalg.tensordot)
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     if isinstance(axes, (int, np.integer)):
         first, second = tuple(range(-int(axes), 0)), tuple(range(int(axes)))
@@ -76,6 +76,43 @@ def kron(a: Any, b: Any) -> Any:
         b, [m for size in b.shape for m in (1, size)]
     )
     return np.reshape(spread, tuple(m * k for m, k in zip(a.shape, b.shape, strict=True)))
+
+
+@implements(np.vecdot, np.linalg.vecdot)
+def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    """Inner products along an axis; the first factor is conjugated."""
+    x1, x2 = np.moveaxis(array(x1), axis, -1), np.moveaxis(array(x2), axis, -1)
+    return np.matmul(np.expand_dims(np.conjugate(x1), -2), np.expand_dims(x2, -1))[..., 0, 0]
+
+
+@implements(np.matvec)
+def matvec(x1: Any, x2: Any, /) -> Any:
+    return np.matmul(x1, np.expand_dims(array(x2), -1))[..., 0]
+
+
+@implements(np.vecmat)
+def vecmat(x1: Any, x2: Any, /) -> Any:
+    return np.matmul(np.expand_dims(np.conjugate(array(x1)), -2), x2)[..., 0, :]
+
+
+@implements(np.cross)
+def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: Any = None) -> Any:
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    a, b = np.moveaxis(array(a), axisa, -1), np.moveaxis(array(b), axisb, -1)
+    if a.shape[-1] != 3 or b.shape[-1] != 3:
+        raise ShapeError.because(
+            f"a cross product of vectors of {a.shape[-1]} and {b.shape[-1]} elements",
+            "it is that of vectors in space",
+            "vectors of 3 elements; x[..., 0] * y[..., 1] - x[..., 1] * y[..., 0] in the plane",
+        )
+    y = [a[..., i] * b[..., j] - a[..., j] * b[..., i] for i, j in ((1, 2), (2, 0), (0, 1))]
+    return np.moveaxis(np.stack(y, axis=-1), -1, axisc)
+
+
+@implements(np.linalg.cross)
+def cross_3d(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    return np.cross(x1, x2, axis=axis)
 
 
 # ---- einsum
@@ -168,41 +205,3 @@ def _pair(a: str, x: Any, b: str, z: Any, needed: set[str]) -> tuple[str, Any]:
             )
     result = "".join(c for c in a if c in needed) + "".join(c for c in b if c in needed and c not in a)
     return result, contract(x, z, subscripts=f"{a},{b}->{result}")
-
-
-# ---- norms
-@implements(np.linalg.norm)
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    """Vector norms of any order and the Frobenius norm; the derivative at 0 is 0."""
-    x = x.astype(np.float64) if x.dtype.kind in "iub" else x
-    axes = axes_of(x, axis)
-    if ord is not None and len(axes) > 2:
-        raise ShapeError.because(
-            f"a norm of order {ord!r} over {len(axes)} axes",
-            "a vector norm is over one axis, a matrix norm over two",
-            "axis=, or np.linalg.norm(np.ravel(x), ord)",
-        )
-    if len(axes) == 2 and ord not in (None, "fro") and not (axis is None and ord is None):
-        raise TraceError.because(
-            f"the matrix norm of order {ord!r}",
-            "only the Frobenius norm of matrices is traced",
-            "np.linalg.norm(x) or the norm of np.ravel(x)",
-        )
-    size = np.abs(x)
-    if ord in (None, 2, "fro"):
-        return safe_root(np.sum(x * x, axis=axes, keepdims=keepdims))
-    if ord == np.inf:
-        return np.max(size, axis=axes, keepdims=keepdims)
-    if ord == -np.inf:
-        return np.min(size, axis=axes, keepdims=keepdims)
-    if ord == 0:
-        return np.sum((x != 0).astype(x.dtype), axis=axes, keepdims=keepdims)
-    if ord == 1:
-        return np.sum(size, axis=axes, keepdims=keepdims)
-    total = np.sum(size**ord, axis=axes, keepdims=keepdims)
-    return np.where(total == 0, 0, np.where(total == 0, 1, total) ** (1 / ord))
-
-
-def safe_root(total: Any) -> Any:
-    """The square root, with derivative 0 where its argument is 0."""
-    return np.where(total == 0, 0, np.sqrt(np.where(total == 0, 1, total)))

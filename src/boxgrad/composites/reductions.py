@@ -6,6 +6,7 @@ already normalised axes; everything else here is NumPy.
 
 from __future__ import annotations
 
+import builtins
 import math
 from typing import Any
 
@@ -13,13 +14,26 @@ import numpy as np
 
 from boxgrad import tree
 from boxgrad.errors import ShapeError, TraceError
-from boxgrad.graph.primitive import Primitive
+from boxgrad.graph.primitive import Primitive, Traced
 from boxgrad.ops import elementwise, reduce
 from boxgrad.ops.index import Slot, gather
 from boxgrad.ops.typing import reduced_shape
+from boxgrad.trace.box import OwnBox
 from boxgrad.trace.table import implements, writes_out
 
 _NO_VALUE: Any = np._NoValue  # type: ignore[attr-defined]  # NumPy's own "not given"
+
+
+def array(x: Any) -> Any:
+    """A traced value or an array as it is; a number as an array, and a list, also of traced values."""
+    if isinstance(x, (list, tuple)) and holds_traced(x):
+        return np.stack([array(part) for part in x])
+    return x if hasattr(x, "ndim") else np.asarray(x)
+
+
+def holds_traced(x: Any) -> bool:
+    """Whether a value is traced, or a list that has traced values inside."""
+    return builtins.any(map(holds_traced, x)) if isinstance(x, (list, tuple)) else isinstance(x, Traced)
 
 
 def axes_of(x: Any, axis: Any) -> tuple[int, ...]:
@@ -27,7 +41,9 @@ def axes_of(x: Any, axis: Any) -> tuple[int, ...]:
     ndim = x.ndim if tree.is_array(x) else np.ndim(x)
     if axis is None:
         return tuple(range(ndim))
-    axes = axis if isinstance(axis, tuple) else (axis,)
+    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
+    if not ndim and len(axes) == 1 and axes[0] in (0, -1):
+        return ()  # NumPy lets a number be reduced along an axis that it has not
     return tuple(one_axis(ndim, a) for a in axes)
 
 
@@ -275,7 +291,8 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = _NO_VALUE, append: A
 def where(condition: Any, *choices: Any) -> Any:
     if not choices:
         return np.nonzero(condition)
-    return elementwise.where(condition, *choices)
+    y = elementwise.where(condition, *choices)
+    return OwnBox(y.node, scalar=False) if isinstance(y, OwnBox) else y  # also without axes an array
 
 
 @implements(np.nonzero)
@@ -317,6 +334,7 @@ def take(a: Any, indices: Any, axis: Any = None, mode: str = "raise") -> Any:
         a = np.asarray(a)
     a, axis = (np.ravel(a), 0) if axis is None else (a, one_axis(a.ndim, axis))
     indices = indices if hasattr(indices, "dtype") else np.asarray(indices)
+    indices = indices.astype(np.intp) if indices.dtype.kind == "b" else indices
     return gather(a, indices, key=(*(slice(None),) * axis, Slot(0)))
 
 
@@ -366,17 +384,7 @@ def allclose(a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan
 
 @implements(np.array_equal)
 def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
+    a1, a2 = array(a1), array(a2)
     if np.shape(a1) != np.shape(a2):
         return False
     return np.all((a1 == a2) | ((a1 != a1) & (a2 != a2)) if equal_nan else a1 == a2)
-
-
-@implements(np.modf)
-def modf(x: Any) -> Any:
-    whole = np.trunc(x)
-    return x - whole, whole
-
-
-@implements(np.divmod)
-def divmod(x: Any, y: Any) -> Any:
-    return x // y, x % y

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any
 
 import numpy as np
 
-from boxgrad.composites.reductions import axes_of, one_axis
+from boxgrad.composites.reductions import array, axes_of, one_axis
 from boxgrad.errors import ShapeError, TraceError
-from boxgrad.graph.primitive import Traced
+from boxgrad.graph.primitive import Primitive, Traced
+from boxgrad.ops import elementwise
 from boxgrad.ops import shape as shapes
 from boxgrad.ops.index import embed
 from boxgrad.trace.apply import lift
@@ -30,12 +32,12 @@ def ndim(a: Any) -> Any:
 
 @implements(np.size)
 def size(a: Any, axis: Any = None) -> Any:
-    return a.size if axis is None else a.shape[axis]
+    return math.prod(a.shape[i] for i in axes_of(a, axis))
 
 
 @implements(np.copy)
 def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
-    return a.copy()
+    return a.copy(order)
 
 
 @implements(np.iscomplexobj)
@@ -50,21 +52,30 @@ def isrealobj(x: Any) -> bool:
 
 @implements(np.real)
 def real(val: Any) -> Any:
-    if val.dtype.kind == "c":
-        raise TraceError.because(
-            "the real part of a complex value", "complex numbers are not traced yet", "real arrays"
-        )
-    return val
-
-
-@implements(np.conjugate)
-def conjugate(x: Any) -> Any:
-    return real(x)
+    return _part(val, elementwise.real, elementwise.imag, lambda x, z: x + 1j * z) if _complex(val) else val
 
 
 @implements(np.imag)
 def imag(val: Any) -> Any:
-    return np.zeros_like(real(val))
+    if not _complex(val):
+        return np.zeros_like(val)
+    return _part(val, elementwise.imag, elementwise.real, lambda x, z: z + 1j * x)
+
+
+def _complex(x: Any) -> bool:
+    return x.dtype.kind == "c"
+
+
+def _part(x: Any, part: Primitive, rest: Primitive, joined: Any) -> Any:
+    """The real or the imaginary part, which is a view of a complex array."""
+
+    if x.is_scalar:
+        return part(x)
+
+    def put(node: Any, value: Any) -> Any:
+        return joined(OwnBox(value), rest(OwnBox(node))).astype(node.dtype).node
+
+    return x.view_through(part, {}, put)
 
 
 @implements(np.result_type)
@@ -92,7 +103,12 @@ def _like(make: Any) -> Any:
         sizes = prototype.shape if shape is None else shape
         sizes = (sizes,) if isinstance(sizes, int) else tuple(sizes)
         fill = [v.dtype.type(0) if isinstance(v, Traced) else v for v in values]  # type: ignore[attr-defined]
-        array = held(make(sizes, *fill, dtype=prototype.dtype if dtype is None else dtype))
+        value = make(sizes, *fill, dtype=prototype.dtype if dtype is None else dtype)
+        memory = getattr(prototype, "memory", prototype)
+        if shape is None and order == "K" and not memory.flags.c_contiguous:
+            value, plain = np.empty_like(memory, dtype=value.dtype), value  # it lies as its model does
+            value[...] = plain
+        array = held(value)
         if values and isinstance(values[0], Traced):
             array[...] = values[0]
         return array
@@ -162,7 +178,7 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Any:
 
 @implements(np.expand_dims)
 def expand_dims(a: Any, axis: Any) -> Any:
-    axes = axis if isinstance(axis, tuple) else (axis,)
+    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
     total = a.ndim + len(axes)
     new = {one_axis(total, i) for i in axes}
     return a[tuple(None if i in new else slice(None) for i in range(total))]
@@ -194,13 +210,13 @@ def fliplr(m: Any) -> Any:
 
 @implements(np.atleast_1d)
 def atleast_1d(*arrays: Any) -> Any:
-    made = tuple(x.reshape(1) if np.ndim(x) == 0 else x for x in arrays)
+    made = tuple(x.reshape(1) if x.ndim == 0 else x for x in map(array, arrays))
     return made[0] if len(made) == 1 else made
 
 
 @implements(np.atleast_2d)
 def atleast_2d(*arrays: Any) -> Any:
-    made = tuple(x if np.ndim(x) > 1 else np.atleast_1d(x)[None, :] for x in arrays)
+    made = tuple(x if x.ndim > 1 else np.atleast_1d(x)[None, :] for x in map(array, arrays))
     return made[0] if len(made) == 1 else made
 
 

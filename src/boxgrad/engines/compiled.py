@@ -27,7 +27,7 @@ from boxgrad.trace.box import Box
 from boxgrad.trace.tracer import Tracing, argument_names
 
 DEFAULT = "numpy"
-_VIEWS = ("reshape", "transpose", "broadcast", "slice", "identity", "stop_gradient")
+_VIEWS = ("reshape", "transpose", "broadcast", "slice", "identity", "stop_gradient", "real", "imag")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ def _is_lent(node: Node) -> bool:
     while node.primitive is not None and node.primitive.name in _VIEWS:
         node = node.inputs[0]
     if node.primitive is item:  # a carry that the loop only hands on
-        return node.parameters["index"] < node.inputs[0].parameters["carries"]
+        return node.parameters["index"] < node.inputs[0].parameters.get("carries", 0)
     return node.primitive is None
 
 

@@ -18,7 +18,7 @@ from boxgrad.autodiff.reverse import Walk
 from boxgrad.boxed import activate
 from boxgrad.explain.boxes import Box, is_elementwise
 from boxgrad.explain.code_convert import Converter
-from boxgrad.explain.code_cut import WHOLE, Statement, chosen, is_view, statements
+from boxgrad.explain.code_cut import WHOLE, Statement, chosen, is_view, of_loop, statements
 from boxgrad.explain.code_functions import Functions
 from boxgrad.explain.code_known import CrossEntropy
 from boxgrad.explain.code_lines import NamesTaken, Page
@@ -111,7 +111,7 @@ class Block:
         self.terms = dict(self.known)
         self.items: dict[Node, list[Node]] = {}
         for node in inner:
-            if node.primitive is control.item:
+            if of_loop(node):
                 self.items.setdefault(node.inputs[0], []).append(node)
 
     # ---- forward

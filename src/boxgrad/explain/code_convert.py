@@ -102,13 +102,15 @@ def _inside(nodes: Sequence[Node], known: Mapping[Node, Term]) -> list[Node]:
 # ---- what derivative rules make, simplified
 def _simplified(name: str, node: Node, args: list[Term]) -> Term | None:
     shape, dtype, p = node.shape, node.dtype, node.parameters
+    if dtype.kind == "c" and name not in _ARRANGING:
+        return None
     if name == "multiply":
-        return multiplied(*args, shape, dtype) if dtype.kind in "fc" else None
-    if name == "divide" and dtype.kind in "fc":
+        return multiplied(*args, shape, dtype) if dtype.kind == "f" else None
+    if name == "divide" and dtype.kind == "f":
         return product([(args[0], 1), (args[1], -1)], shape, dtype)
     if name == "negative":
         return negated(args[0])
-    if name in ("add", "subtract") and dtype.kind in "fc":
+    if name in ("add", "subtract") and dtype.kind == "f":
         return total([(args[0], 1), (args[1], 1 if name == "add" else -1)], shape, dtype)
     if name == "power":
         exponent = value_of(args[1])
@@ -223,6 +225,11 @@ def _written(name: str, node: Node, args: list[Term]) -> Term:
         return made(name, (key_text(p["key"]), tuple(p["shape"])))
     if name in ("put_slice", "put"):
         return made("put", key_text(p["key"]))
+    if name in _CALLS:
+        function, option = _CALLS[name]
+        return made("call", (function, option(p)))
+    if name == "item":
+        return made("index", str(p["index"]))
     if name in _HELPERS:
         return _HELPERS[name](node, args)
     assert node.primitive is not None
@@ -340,6 +347,28 @@ def _pooled(function: str, *before: str) -> Any:
     return make
 
 
+def _no_option(p: dict[str, Any]) -> str:
+    return ""
+
+
+_CALLS: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
+    **{name: (f"np.linalg.{name}", _no_option) for name in (
+        "solve", "det", "slogdet", "cholesky", "eigh", "qr", "pinv",
+    )},
+    "svd": ("np.linalg.svd", lambda p: "full_matrices=False"),
+    "real": ("np.real", _no_option),
+    "imag": ("np.imag", _no_option),
+}  # fmt: skip
+"""Functions of NumPy, each with how its parameters are written."""
+
+
+def _transformed(node: Node, args: list[Term]) -> Term:
+    """Without a factor in either direction, which for the inverse has to be said."""
+    p = node.parameters
+    name, extra = ("np.fft.ifft", ', norm="forward"') if p["inverse"] else ("np.fft.fft", "")
+    return Term("call", args, (name, f"axis={p['axis']}{extra}"), node.shape, node.dtype)
+
+
 _HELPERS: dict[str, Callable[[Node, list[Term]], Term]] = {
     "conv": _convolution("conv", (1, 0), 1, None),
     "conv_input_gradient": _convolution("conv_input", (1, 0), 1, "shape"),
@@ -349,6 +378,11 @@ _HELPERS: dict[str, Callable[[Node, list[Term]], Term]] = {
     "max_pool_select": _pooled("max_pool_select"),
     "avg_pool": _pooled("avg_pool"),
     "avg_pool_input_gradient": _pooled("avg_pool_input", "shape"),
-    "erf": lambda node, args: _helper(node, "erf", args),
+    "fft": _transformed,
+    **{
+        name: lambda node, args, name=name: _helper(node, name, args)
+        for name in ("erf", "erfc", "erfinv", "gammaln", "cofactor")
+    },
+    "polygamma": lambda node, args: _helper(node, "polygamma", args, str(node.parameters["order"])),
     "random_bits": lambda node, args: _helper(node, "random_bits", args, shape_text(node.shape)),
 }

@@ -96,7 +96,7 @@ def chosen(
             and _straight(node, mine, named, users)
         ):
             named.remove(node)
-    return named
+    return {node for node in named if node.items is None or node.primitive is control.loop}
 
 
 def _adds(user: Node, active: Collection[Node]) -> bool:
@@ -124,6 +124,8 @@ def _always(node: Node, users: Sequence[Node], outputs: Collection[Node]) -> boo
     """Whether a value has a line wherever it stands."""
     assert node.primitive is not None
     name = node.primitive.name
+    if node.items is not None and node.primitive is not control.loop:
+        return False  # several results at once: each is taken where it is computed
     if node in outputs or node.primitive in (control.loop, control.item) or name in _STATEMENTS:
         return True
     if is_view(node) and node.inputs[0].primitive is None:
@@ -138,6 +140,11 @@ def _always(node: Node, users: Sequence[Node], outputs: Collection[Node]) -> boo
         )
         or (node.scope is not None and not is_layout(node) and all(_leaves(node, user) for user in users))
     )
+
+
+def of_loop(node: Node) -> bool:
+    """Whether a node is one of the results of a loop, which the loop's lines give."""
+    return node.primitive is control.item and node.inputs[0].primitive is control.loop
 
 
 def is_layout(node: Node) -> bool:
@@ -212,7 +219,7 @@ def statements(nodes: Sequence[Node], named: Collection[Node], known: Collection
     """The lines in order; each reads names only."""
     found: list[Statement] = []
     for node in nodes:
-        if node not in named or node.primitive is control.item:
+        if node not in named or of_loop(node):
             continue
         inside: list[Node] = []
         inputs: dict[Node, None] = {}

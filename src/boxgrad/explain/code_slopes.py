@@ -35,6 +35,8 @@ def known_slope(
 ) -> Term | None:
     """The gradient of the one variable of a line, if its slope has one of the known forms."""
     node = statement.node
+    if any(inner.dtype.kind == "c" for inner in (x, gradient, *statement.nodes)):
+        return None
     if len(statement.inputs) != 1 or x.shape != node.shape or len(statement.nodes) < 2:
         return None
     if not all(is_elementwise(inner) and _scalar_leaves(inner, x) for inner in statement.nodes):

@@ -53,6 +53,8 @@ def _leaf(node: Node) -> Expression:
 
 def constant(value: Any) -> Expression:
     """A number in the code as mathematics writes it: 0.7071… is 1/√2."""
+    if np.iscomplexobj(value) or not np.isfinite(value):
+        return x.number(value)
     number = float(value)
     if math.isinf(number):
         endless = x.Symbol("", "∞", shape=())

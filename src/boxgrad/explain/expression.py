@@ -286,6 +286,10 @@ def number(value: Any) -> Expression:
     if isinstance(value, (bool, np.bool_)):
         value = int(value)
     value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, complex) or not math.isfinite(value):
+        text = {"nan": "nan", "inf": "∞", "-inf": "-∞"}.get(str(value))
+        text = text or f"({value:.4g})".replace("((", "(").replace("j", "i")
+        return Symbol(text, text, shape=())
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e6:
         value = int(value)
     if value < 0:

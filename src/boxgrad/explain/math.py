@@ -368,7 +368,8 @@ def _rounded(values: Any) -> Any:
     """Numbers to four significant digits, as expressions."""
     found = np.empty(np.shape(values), object)
     for place in np.ndindex(found.shape):
-        found[place] = x.number(float(f"{float(np.asarray(values)[place]):.4g}"))
+        value = np.asarray(values)[place]
+        found[place] = x.number(value if np.iscomplexobj(value) else float(f"{float(value):.4g}"))
     return found
 
 

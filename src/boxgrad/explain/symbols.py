@@ -171,6 +171,8 @@ def number(value: Any) -> str:
     """
     if value is None:
         raise TooLongError
+    if np.iscomplexobj(value):
+        return f"{complex(value):.3g}".replace("j", "i").replace("-", "−")
     return f"{float(value):.3g}".replace("-", "−")
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from boxgrad import tree
 from boxgrad.boxed import current_tracer
 from boxgrad.errors import TraceError
+from boxgrad.functions.random_bits import Shape, random_bits, random_words
 from boxgrad.graph.primitive import Traced
-from boxgrad.ops.random import Shape, random_bits, random_words
 
 
 class Random:

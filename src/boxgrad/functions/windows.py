@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from boxgrad.errors import ShapeError
+from boxgrad.functions import window_primitives as window
+from boxgrad.functions.window_primitives import Pairs, Sizes
 from boxgrad.graph.primitive import Primitive
-from boxgrad.ops import window
-from boxgrad.ops.window import Pairs, Sizes
 from boxgrad.types import is_integer
 
 

@@ -42,8 +42,8 @@ class EachInput:
 class AllInputs:
     """One rule that gives all wanted gradients at once.
 
-    ``rule(g, y, wanted, *inputs, **parameters)`` returns a gradient or None for each input; ``g`` is a
-    tuple for a primitive of several outputs, with None where no gradient arrives.
+    ``rule(g, y, wanted, *inputs, **parameters)`` returns a gradient or None for each input. For a primitive
+    of several outputs ``g`` holds, by their numbers, the gradients of those that one arrives at.
     """
 
     rule: Rule

@@ -9,7 +9,6 @@ Kinks (the same in every engine): ties of maximum and minimum are split evenly, 
 
 from __future__ import annotations
 
-import importlib
 import math
 from typing import Any, TypeGuard
 
@@ -29,7 +28,7 @@ from boxgrad.graph.primitive import (
     Same,
     Superscript,
 )
-from boxgrad.ops.typing import promoted, ufunc_type
+from boxgrad.ops.typing import promoted, real_dtype, ufunc_type
 from boxgrad.types import ArrayType, is_ndarray
 
 
@@ -63,12 +62,32 @@ def _float_type(x: ArrayType) -> ArrayType:
     return ArrayType(x.shape, np.sqrt(np.zeros((), x.dtype)).dtype)
 
 
+def _real_type(x: ArrayType) -> ArrayType:
+    return ArrayType(x.shape, real_dtype(x.dtype))
+
+
+def _real(x: Any) -> Any:
+    return x.real
+
+
+def _imag(x: Any) -> Any:
+    return x.imag
+
+
+def _sign_rule(g: Any, y: Any, x: Any) -> Any:
+    """A real sign is constant; a complex one, x/|x|, turns with its argument."""
+    if y.dtype.kind == "c":
+        return np.where(x == 0, 0, (g - y.conjugate() * (g * y).real) / np.where(x == 0, 1, np.abs(x)))
+    return None
+
+
 def where_positive(x: Any, value: Any) -> Any:
-    """log's argument: 1 where x is not positive, so that 0 · log 0 counts as 0."""
-    return np.where(x > 0, value, np.ones((), x.dtype) if hasattr(x, "dtype") else 1.0)
+    """log's argument: 1 where x has no logarithm, so that 0 · log 0 counts as 0."""
+    return np.where(
+        x != 0 if np.iscomplexobj(x) else x > 0, value, np.ones((), x.dtype) if hasattr(x, "dtype") else 1.0
+    )
 
 
-SQRT_PI = math.sqrt(math.pi)
 LN2, LN10 = math.log(2), math.log(10)
 
 # ---- arithmetic
@@ -172,10 +191,17 @@ def _sinc_slope(x: Any) -> Any:
     return np.where(near, series, (np.cos(math.pi * safe) - np.sinc(safe)) / safe)
 
 
+# ---- complex numbers: dL = Re(g dy)
+conjugate = elementwise(np.conjugate, vjp=(lambda g, y, x: np.conjugate(g),), notation=Superscript("∗"))
+real = Primitive("real", _real, _real_type, (lambda g, y, x: g,), Call("Re"), ())
+imag = Primitive("imag", _imag, _real_type, (lambda g, y, x: g * -1j,), Call("Im"), ())
+
 # ---- kinks
-absolute = elementwise(np.absolute, vjp=(lambda g, y, x: g * np.sign(x),), notation=Delimited("|", "|"))
-fabs = elementwise(np.fabs, vjp=absolute.vjp, notation=Delimited("|", "|"))
-sign = step(np.sign, Call("sign"))
+absolute = elementwise(
+    np.absolute, vjp=(lambda g, y, x: g * np.sign(x).conjugate(),), notation=Delimited("|", "|")
+)
+fabs = elementwise(np.fabs, vjp=(lambda g, y, x: g * np.sign(x),), notation=Delimited("|", "|"))
+sign = elementwise(np.sign, vjp=(_sign_rule,), notation=Call("sign"))
 floor = step(np.floor, Delimited("⌊", "⌋"))
 ceil = step(np.ceil, Delimited("⌈", "⌉"))
 rint = step(np.rint, Call("rint"))
@@ -240,21 +266,12 @@ isnan = discrete(np.isnan, Call("isnan"))
 isinf = discrete(np.isinf, Call("isinf"))
 isfinite = discrete(np.isfinite, Call("isfinite"))
 signbit = discrete(np.signbit, Call("signbit"))
+bitwise_count = discrete(np.bitwise_count, Call("bitcount"))
 gcd = discrete(np.gcd, Call("gcd"))
 lcm = discrete(np.lcm, Call("lcm"))
 
 
 # ---- functions that are not ufuncs of NumPy
-def _erf(x: Any) -> Any:
-    special: Any = importlib.import_module("scipy.special")  # on use: it loads slower than boxgrad itself
-    return special.erf(x)
-
-
-erf = Primitive(
-    "erf", _erf, _float_type, (lambda g, y, x: g * (2 / SQRT_PI) * np.exp(-x * x),), Call("erf"), ()
-)
-
-
 _WORDS = {4: np.uint32, 8: np.uint64}
 
 

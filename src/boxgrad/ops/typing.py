@@ -49,6 +49,11 @@ def promoted(*inputs: ArrayType) -> np.dtype[Any]:
     return np.result_type(*zeros)
 
 
+def real_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype of the real part: complex64 is two of float32."""
+    return np.dtype(dtype.char.lower()) if dtype.kind == "c" else dtype
+
+
 def reduced_shape(shape: tuple[int, ...], axis: Axes, keepdims: bool) -> tuple[int, ...]:
     """The shape after reducing over some axes."""
     if keepdims:

@@ -46,8 +46,16 @@ class _Context(threading.local):
     reads: list[Origin] | None = None
     """Where the function asked for numbers, if somebody wants to know: it may have branched there."""
 
+    def __init__(self) -> None:
+        self.laid: dict[int, Any] = {}
+        """How nodes without values lie in memory, by their numbers, where a write or a copy decided it."""
+
 
 context = _Context()
+
+
+class Uncaught(BaseException):
+    """Carries an error past code of NumPy that would take any exception for an answer."""
 
 
 class Holder(Traced):
@@ -88,10 +96,13 @@ def origin(depth: int) -> Origin:
 def call_traced(function: Any, args: Any, kwargs: Any) -> Any:
     """Call the user's function; the frames below this one are not part of any origin."""
     held, context.held = context.held, {}
+    laid, context.laid = context.laid, {**context.laid}
     try:
         return function(*args, **kwargs)
+    except Uncaught as wrapped:
+        raise wrapped.args[0] from None
     finally:
-        context.held = held
+        context.held, context.laid = held, laid
 
 
 _boundary = call_traced.__code__

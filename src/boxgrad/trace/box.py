@@ -8,22 +8,22 @@ other views see the write, as in NumPy.
 
 from __future__ import annotations
 
+import functools
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 import numpy as np
 
+from boxgrad.conversion import refuse_loss
 from boxgrad.errors import BranchError, ShapeError, TraceError
 from boxgrad.graph.node import Node
 from boxgrad.graph.primitive import Primitive, primitive_of
 from boxgrad.ops import elementwise, index, shape
 from boxgrad.trace import indexing
-from boxgrad.trace.apply import Holder, apply, context, origin
-from boxgrad.trace.conversion import refuse_loss
+from boxgrad.trace.apply import Holder, Uncaught, apply, context, origin
 from boxgrad.trace.ufunc import call_function, call_ufunc
 from boxgrad.types import ArrayType, is_integer
-
-_PYTHON = (float, int, complex)
 
 
 class Box(Holder):
@@ -67,28 +67,8 @@ class Box(Holder):
         return ArrayType(self.node.shape, self.node.dtype).size
 
     @property
-    def itemsize(self) -> int:
-        return self.node.dtype.itemsize
-
-    @property
-    def nbytes(self) -> int:
-        return self.size * self.itemsize
-
-    @property
     def T(self) -> Any:  # noqa: N802  NumPy's name
         return self.transpose()
-
-    @property
-    def mT(self) -> Any:  # noqa: N802  NumPy's name
-        return self.swapaxes(-1, -2)
-
-    @property
-    def real(self) -> Any:
-        return np.real(self)  # type: ignore[call-overload]
-
-    @property
-    def imag(self) -> Any:
-        return np.imag(self)  # type: ignore[call-overload]
 
     # ---- values
     def _value(self, wanted: str) -> Any:
@@ -141,13 +121,15 @@ class Box(Holder):
         return np.asarray(self._taken("tolist()")).tolist()
 
     def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise TraceError.because(
+        error = TraceError.because(
             "a traced value was to become a plain ndarray (np.array, np.asarray, an element of an "
             "ndarray, or a function that NumPy does not dispatch)",
             "the plain array would forget how the value was computed, and its gradient would be lost",
             "np.stack([a, b]) for np.array([a, b]); np.zeros_like(x) or np.zeros(n, like=x) for an "
             "array to write traced values into; x itself for np.asarray(x)",
         )
+        caller = sys._getframe(1).f_code.co_name  # pyright: ignore[reportPrivateUsage]
+        raise Uncaught(error) if caller in ("array_equal", "array_equiv") else error
 
     def __repr__(self) -> str:
         node = self.node
@@ -190,11 +172,16 @@ class Box(Holder):
         indexing.set(self, key, value)
 
     # ---- views
+    @property
+    def memory(self) -> Any:
+        """An array that lies in memory as NumPy's would: it tells what is a view and what a copy."""
+        raise NotImplementedError
+
     def view_through(
-        self, get: Callable[[Node], Node], put: Callable[[Node, Node], Node], key: Any = None
+        self, lens: Primitive, parameters: dict[str, Any], put: Callable[[Node, Node], Node], made: Any = None
     ) -> Any:
-        """A lens on this box."""
-        return ViewBox(self, get, put, key)
+        """A lens on this box: what a primitive shows of it, and how that is written."""
+        return ViewBox(self, lens, parameters, put, made or apply(lens, (self.node,), parameters))
 
     def reshape(self, *sizes: Any, order: str = "C", copy: bool | None = None) -> Any:
         wanted = sizes[0] if len(sizes) == 1 and not isinstance(sizes[0], (int, np.integer)) else sizes
@@ -204,13 +191,9 @@ class Box(Holder):
         new = known_shape(old, wanted)
         if new == old.shape and copy is not True:
             return self if not self.is_scalar else wrap(old)
-        made = apply(shape.reshape, (self,), {"shape": new})
-        memory = _layout(old)
-        if np.may_share_memory(memory.reshape(new), memory):
-            return self.view_through(
-                lambda node: made if node is old else apply(shape.reshape, (node,), {"shape": new}),
-                lambda node, value: apply(shape.reshape, (value,), {"shape": node.shape}),
-            )
+        made, memory = apply(shape.reshape, (self,), {"shape": new}), self.memory
+        if copy is not True and np.may_share_memory(memory.reshape(new), memory):
+            return self.view_through(shape.reshape, {"shape": new}, _reshaped_back, made)
         return wrap(made)
 
     def transpose(self, *axes: Any) -> Any:
@@ -226,28 +209,22 @@ class Box(Holder):
             )
         if order == tuple(range(self.ndim)):
             return self
-        back = shape.inverse(order)
+        back = {"axes": shape.inverse(order)}
         return self.view_through(
-            lambda node: apply(shape.transpose, (node,), {"axes": order}),
-            lambda node, value: apply(shape.transpose, (value,), {"axes": back}),
+            shape.transpose, {"axes": order}, lambda node, value: apply(shape.transpose, (value,), back)
         )
-
-    def swapaxes(self, first: int, second: int) -> Any:
-        order = list(range(self.ndim))
-        order[first], order[second] = order[second], order[first]
-        return self.transpose(order)
-
-    def ravel(self, order: str = "C") -> Any:
-        return self.reshape(-1, order=order)
-
-    def flatten(self, order: str = "C") -> Any:
-        return self.reshape(-1, order=order).copy()
 
     # ---- copies
     def copy(self, order: str = "C") -> Any:
         """A box of its own: writes to it do not reach this one."""
         node = self.node
-        return wrap(apply(elementwise.identity, (node,)) if node.number < context.body else node)
+        memory = np.empty_like(self.memory, bool, order=order)  # type: ignore[call-overload]
+        moved = not _alike(self.memory, memory)
+        inner = apply(elementwise.identity, (node,)) if moved or node.number < context.body else node
+        made = OwnBox(inner, self.is_scalar)
+        made.laid = memory
+        _lay(inner, memory)
+        return made
 
     __copy__ = copy
 
@@ -263,37 +240,17 @@ class Box(Holder):
             return self.copy() if copy else self
         return wrap(apply(elementwise.cast, (node,), {"dtype": new}))
 
-    # ---- in place
-    def fill(self, value: Any) -> None:
-        self[...] = value
-
-    def sort(self, axis: int = -1, kind: Any = None, **_: Any) -> None:
-        self[...] = np.sort(self, axis=axis)
-
-    def dot(self, other: Any, out: Any = None) -> Any:
-        return np.dot(self, other)
-
-    def squeeze(self, axis: Any = None) -> Any:
-        return np.squeeze(self, axis=axis)  # type: ignore[call-overload]
-
-    def nonzero(self) -> Any:
-        """The positions of the elements that are not 0: constants to every derivative."""
-        return np.nonzero(np.atleast_1d(self._value("nonzero()")))
-
-    def conj(self) -> Any:
-        return np.conjugate(self)
-
-    conjugate = conj
-
 
 class OwnBox(Box):
     """A box with a node of its own."""
 
-    __slots__ = ("_node", "_scalar")
+    __slots__ = ("_node", "_scalar", "laid")
 
     def __init__(self, node: Node, scalar: bool = True) -> None:
         self._node = node
         self._scalar = scalar
+        self.laid: Any = None
+        """How it lies in memory: an array, or the node that it stood for before the first write."""
 
     @property
     def node(self) -> Node:
@@ -303,6 +260,12 @@ class OwnBox(Box):
     def is_scalar(self) -> bool:
         return self._scalar and not self._node.shape
 
+    @property
+    def memory(self) -> Any:
+        if self.laid is None or isinstance(self.laid, Node):
+            return layout(self.laid or self._node)
+        return self.laid
+
     def write(self, node: Node) -> None:
         if self._node.number < context.body:
             raise TraceError.because(
@@ -310,45 +273,79 @@ class OwnBox(Box):
                 "the cell is traced once and runs many times: the write would be lost or done once",
                 "the array as part of the carry; or h = h.copy() before the write",
             )
+        if self.laid is None:
+            self.laid = self._node
+        _lay(node, self.memory)
         self._node = node
 
 
 class ViewBox(Box):
     """A lens on another box."""
 
-    __slots__ = ("_base", "_get", "_put", "_seen", "_shown", "key")
+    __slots__ = ("_lens", "_put", "_seen", "_shown", "base", "parameters")
 
     def __init__(
-        self, base: Box, get: Callable[[Node], Node], put: Callable[[Node, Node], Node], key: Any
-    ) -> None:
-        self._base, self._get, self._put, self.key = base, get, put, key
-        self._seen = base.node
-        self._shown = get(self._seen)
-
-    @property
-    def base(self) -> Box:
-        """The box that this one shows a part of."""
-        return self._base
+        self, base: Box, lens: Primitive, parameters: dict[str, Any], put: Callable[[Node, Node], Node],
+        made: Node,
+    ) -> None:  # fmt: skip
+        self.base, self._lens, self.parameters, self._put = base, lens, parameters, put
+        self._seen, self._shown = base.node, made
 
     @property
     def node(self) -> Node:
-        node = self._base.node
+        node = self.base.node
         if node is not self._seen:
-            self._seen, self._shown = node, self._get(node)
+            self._seen, self._shown = node, apply(self._lens, (node,), self.parameters)
         return self._shown
 
+    @property
+    def memory(self) -> Any:
+        meaning: Any = self._lens.meaning
+        return meaning(self.base.memory, **self.parameters)
+
     def write(self, node: Node) -> None:
-        self._base.write(self._put(self._base.node, node))
-        self._seen, self._shown = self._base.node, node
+        self.base.write(self._put(self.base.node, node))
+        _lay(node, self.memory)
+        self._seen, self._shown = self.base.node, node
 
 
-def _layout(node: Node) -> Any:
-    """An array laid out in memory as the value is; without values, made of the views that led to it."""
+def _reshaped_back(node: Node, value: Node) -> Node:
+    return apply(shape.reshape, (value,), {"shape": node.shape})
+
+
+def _alike(a: Any, b: Any) -> bool:
+    return (a.flags.c_contiguous, a.flags.f_contiguous) == (b.flags.c_contiguous, b.flags.f_contiguous)
+
+
+def _lay(node: Node, memory: Any) -> None:
+    """Let what is computed of a node find it in the order of its box."""
+    if len(node.shape) > 1 and not _alike(layout(node), memory):
+        if node.value is None:
+            context.laid[node.number] = memory
+        else:
+            value, node.value = node.value, np.empty_like(memory, dtype=node.dtype)
+            node.value[...] = value
+
+
+_KEEPING = (index.put, index.put_slice, elementwise.cast, elementwise.identity, elementwise.where)
+
+
+def layout(node: Node, depth: int = 30) -> Any:
+    """An array that lies in memory as the value does; without values, ufuncs keep their inputs' order."""
     if node.value is not None:
-        return node.value
-    if node.primitive in (shape.reshape, shape.transpose, index.slice):
+        return np.asarray(node.value)
+    if node.number in context.laid:
+        return context.laid[node.number]
+    if depth and node.primitive in (shape.reshape, shape.transpose, index.slice, index.gather):
         meaning: Any = node.primitive.meaning
-        return meaning(_layout(node.inputs[0]), **node.parameters)
+        positions = [np.zeros(x.shape, np.intp) for x in node.inputs[1:]]
+        return meaning(layout(node.inputs[0], depth - 1), *positions, **node.parameters)
+    known = node.primitive in _KEEPING or isinstance(getattr(node.primitive, "meaning", None), np.ufunc)
+    if depth and known:
+        inputs = node.inputs[:1] if node.primitive in (index.put, index.put_slice) else node.inputs
+        parts = [layout(x, depth - 1) for x in inputs if x.shape == node.shape and len(x.shape) > 1]
+        if parts:
+            return functools.reduce(np.logical_or, parts[1:], np.logical_not(parts[0]))
     return np.empty(node.shape, bool)
 
 

@@ -123,13 +123,10 @@ def get(box: Any, key: Any) -> Any:
     if not made.shape and ... not in basic:
         return box.made(made)
 
-    def read(now: Node) -> Node:
-        return made if now is node else apply(primitives.slice, (now,), parameters)
-
     def put(now: Node, value: Node) -> Node:
         return apply(primitives.put_slice, (now, value), parameters)
 
-    return box.view_through(read, put, key=basic)
+    return box.view_through(primitives.slice, parameters, put, made)
 
 
 def set(box: Any, key: Any, value: Any) -> None:
@@ -138,7 +135,7 @@ def set(box: Any, key: Any, value: Any) -> None:
         raise TypeError(f"'{np.dtype(box.dtype).type.__name__}' object does not support item assignment")
     basic = basic_key(key)
     if basic is not None:
-        if getattr(value, "base", None) is box and value.key == basic:
+        if getattr(value, "base", None) is box and value.parameters.get("key") == basic:
             return  # the second half of  x[key] += y : the view has already written through
         place = ArrayType.of(np.broadcast_to(np.zeros((), box.dtype), box.shape)[basic]).shape
         node = _fitting(box, value, place)

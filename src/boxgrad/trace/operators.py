@@ -1,4 +1,4 @@
-"""The operators of a box, those in place included, and the methods that are NumPy functions."""
+"""The operators of a box, those in place included."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from boxgrad.ops import contract, elementwise, shape
 from boxgrad.ops.contract import matmul_subscripts
 from boxgrad.trace.apply import apply
 from boxgrad.trace.box import Box, OwnBox, wrap
-from boxgrad.trace.table import composites
-from boxgrad.trace.ufunc import compose
 
 _PYTHON = (float, int, complex)
 _KNOWN = {OwnBox, float, int, np.ndarray}
@@ -127,18 +125,8 @@ def _unary(primitive: Primitive) -> Callable[[Box], Any]:
     return operator
 
 
-def _method(name: str) -> Callable[..., Any]:
-    function = getattr(np, name)
-
-    def method(self: Box, *args: Any, **kwargs: Any) -> Any:
-        return compose(composites[function], (self, *args), kwargs)
-
-    method.__name__, method.__doc__ = name, f"As ``np.{name}``."
-    return method
-
-
 def _install() -> None:
-    """Give Box its operators and those methods that only pass themselves to a NumPy function."""
+    """Give Box its operators."""
     binary = {
         "add": elementwise.add, "sub": elementwise.subtract, "mul": elementwise.multiply,
         "truediv": elementwise.divide, "floordiv": elementwise.floor_divide,
@@ -166,11 +154,6 @@ def _install() -> None:
     setattr(Box, "__imatmul__", _product_in_place)  # noqa: B010
     setattr(Box, "__matmul__", product)  # noqa: B010
     setattr(Box, "__rmatmul__", _reflected_product)  # noqa: B010
-    for name in (
-        "all", "any", "argmax", "argmin", "argsort", "clip", "cumprod", "cumsum", "diagonal", "max",
-        "mean", "min", "prod", "repeat", "round", "std", "sum", "take", "trace", "var",
-    ):  # fmt: skip
-        setattr(Box, name, _method(name))
 
 
 _install()

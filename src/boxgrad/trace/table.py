@@ -16,6 +16,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 composites: dict[Callable[..., Any], Callable[..., Any]] = {}
 methods: dict[str, Callable[..., Any]] = {}
 """The methods of ufuncs: ``method(ufunc, *inputs, out=…, **options)``; ``__call__`` with options."""
+by_name: dict[str, Callable[..., Any]] = {}
+"""The ufuncs of other libraries (scipy.special), by their names."""
+constant: set[Callable[..., Any]] = set()
+"""Those of the composites whose results do not vary: truth values, positions, facts of the type."""
 refused: dict[Callable[..., Any], tuple[str, str]] = {}
 """NumPy callables that cannot be traced, with the reason and what to write instead."""
 

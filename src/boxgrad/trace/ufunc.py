@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 
 from boxgrad.errors import TraceError, message
-from boxgrad.graph.primitive import primitive_named, primitive_of
+from boxgrad.graph.primitive import primitive_of
 from boxgrad.trace.apply import Holder, context
-from boxgrad.trace.table import composites, methods, refused
-
-_SCIPY = {"erf": "erf"}
+from boxgrad.trace.table import by_name, composites, methods, refused
 
 
 def call_ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -21,11 +19,7 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[Any], kwargs: dict
         return call_plain(ufunc, inputs)
     out = kwargs.pop("out", (None,))[0]
     if out is not None and not _is_traced(out):
-        raise TraceError.because(
-            f"np.{ufunc.__name__} was to write a traced value into a plain ndarray (+=, out=)",
-            "the ndarray cannot remember how its elements were computed, so the gradient would be lost",
-            "h = h + x for h += x; or make the target with np.zeros_like(x) or np.zeros(n, like=x)",
-        )
+        return methods["into_array"](ufunc, *inputs, out=out, **kwargs)
     if method not in methods:
         raise refusal(f"np.{ufunc.__name__}.{method}")
     return methods[method](ufunc, *inputs, out=out, **kwargs)
@@ -44,9 +38,10 @@ def call_plain(ufunc: np.ufunc, inputs: Sequence[Any]) -> Any:
     composite = composites.get(ufunc)
     if composite is not None:
         return compose(composite, inputs, {})
-    if ufunc.__name__ in _SCIPY:
-        return primitive_named(_SCIPY[ufunc.__name__])(*inputs)
-    raise refusal(f"np.{ufunc.__name__}", ufunc)
+    if ufunc.__name__ in by_name and getattr(np, ufunc.__name__, None) is not ufunc:
+        return compose(by_name[ufunc.__name__], inputs, {})
+    own = getattr(np, ufunc.__name__, None) is ufunc
+    raise refusal(f"np.{ufunc.__name__}" if own else ufunc.__name__, ufunc)
 
 
 def compose(composite: Callable[..., Any], args: Any, kwargs: Any) -> Any:

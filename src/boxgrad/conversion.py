@@ -36,6 +36,15 @@ def _instruction(code: CodeType, offset: int) -> tuple[str, tuple[str, ...]]:
     return here.opname, tuple(names)
 
 
+@lru_cache(maxsize=512)
+def rebinds(code: CodeType, offset: int) -> bool:
+    """Whether the instruction there is ``h += x`` of a local name, which then stands for the result."""
+    found = [step for step in dis.get_instructions(code) if step.offset >= offset and step.opname != "CACHE"]
+    here, after = found[0], found[1]
+    own = after.opname == "STORE_FAST" or (after.opname == "STORE_DEREF" and after.argval in code.co_cellvars)
+    return own and here.opname == "BINARY_OP" and here.argrepr.endswith("=")
+
+
 def _called(frame: FrameType, names: tuple[str, ...]) -> Any:
     spaces = (frame.f_locals, frame.f_globals, frame.f_builtins)
     found = next((space[names[0]] for space in spaces if names and names[0] in space), None)
