@@ -172,6 +172,10 @@ def _no_dlpack(self: Box, **options: Any) -> Any:
 
 def _install() -> None:
     for name, special in {
+        "__divmod__": lambda self, other: np.divmod(self, other),  # noqa: PLW0108  a ufunc is no method
+        "__rdivmod__": lambda self, other: np.divmod(other, self),
+        "__round__": lambda self, digits=0: np.round(self, digits),
+        "__contains__": lambda self, value: bool(np.any(self == value)),
         "__getattr__": _missing, "__array_namespace__": _namespace, "__dlpack__": _no_dlpack,
         "__dlpack_device__": _no_dlpack,
     }.items():  # fmt: skip

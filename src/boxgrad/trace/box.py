@@ -8,7 +8,6 @@ other views see the write, as in NumPy.
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
@@ -19,7 +18,7 @@ from boxgrad.conversion import refuse_loss
 from boxgrad.errors import BranchError, ShapeError, TraceError
 from boxgrad.graph.node import Node
 from boxgrad.graph.primitive import Primitive, primitive_of
-from boxgrad.ops import elementwise, index, shape
+from boxgrad.ops import elementwise, index, reduce, shape
 from boxgrad.trace import indexing
 from boxgrad.trace.apply import Holder, Uncaught, apply, context, origin
 from boxgrad.trace.ufunc import call_function, call_ufunc
@@ -109,9 +108,6 @@ class Box(Holder):
     def __index__(self) -> int:
         return self._value("use as an index").__index__()
 
-    def __round__(self, digits: int = 0) -> Any:
-        return np.round(self, digits)  # type: ignore[call-overload]
-
     def item(self, *args: Any) -> Any:
         """The value as a Python number: a constant to every derivative."""
         return np.asarray(self._taken("item()")).item(*args)
@@ -147,9 +143,6 @@ class Box(Holder):
         if not self.node.shape:
             raise TypeError("iteration over a 0-d array")
         return (self[i] for i in range(self.node.shape[0]))
-
-    def __contains__(self, value: Any) -> bool:
-        return bool(np.any(self == value))
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -327,26 +320,45 @@ def _lay(node: Node, memory: Any) -> None:
             node.value[...] = value
 
 
+_ANYHOW = (index.slice, index.gather, shape.transpose, shape.broadcast)
+_MOVING = (
+    *_ANYHOW, shape.reshape, shape.concatenate, reduce.sum, reduce.prod, reduce.max, reduce.min,
+    reduce.cumsum, reduce.cumprod, reduce.sort,
+)  # fmt: skip
+"""Primitives whose results lie as their meaning says, which is asked on arrays of one byte an element."""
+_OF_FIRST = (index.put, index.put_slice, index.gather)
 _KEEPING = (index.put, index.put_slice, elementwise.cast, elementwise.identity, elementwise.where)
 
 
 def layout(node: Node, depth: int = 30) -> Any:
-    """An array that lies in memory as the value does; without values, ufuncs keep their inputs' order."""
+    """An array that lies in memory as the value does; without values, as NumPy's rules would have it."""
     if node.value is not None:
         return np.asarray(node.value)
-    if node.number in context.laid:
-        return context.laid[node.number]
-    if depth and node.primitive in (shape.reshape, shape.transpose, index.slice, index.gather):
-        meaning: Any = node.primitive.meaning
-        positions = [np.zeros(x.shape, np.intp) for x in node.inputs[1:]]
-        return meaning(layout(node.inputs[0], depth - 1), *positions, **node.parameters)
-    known = node.primitive in _KEEPING or isinstance(getattr(node.primitive, "meaning", None), np.ufunc)
-    if depth and known:
-        inputs = node.inputs[:1] if node.primitive in (index.put, index.put_slice) else node.inputs
-        parts = [layout(x, depth - 1) for x in inputs if x.shape == node.shape and len(x.shape) > 1]
-        if parts:
-            return functools.reduce(np.logical_or, parts[1:], np.logical_not(parts[0]))
-    return np.empty(node.shape, bool)
+    found = context.laid.get(node.number)
+    if found is None:
+        moves = node.primitive in _MOVING
+        kept = node.primitive in _KEEPING or isinstance(getattr(node.primitive, "meaning", None), np.ufunc)
+        inputs = node.inputs[:1] if node.primitive in _OF_FIRST else node.inputs
+        if depth and (moves or kept):
+            found = _follows(node, [layout(x, depth - 1) for x in inputs], moves)
+        else:
+            found = np.empty(node.shape, bool)
+        context.laid[node.number] = found
+    return found
+
+
+def _follows(node: Node, inputs: list[Any], moves: bool) -> Any:
+    """A result laid out after its inputs. Arrays are only reserved, and stay untouched where it can be."""
+    plain = all(x.flags.c_contiguous for x in inputs)
+    if moves and not (plain and node.primitive not in _ANYHOW):
+        meaning: Any = node.primitive and node.primitive.meaning
+        positions = [np.zeros(x.shape, np.intp) for x in node.inputs[len(inputs) :]]
+        return meaning(*inputs, *positions, **node.parameters)
+    parts = [x for x in inputs if x.shape == node.shape]
+    if plain or not parts:
+        return np.empty(node.shape, bool)
+    output: Any = [*(None for _ in parts), bool]
+    return np.nditer([*parts, None], ["zerosize_ok"], order="K", op_dtypes=output).operands[-1]
 
 
 def wrap(node: Node) -> Any:

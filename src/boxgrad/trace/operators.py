@@ -105,14 +105,6 @@ def _reflected_product(right: Any, left: Any) -> Any:
     return product(left, right)
 
 
-def _divided(self: Box, other: Any) -> Any:
-    return np.divmod(self, other)  # type: ignore[call-overload]
-
-
-def _divides(self: Box, other: Any) -> Any:
-    return np.divmod(other, self)  # type: ignore[call-overload]
-
-
 def _product_in_place(self: Box, other: Any) -> Any:
     assign(self, product(self, other).node)
     return self
@@ -149,8 +141,6 @@ def _install() -> None:
     }  # fmt: skip
     for name, primitive in unary.items():
         setattr(Box, f"__{name}__", _unary(primitive))
-    setattr(Box, "__divmod__", _divided)  # noqa: B010
-    setattr(Box, "__rdivmod__", _divides)  # noqa: B010
     setattr(Box, "__imatmul__", _product_in_place)  # noqa: B010
     setattr(Box, "__matmul__", product)  # noqa: B010
     setattr(Box, "__rmatmul__", _reflected_product)  # noqa: B010
