@@ -11,9 +11,9 @@ import numpy as np
 
 from boxgrad.explain import expression as x
 from boxgrad.explain.expression import Expression
+from boxgrad.functions.random_bits import random_bits
 from boxgrad.graph.node import Node
 from boxgrad.ops.elementwise import cast, less
-from boxgrad.ops.random import random_bits
 
 WORDS_OF_BITS = 2**32
 
