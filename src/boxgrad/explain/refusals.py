@@ -116,6 +116,10 @@ _SENTENCES = {
     "plain arrays, outside of the traced function": (
         "用 boxgrad 能追踪的函数（np.sum、@、np.where、切片……）写出同样的计算；或在函数之外对普通数组调用它"
     ),
+    "which elements there are, and how many, jumps with the values": "有哪些元素、有多少个，会随数值跳变",
+    "np.sort(x) and comparisons of neighbours; or the same call on plain arrays before the traced function": (
+        "np.sort(x) 再比较相邻元素；或在被追踪的函数之前对普通数组调用它"
+    ),
     "{wanted} of a traced value {type} whose number is not known": (
         "对被追踪的值 {type} 取 {wanted}，但它的数值还不知道"
     ),
