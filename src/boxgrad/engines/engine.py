@@ -50,7 +50,7 @@ class Engine(Protocol):
         ...
 
 
-_ENGINES = {"numpy": "boxgrad.engines.numpy"}
+_ENGINES = {"numpy": "boxgrad.engines.numpy", "native": "boxgrad.engines.native.engine"}
 
 
 def engine_named(name: str) -> Engine:

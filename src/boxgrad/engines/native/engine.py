@@ -1,0 +1,90 @@
+"""The native engine: lower, fuse, emit, plan, compile; and the report of what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from boxgrad.engines.engine import Report, Row, Run
+from boxgrad.engines.native import jit, pointwise
+from boxgrad.engines.native.fuse import Fusion
+from boxgrad.engines.native.layout import Home, Value
+from boxgrad.engines.native.lower import Lowering
+from boxgrad.engines.native.machine import Machine, host
+from boxgrad.engines.native.plan import plan
+from boxgrad.engines.native.program import Program
+from boxgrad.engines.native.steps import Fallback, Kernel, Step
+from boxgrad.engines.numpy import ENGINE as NUMPY
+from boxgrad.engines.numpy import prepared
+from boxgrad.graph.node import Graph
+
+
+class NativeEngine:
+    """Machine code for the CPU, through LLVM."""
+
+    name = "native"
+
+    def __init__(self) -> None:
+        self._made: WeakKeyDictionary[Graph, tuple[list[Step], Any]] = WeakKeyDictionary()
+
+    def build(self, graph: Graph) -> Run:
+        program, steps, code = built(graph)
+        self._made[graph] = (steps, code)
+        return program
+
+    def report(self, graph: Graph) -> Report:
+        if graph not in self._made:
+            self.build(graph)
+        steps, code = self._made[graph]
+        rows = tuple(_row(step) for step in steps)
+        kernels = sum(isinstance(step, Kernel) for step in steps)
+        fallbacks = [step for step in steps if isinstance(step, Fallback)]
+        notes = [f"{kernels} kernels, {'from the cache' if code.cached else 'compiled'}"]
+        notes += [f"{step.label} runs in NumPy: {step.reason}" for step in _distinct(fallbacks)]
+        return Report(self.name, rows, tuple(notes))
+
+
+def built(graph: Graph, machine: Machine | None = None) -> tuple[Program, list[Step], jit.Code]:
+    """The program of a graph, its steps and its code."""
+    machine = machine or host()
+    ready = prepared(graph)
+    lowering = Lowering(ready)
+    results = [lowering.source(node) for node in ready.outputs]
+    outputs = 0
+    for result in results:
+        if isinstance(result, Value) and result.buffer.home is Home.ARENA:
+            result.buffer.home, result.buffer.number = Home.OUTPUT, outputs
+            outputs += 1
+    steps = _steps(lowering, machine)
+    places = plan(steps, len(ready.inputs), outputs, len(lowering.constants))
+    kernels = [step for step in steps if isinstance(step, Kernel)]
+    declarations = [line for kernel in kernels for line in kernel.function.declarations]
+    code = jit.compiled([kernel.function.text() for kernel in kernels], declarations, machine)
+    program = Program(ready, steps, places, lowering.constants, results, code, NUMPY.build(graph))
+    return program, steps, code
+
+
+def _steps(lowering: Lowering, machine: Machine) -> list[Step]:
+    fusion = Fusion(lowering.steps)
+    steps: list[Step] = []
+    for number, group in enumerate(fusion.ordered()):
+        (_, first), *_ = group.members
+        if isinstance(first, Fallback):
+            steps.append(first)
+        else:
+            steps += pointwise.kernels(fusion.cluster(group), machine, f"k{number}")
+    return steps
+
+
+def _row(step: Step) -> Row:
+    values: Sequence[Any] = step.writes
+    size = sum(value.size * value.dtype.itemsize for value in values)
+    return Row(step.label, 1, size)
+
+
+def _distinct(fallbacks: Sequence[Fallback]) -> list[Fallback]:
+    return list({(step.label, step.reason): step for step in fallbacks}.values())
+
+
+ENGINE = NativeEngine()

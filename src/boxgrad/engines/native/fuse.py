@@ -1,0 +1,175 @@
+"""Fusion: which operations share a loop nest, and the order of what is run.
+
+Knows operations, what each reads and writes, and nothing else. Operations are taken from last to first: one
+joins the cluster of those that read it at the same position, so that its result need not be stored. Where
+several clusters read it, they become one, unless a path outside leads from one to the other.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+
+from boxgrad.engines.native.layout import Buffer, Home, Value
+from boxgrad.engines.native.pointwise import Cluster
+from boxgrad.engines.native.steps import Fallback, Literal, Operation
+
+MOST_OPERATIONS = 64
+Lowered = Operation | Fallback
+
+
+class Group:
+    """What will be one kernel, or a fallback."""
+
+    __slots__ = ("last", "members")
+
+    def __init__(self, member: Lowered, order: int) -> None:
+        self.members: list[tuple[int, Lowered]] = [(order, member)]
+        self.last = order
+
+    @property
+    def first(self) -> int:
+        return self.members[0][0]
+
+
+def read_values(step: Lowered) -> list[Value]:
+    """What a step reads from memory."""
+    sources: list[Value | Literal] = (
+        list(step.reads) if isinstance(step, Fallback) else [operand.source for operand in step.operands]
+    )
+    if isinstance(step, Operation) and step.lookup is not None:
+        sources.append(step.lookup)
+    return [source for source in sources if isinstance(source, Value)]
+
+
+def written(step: Lowered) -> list[Buffer]:
+    """The buffers that a step writes."""
+    if isinstance(step, Operation):
+        return [step.place.buffer]
+    return [value.buffer for value in step.writes]
+
+
+class Fusion:
+    """Groups of the steps of a graph."""
+
+    def __init__(self, steps: list[Lowered]) -> None:
+        self.steps = steps
+        self.group = {id(step): Group(step, order) for order, step in enumerate(steps)}
+        self.readers: dict[int, list[Lowered]] = {}
+        self.writers: dict[int, list[Lowered]] = {}
+        self.following: dict[int, list[Lowered]] = {}
+        self._connect()
+        for step in reversed(steps):
+            if isinstance(step, Operation) and step.reduction is None:
+                self._join(step)
+
+    def _connect(self) -> None:
+        """``following``: the steps that need a step's results, or overwrite a part of them."""
+        for step in self.steps:
+            for value in read_values(step):
+                known = self.readers.setdefault(id(value.buffer), [])
+                if step not in known:
+                    known.append(step)
+            for buffer in written(step):
+                self.writers.setdefault(id(buffer), []).append(step)
+        for step in self.steps:
+            after: list[Lowered] = []
+            for buffer in written(step):
+                writers = self.writers[id(buffer)]
+                after += self.readers.get(id(buffer), [])
+                after += writers[writers.index(step) + 1 :]
+            self.following[id(step)] = after
+
+    def _join(self, step: Operation) -> None:
+        for reader in self.following[id(step)]:
+            mine, theirs = self.group[id(step)], self.group[id(reader)]
+            if mine is theirs or not isinstance(reader, Operation) or reader.space != step.space:
+                continue
+            if len(mine.members) + len(theirs.members) > MOST_OPERATIONS:
+                continue
+            if self._fit(mine, theirs) and not (self._path(mine, theirs) or self._path(theirs, mine)):
+                self._merge(mine, theirs)
+
+    def _fit(self, mine: Group, theirs: Group) -> bool:
+        """Whether everything that one group reads of the other is read at the same position."""
+        return self._direct(mine, theirs) and self._direct(theirs, mine)
+
+    def _direct(self, makers: Group, readers: Group) -> bool:
+        made = {id(op.place.buffer): op for _, op in makers.members if isinstance(op, Operation)}
+        for _, reader in readers.members:
+            assert isinstance(reader, Operation)
+            if reader.lookup is not None and id(reader.lookup.buffer) in made:
+                return False
+            if id(reader.place.buffer) in made:
+                return False
+            for operand in reader.operands:
+                if isinstance(operand.source, Literal) or id(operand.source.buffer) not in made:
+                    continue
+                maker = made[id(operand.source.buffer)]
+                shared = len(self.writers[id(maker.place.buffer)]) > 1
+                if shared or maker.reduction is not None or not maker.place.same_place(operand.source):
+                    return False
+        return True
+
+    def _path(self, source: Group, target: Group) -> bool:
+        """Whether a path leads from one group to the other through a third."""
+        seen = {id(source)}
+        stack = [group for group in self._after(source) if group is not target]
+        while stack:
+            group = stack.pop()
+            if group is target:
+                return True
+            if id(group) in seen or group.first > target.last:
+                continue
+            seen.add(id(group))
+            stack += self._after(group)
+        return False
+
+    def _after(self, group: Group) -> Iterable[Group]:
+        return {
+            id(self.group[id(step)]): self.group[id(step)]
+            for _, member in group.members
+            for step in self.following[id(member)]
+        }.values()
+
+    def _merge(self, mine: Group, theirs: Group) -> None:
+        mine.members = sorted([*mine.members, *theirs.members], key=lambda member: member[0])
+        mine.last = max(mine.last, theirs.last)
+        for _, member in theirs.members:
+            self.group[id(member)] = mine
+
+    # ---- results
+    def ordered(self) -> list[Group]:
+        """The groups, each after those that it needs, close to the order of the graph."""
+        groups = {id(group): group for group in self.group.values()}
+        waiting = dict.fromkeys(groups, 0)
+        after = {
+            number: [id(g) for g in self._after(group) if g is not group] for number, group in groups.items()
+        }
+        for numbers in after.values():
+            for number in numbers:
+                waiting[number] += 1
+        ready = [(group.last, number) for number, group in groups.items() if not waiting[number]]
+        heapq.heapify(ready)
+        result: list[Group] = []
+        while ready:
+            _, number = heapq.heappop(ready)
+            result.append(groups[number])
+            for following in after[number]:
+                waiting[following] -= 1
+                if not waiting[following]:
+                    heapq.heappush(ready, (groups[following].last, following))
+        assert len(result) == len(groups), "fusion made a cycle"
+        return result
+
+    def cluster(self, group: Group) -> Cluster:
+        """The operations of a group, and those whose results others read."""
+        operations = tuple(member for _, member in group.members if isinstance(member, Operation))
+        stored = tuple(op for op in operations if self._is_stored(op, group))
+        return Cluster(operations, stored)
+
+    def _is_stored(self, operation: Operation, group: Group) -> bool:
+        buffer = operation.place.buffer
+        if operation.reduction is not None or buffer.home is not Home.ARENA:
+            return True
+        return any(self.group[id(reader)] is not group for reader in self.readers.get(id(buffer), []))

@@ -1,0 +1,78 @@
+"""Memory: where in the program's arena each buffer lies.
+
+Knows which step writes and reads which buffer; knows nothing of what they mean. Buffers that do not live at
+the same time share memory: first fit, the largest first, among those whose lifetimes overlap. Slot 0 is the
+arena; every input, output and constant has a slot of its own, whose address is known when the program runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from boxgrad.engines.native.layout import Buffer, Home
+from boxgrad.engines.native.steps import Kernel, Step
+
+ALIGNMENT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The size of the arena in bytes, and how many slots there are."""
+
+    bytes: int
+    slots: int
+    first_input: int
+    first_output: int
+    first_constant: int
+
+
+def plan(steps: Sequence[Step], inputs: int, outputs: int, constants: int) -> Plan:
+    """Give every buffer of the steps its slot and offset."""
+    lives: dict[int, tuple[Buffer, int, int]] = {}
+    everything: dict[int, Buffer] = {}
+    for number, step in enumerate(steps):
+        for value in (*step.reads, *step.writes):
+            buffer = getattr(value, "buffer", None)
+            if buffer is not None:
+                everything[id(buffer)] = buffer
+                _, first, _ = lives.get(id(buffer), (buffer, number, number))
+                lives[id(buffer)] = (buffer, first, number)
+        if isinstance(step, Kernel):
+            for value in step.values:
+                everything.setdefault(id(value.buffer), value.buffer)
+    start = {Home.INPUT: 1, Home.OUTPUT: 1 + inputs, Home.CONSTANT: 1 + inputs + outputs}
+    for buffer in everything.values():
+        if buffer.home in start:
+            buffer.slot, buffer.offset = start[buffer.home] + buffer.number, 0
+    fixed = [buffer for buffer in everything.values() if buffer.home is Home.FIXED]
+    end = 0
+    for buffer in fixed:
+        buffer.slot, buffer.offset = 0, end
+        end += _rounded(buffer.bytes)
+    size = _pack([life for life in lives.values() if life[0].home is Home.ARENA], end)
+    return Plan(
+        size, 1 + inputs + outputs + constants, start[Home.INPUT], start[Home.OUTPUT], start[Home.CONSTANT]
+    )
+
+
+def _rounded(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+def _pack(lives: list[tuple[Buffer, int, int]], base: int) -> int:
+    """First fit by size; the end of what is used."""
+    placed: list[tuple[int, int, int, int]] = []
+    end = base
+    for buffer, first, last in sorted(lives, key=lambda life: -life[0].bytes):
+        size = _rounded(max(buffer.bytes, 1))
+        offset = base
+        for low, high, other_first, other_last in sorted(placed):
+            if other_first <= last and first <= other_last:
+                if low - offset >= size:
+                    break
+                offset = max(offset, high)
+        buffer.slot, buffer.offset = 0, offset
+        placed.append((offset, offset + size, first, last))
+        end = max(end, offset + size)
+    return end

@@ -1,0 +1,134 @@
+"""What a graph is lowered to: operations on positions of a space, kernels made of them, and fallbacks.
+
+Knows the shape of these records, not how they are made or run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from boxgrad.engines.native.ir import Function
+from boxgrad.engines.native.layout import Shape, Value
+from boxgrad.engines.native.vector import Term
+from boxgrad.graph.node import Node
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """An operand that is one known number."""
+
+    number: Any
+    dtype: np.dtype[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """What an operation reads at each position, and the dtype it is cast to.
+
+    ``source`` is a value in memory, spread over the space, or a literal.
+    """
+
+    source: Value | Literal
+    dtype: np.dtype[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Reduction:
+    """Combines all positions along some axes of the space."""
+
+    axes: tuple[int, ...]
+    combine: Callable[..., Term]
+    identity: Any
+    dtype: np.dtype[Any]
+    """In which it is accumulated."""
+
+
+@dataclass(eq=False, slots=True)
+class Operation:
+    """One box, at each position of its space.
+
+    ``emit`` makes the result of the operands. ``place`` is where the result lies, in the axes of the space
+    (where a reduction reduces, with stride 0). ``lookup`` is a table that is read at the positions which the
+    operands, as indices, name; ``limits`` are the sizes of their axes and ``steps`` the strides.
+    """
+
+    name: str
+    space: Shape
+    operands: tuple[Operand, ...]
+    emit: Callable[..., Term]
+    place: Value
+    order: int
+    reduction: Reduction | None = None
+    lookup: Value | None = None
+    limits: Shape = ()
+    steps: Shape = ()
+
+
+@dataclass(eq=False, slots=True)
+class Kernel:
+    """A function of machine code and the values it is called with.
+
+    ``function`` has the arguments ``HEAD`` and reads the addresses of ``values`` from its table; ``chunks``
+    is into how many parts the work is cut, whatever the number of threads.
+    """
+
+    label: str
+    function: Function
+    values: tuple[Value, ...]
+    reads: tuple[Value, ...]
+    writes: tuple[Value, ...]
+    chunks: int
+    boxes: tuple[str, ...] = ()
+    flops: int = 0
+    may_fail: bool = False
+
+    @property
+    def bytes(self) -> int:
+        return sum(value.size * value.dtype.itemsize for value in (*self.reads, *self.writes))
+
+
+@dataclass(eq=False, slots=True)
+class Fallback:
+    """A box that NumPy runs."""
+
+    label: str
+    reason: str
+    node: Node
+    reads: tuple[Value | Literal, ...]
+    results: dict[int | None, Value] = field(default_factory=dict)
+    """Where the results go: by item, or under None for a single one."""
+
+    @property
+    def writes(self) -> tuple[Value, ...]:
+        return tuple(self.results.values())
+
+
+Step = Kernel | Fallback
+
+HEAD = (("ptr", "slots"), ("ptr", "table"), ("i64", "chunk"), ("i64", "chunks"), ("ptr", "status"))
+"""The arguments of every kernel: base addresses; pairs of slot and offset; which part of how many; a word
+that is set where an index was out of range."""
+
+
+def addresses(function: Function, count: int) -> list[str]:
+    """The addresses of a kernel's values, from its table."""
+    found: list[str] = []
+    for number in range(count):
+        slot = function.load("i64", function.at("%table", 16 * number), 8)
+        offset = function.load("i64", function.at("%table", 16 * number + 8), 8)
+        base = function.load("ptr", function.at("%slots", slot, 8), 8)
+        found.append(function.value(f"getelementptr i8, ptr {base}, i64 {offset}"))
+    return found
+
+
+def share(function: Function, amount: int, chunks: int) -> tuple[Any, Any]:
+    """The part of range(amount) that belongs to this chunk."""
+    if chunks == 1:
+        return 0, amount
+    start = function.divide(function.multiply("%chunk", amount), chunks)
+    stop = function.divide(function.multiply(function.add("%chunk", 1), amount), chunks)
+    return start, stop
