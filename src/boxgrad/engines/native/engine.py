@@ -7,7 +7,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from boxgrad.engines.engine import Report, Row, Run
-from boxgrad.engines.native import jit, pointwise
+from boxgrad.engines.native import jit, pointwise, product
 from boxgrad.engines.native.fuse import Fusion
 from boxgrad.engines.native.layout import Home, Value
 from boxgrad.engines.native.lower import Lowering
@@ -73,8 +73,14 @@ def _steps(lowering: Lowering, machine: Machine) -> list[Step]:
         if isinstance(first, Fallback):
             steps.append(first)
         else:
-            steps += pointwise.kernels(fusion.cluster(group), machine, f"k{number}")
+            steps += _kernels(fusion.cluster(group), machine, f"k{number}")
     return steps
+
+
+def _kernels(cluster: pointwise.Cluster, machine: Machine, name: str) -> list[Kernel]:
+    if any(operation.product is not None for operation in cluster.operations):
+        return [product.kernel(cluster, machine, name)]
+    return pointwise.kernels(cluster, machine, name)
 
 
 def _row(step: Step) -> Row:

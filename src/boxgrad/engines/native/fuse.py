@@ -12,7 +12,8 @@ from collections.abc import Iterable
 
 from boxgrad.engines.native.layout import Buffer, Home, Value
 from boxgrad.engines.native.pointwise import Cluster
-from boxgrad.engines.native.steps import Fallback, Literal, Operation
+from boxgrad.engines.native.product import joined
+from boxgrad.engines.native.steps import Fallback, Literal, Operation, Product
 
 MOST_OPERATIONS = 64
 Lowered = Operation | Fallback
@@ -39,6 +40,8 @@ def read_values(step: Lowered) -> list[Value]:
     )
     if isinstance(step, Operation) and step.lookup is not None:
         sources.append(step.lookup)
+    if isinstance(step, Operation) and step.product is not None:
+        sources += [step.product.left, step.product.right]
     return [source for source in sources if isinstance(source, Value)]
 
 
@@ -92,6 +95,10 @@ class Fusion:
 
     def _fit(self, mine: Group, theirs: Group) -> bool:
         """Whether everything that one group reads of the other is read at the same position."""
+        members = [op for _, op in (*mine.members, *theirs.members) if isinstance(op, Operation)]
+        products = [op.product for op in members if op.product is not None]
+        if products and (len(products) > 1 or not all(_follows(op, products[0]) for op in members)):
+            return False
         return self._direct(mine, theirs) and self._direct(theirs, mine)
 
     def _direct(self, makers: Group, readers: Group) -> bool:
@@ -101,6 +108,10 @@ class Fusion:
             if reader.lookup is not None and id(reader.lookup.buffer) in made:
                 return False
             if id(reader.place.buffer) in made:
+                return False
+            if reader.product and any(
+                id(value.buffer) in made for value in (reader.product.left, reader.product.right)
+            ):
                 return False
             for operand in reader.operands:
                 if isinstance(operand.source, Literal) or id(operand.source.buffer) not in made:
@@ -173,3 +184,11 @@ class Fusion:
         if operation.reduction is not None or buffer.home is not Home.ARENA:
             return True
         return any(self.group[id(reader)] is not group for reader in self.readers.get(id(buffer), []))
+
+
+def _follows(operation: Operation, product: Product) -> bool:
+    """Whether an operation can be computed on the sums of a product: its values have rows and columns."""
+    if operation.reduction is not None or operation.lookup is not None:
+        return False
+    values = [operand.source for operand in operation.operands if isinstance(operand.source, Value)]
+    return all(joined(value, product.axes) is not None for value in (*values, operation.place))

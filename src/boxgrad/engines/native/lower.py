@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from boxgrad.engines.native import table
+from boxgrad.engines.native import product, table
 from boxgrad.engines.native.ir import Function, is_supported
 from boxgrad.engines.native.layout import Buffer, Home, Shape, Value, contiguous, fresh
 from boxgrad.engines.native.pointwise import loop_order
 from boxgrad.engines.native.steps import Fallback, Literal, Operand, Operation, Reduction
 from boxgrad.engines.native.vector import FLOAT32, FLOAT64, INT64, Lanes, Term
 from boxgrad.graph.node import Graph, Node
+from boxgrad.ops import contract
 from boxgrad.ops.index import Slot
 
 Lowered = Operation | Fallback
@@ -38,6 +39,7 @@ class Lowering:
         self.constants: list[np.ndarray[Any, Any]] = []
         self._sources: dict[Node, Value | Literal] = {}
         self._items: dict[Node, list[Node]] = {}
+        self._readers: dict[Node, list[Node]] = {}
         for number, node in enumerate(graph.inputs):
             buffer = Buffer(node.dtype, int(np.prod(node.shape)), Home.INPUT, number)
             self._sources[node] = Value(buffer, node.shape, contiguous(node.shape), 0, node.dtype)
@@ -45,6 +47,8 @@ class Lowering:
         for node in nodes:
             if node.primitive is not None and node.primitive.name == "item":
                 self._items.setdefault(node.inputs[0], []).append(node)
+            for x in set(node.inputs):
+                self._readers.setdefault(x, []).append(node)
         for node in nodes:
             self._lower(node)
 
@@ -264,6 +268,64 @@ class Lowering:
             lookup=over, limits=x.shape[:count], steps=source.strides[:count],
         )  # fmt: skip
         return place
+
+    def _contract(self, node: Node) -> Value:
+        """A product of matrices; an operand whose axes cannot be joined is copied first."""
+        a, b = (self.value(x) for x in node.inputs)
+        if node.dtype.kind != "f" or not is_supported(node.dtype):
+            raise RefusedError(f"products of {node.dtype} have no kernel")
+        if a.dtype.kind != "f" or b.dtype.kind != "f":
+            raise RefusedError(f"products of {a.dtype} and {b.dtype} have no kernel")
+        letters = contract.split(node.parameters["subscripts"])
+        if 0 in (*node.shape, *a.shape, *b.shape):
+            raise RefusedError("an axis of size 0")
+        sizes = dict(zip(letters[1], b.shape, strict=True))
+        if any(sizes.get(c, n) != n for c, n in zip(letters[0], a.shape, strict=True)):
+            raise RefusedError("an axis of size 1 that is repeated")
+        last = letters[2][self._contiguous_axis(node)] if letters[2] else ""
+        found = product.as_product(letters, a, b, last)
+        if found is None:
+            found = product.as_product(letters, self._compact(a), self._compact(b), last)
+        if found is None:
+            letters, a, b = self._sorted(letters, a, b)
+            found = product.as_product(letters, a, b, last)
+        if found is None:
+            raise RefusedError("its axes cannot be joined to rows and columns")
+        made, (shape, order) = found
+        place = fresh(shape, node.dtype, order)
+        self._add("contract", shape, (), None, place, product=made)
+        return place
+
+    def _compact(self, value: Value) -> Value:
+        if value.is_contiguous:
+            return value
+        place = fresh(value.shape, value.dtype)
+        self._copy(value, place)
+        return place
+
+    def _sorted(
+        self, letters: tuple[str, str, str], a: Value, b: Value
+    ) -> tuple[tuple[str, str, str], Value, Value]:
+        """The operands with their axes in the order batch, rows, inner and batch, inner, columns."""
+        first, second, result = letters
+        batch = "".join(c for c in result if c in first and c in second)
+        inner = "".join(c for c in first if c not in result)
+        left = batch + "".join(c for c in result if c in first and c not in batch) + inner
+        right = batch + inner + "".join(c for c in result if c in second and c not in batch)
+        moved = [
+            self._compact(value.permuted([have.index(c) for c in want]))
+            for value, have, want in ((a, first, left), (b, second, right))
+        ]
+        return (left, right, result), moved[0], moved[1]
+
+    def _contiguous_axis(self, node: Node) -> int:
+        """The axis of a result that should be contiguous: what is last where all its readers turn it."""
+        readers = self._readers.get(node, [])
+        axes = {
+            x.parameters["axes"][-1] if x.primitive and x.primitive.name == "transpose" else -1
+            for x in readers
+        }
+        return axes.pop() if len(axes) == 1 else len(node.shape) - 1
 
 
 def _itself(e: Lanes, x: Term) -> Term:

@@ -17,7 +17,7 @@ from boxgrad.engines.native import jit
 from boxgrad.engines.native.layout import Home, Value
 from boxgrad.engines.native.plan import ALIGNMENT, Plan
 from boxgrad.engines.native.pool import num_threads, pool
-from boxgrad.engines.native.steps import Fallback, Kernel, Literal, Step
+from boxgrad.engines.native.steps import Fallback, Literal, Step
 from boxgrad.graph.node import Graph
 
 Array = np.ndarray[Any, Any]

@@ -47,6 +47,19 @@ class Reduction:
     """In which it is accumulated."""
 
 
+@dataclass(frozen=True, slots=True)
+class Product:
+    """Rows × inner times inner × columns, for each of a batch.
+
+    ``left`` has the axes batch, row, inner; ``right`` batch, inner, column; ``axes`` are the axes of the
+    result that make up batch, row and column.
+    """
+
+    left: Value
+    right: Value
+    axes: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+
+
 @dataclass(eq=False, slots=True)
 class Operation:
     """One box, at each position of its space.
@@ -54,6 +67,7 @@ class Operation:
     ``emit`` makes the result of the operands. ``place`` is where the result lies, in the axes of the space
     (where a reduction reduces, with stride 0). ``lookup`` is a table that is read at the positions which the
     operands, as indices, name; ``limits`` are the sizes of their axes and ``steps`` the strides.
+    A ``product`` makes its result itself.
     """
 
     name: str
@@ -66,6 +80,7 @@ class Operation:
     lookup: Value | None = None
     limits: Shape = ()
     steps: Shape = ()
+    product: Product | None = None
 
 
 @dataclass(eq=False, slots=True)

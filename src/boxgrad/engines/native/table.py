@@ -82,7 +82,7 @@ ROWS: dict[str, Row] = {
     "argmax": _POSITIONS, "argmin": _POSITIONS, "cumsum": _RUNNING, "cumprod": _RUNNING,
     "sort": _SORTING, "argsort": _SORTING,
     # ---- products
-    "contract": InNumpy("products have no kernel yet"),
+    "contract": Rearrange("contract"),
     # ---- arrangement
     "identity": Rearrange("same"), "stop_gradient": Rearrange("same"),
     "reshape": Rearrange("reshape"), "transpose": Rearrange("transpose"),

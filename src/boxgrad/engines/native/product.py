@@ -1,0 +1,258 @@
+"""Products of matrices: how a contraction is read as one, and the kernel with whatever follows it fused in.
+
+Knows letters, strides and the micro-kernel. A contraction is a batch of products (rows × inner) · (inner ×
+columns); which operand gives the rows is free, and is chosen so that the result's contiguous axis is the one
+that its readers want. A chunk of the work packs the panels of columns that it needs just before it uses them.
+The operations of the cluster that read the result are computed on the sums while they are in registers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from boxgrad.engines.native.body import Body
+from boxgrad.engines.native.ir import Function, Index
+from boxgrad.engines.native.layout import Buffer, Shape, Value
+from boxgrad.engines.native.machine import Machine
+from boxgrad.engines.native.microkernel import Loop, Tile, tile_shape
+from boxgrad.engines.native.packing import pack
+from boxgrad.engines.native.pointwise import Cluster
+from boxgrad.engines.native.steps import HEAD, Kernel, Operation, Product, addresses
+from boxgrad.engines.native.vector import Term
+
+PANEL_BYTES = 96 << 10
+"""How much of a panel is used at a time: it stays in the second-level cache."""
+GRAIN = 1 << 18
+"""Multiplications that are worth a chunk of their own."""
+MOST_CHUNKS = 16
+
+
+def as_product(
+    letters: tuple[str, str, str], a: Value, b: Value, wanted_last: str
+) -> tuple[Product, tuple[Shape, tuple[int, ...]]] | None:
+    """The contraction as a product, and the shape and order of the result; None where a copy is needed.
+
+    ``wanted_last`` is the letter whose axis should be contiguous in the result.
+    """
+    first, second, result = letters
+    batch = "".join(c for c in result if c in first and c in second)
+    rows = "".join(c for c in result if c not in second)
+    columns = "".join(c for c in result if c not in first)
+    inner = "".join(c for c in first if c not in result)
+    if wanted_last in rows:
+        first, second, rows, columns, a, b = second, first, columns, rows, b, a
+    sizes = dict(zip(second, b.shape, strict=True)) | dict(zip(first, a.shape, strict=True))
+    if any(sizes[c] == 1 for c in batch):
+        return None
+    left = grouped(a, first, (batch, rows, inner))
+    right = grouped(b, second, (batch, inner, columns))
+    if left is None or right is None:
+        return None
+    order = batch + rows + columns
+    groups = (batch, rows, columns)
+    shape = tuple(sizes[c] for c in result)
+    axes = tuple(tuple(result.index(c) for c in group) for group in groups)
+    return Product(left, right, axes), (shape, tuple(result.index(c) for c in order))
+
+
+def grouped(value: Value, letters: str, groups: tuple[str, ...]) -> Value | None:
+    """A value with one axis for each group of letters, where strides allow it."""
+    return joined(value, tuple(tuple(letters.index(c) for c in group) for group in groups))
+
+
+def joined(value: Value, groups: tuple[tuple[int, ...], ...]) -> Value | None:
+    """A value with one axis for each group of axes, where strides allow it."""
+    shape: list[int] = []
+    strides: list[int] = []
+    for group in groups:
+        size, stride = 1, 0
+        for axis in reversed(group):
+            n, step = value.shape[axis], value.strides[axis]
+            if n == 1:
+                continue
+            if size == 1:
+                size, stride = n, step
+            elif step == size * stride:
+                size *= n
+            else:
+                return None
+        shape.append(size)
+        strides.append(stride)
+    return Value(value.buffer, tuple(shape), tuple(strides), value.offset, value.dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class _Split:
+    """Into how many parts the batch, the tiles of rows and the panels of columns are cut."""
+
+    batch: int
+    rows: int
+    columns: int
+
+
+def kernel(cluster: Cluster, machine: Machine, name: str) -> Kernel:
+    """The kernel of a cluster that begins with a product."""
+    return _Writer(cluster, machine, name).kernel()
+
+
+class _Writer:
+    def __init__(self, cluster: Cluster, machine: Machine, name: str) -> None:
+        self.cluster = cluster
+        self.root = next(op for op in cluster.operations if op.product is not None)
+        assert self.root.product is not None
+        self.product = self.root.product
+        self.body = Body(cluster.operations)
+        self.f = Function(name, HEAD)
+        self.dtype = self.root.place.dtype
+        self.shape = tile_shape(machine, self.dtype.itemsize)
+        self.batch, self.m, self.k = self.product.left.shape
+        self.n = self.product.right.shape[2]
+        self.loads = [self._over(value) for value in self.body.outside()]
+        self.stores = list(cluster.stored)
+        self.places = [self._over(op.place) for op in self.stores]
+        self.tiles = -(-self.m // self.shape.rows)
+        self.panels = -(-self.n // self.shape.width)
+        self.split = self._split()
+        deepest = max(64, PANEL_BYTES // (self.shape.width * self.dtype.itemsize))
+        self.blocks = -(-self.k // deepest)
+        self.depth = -(-self.k // self.blocks)
+        # Each chunk has a panel, and where the inner axis is cut, the sums so far.
+        self.panel_size = self.depth * self.shape.width
+        self.sums_size = self.tiles * self.shape.rows * self.shape.width if self.blocks > 1 else 0
+        chunks = self.split.batch * self.split.rows * self.split.columns
+        each = self.panel_size + self.sums_size
+        self.scratch = Value(Buffer(self.dtype, each * chunks), (chunks, each), (each, 1), 0, self.dtype)
+        self.chunks = chunks
+        left, right = self.product.left, self.product.right
+        self.values = [left, right, self.scratch, *self.loads, *self.places]
+
+    def _over(self, value: Value) -> Value:
+        """A value of the result's space with axes batch, row, column."""
+        over = joined(value, self.product.axes)
+        assert over is not None
+        return over
+
+    def _split(self) -> _Split:
+        most = max(1, min(MOST_CHUNKS, self.batch * self.m * self.n * self.k // GRAIN))
+        batch = min(self.batch, most)
+        columns = min(self.panels, max(1, most // batch))
+        rows = min(-(-self.tiles // 4), max(1, most // (batch * columns)))
+        return _Split(batch, rows, columns)
+
+    def kernel(self) -> Kernel:
+        f, split = self.f, self.split
+        pointers = addresses(f, len(self.values))
+        chunk: Index = "%chunk" if self.chunks > 1 else 0
+        item = self.dtype.itemsize
+        pointers[2] = f.at(pointers[2], f.multiply(chunk, self.scratch.shape[1]), item)
+        column_part = f.remainder(chunk, split.columns)
+        rest = f.divide(chunk, split.columns)
+        row_part, batch_part = f.remainder(rest, split.rows), f.divide(rest, split.rows)
+        with f.loop(*_part(f, self.batch, split.batch, batch_part)) as b:
+            moved = [self._moved(p, v, 0, b) for p, v in zip(pointers, self.values, strict=True)]
+            moved[2] = pointers[2]
+            whole, edge = divmod(self.n, self.shape.width)
+            start, stop = _part(f, self.panels, split.columns, column_part)
+            rows = _part(f, self.tiles, split.rows, row_part)
+            with f.loop(start, f.minimum(stop, whole)) as panel:
+                self._panel(moved, panel, self.shape.width, rows)
+            if edge:
+                with _only_if_last(f, stop, self.panels):
+                    self._panel(moved, whole, edge, rows)
+        reads = (self.product.left, self.product.right, self.scratch, *self.body.outside())
+        writes = (self.scratch, *(op.place for op in self.stores))
+        boxes = tuple(op.name for op in self.cluster.operations)
+        flops = 2 * self.batch * self.m * self.n * self.k
+        return Kernel(
+            "+".join(dict.fromkeys(boxes)), f, tuple(self.values), reads, writes, self.chunks, boxes, flops
+        )
+
+    def _moved(self, pointer: str, value: Value, axis: int, index: Index) -> str:
+        return self.f.at(pointer, self.f.multiply(index, value.strides[axis]), value.dtype.itemsize)
+
+    def _panel(self, pointers: list[str], panel: Index, columns: int, rows: tuple[Index, Index]) -> None:
+        """All tiles of rows with one panel, a block of the inner axis after the other."""
+        f, right, width = self.f, self.product.right, self.shape.width
+        moved = list(pointers)
+        for number, value in enumerate(self.values):
+            if number == 1 or number >= 3:
+                axis = 2
+                moved[number] = self._moved(pointers[number], value, axis, f.multiply(panel, width))
+        for block in range(self.blocks):
+            start = block * self.depth
+            depth = min(self.depth, self.k - start)
+            source = self._moved(moved[1], right, 1, start)
+            pack(
+                f, source, right.dtype, (right.strides[1], right.strides[2]), depth, columns,
+                moved[2], width, self.shape.lanes, self.dtype,
+            )  # fmt: skip
+            whole, edge = divmod(self.m, self.shape.rows)
+            with f.loop(rows[0], f.minimum(rows[1], whole)) as tile:
+                self._tile(moved, tile, self.shape.rows, columns, block, depth)
+            if edge:
+                with _only_if_last(f, rows[1], self.tiles):
+                    self._tile(moved, whole, edge, columns, block, depth)
+
+    def _tile(
+        self, pointers: list[str], tile: Index, rows: int, columns: int, block: int, depth: int
+    ) -> None:
+        f, left, shape = self.f, self.product.left, self.shape
+        first = f.multiply(tile, shape.rows)
+        vectors = -(-columns // shape.lanes)
+        sums = Tile(f, shape.lanes, rows, vectors, self.dtype)
+        kept = f.at(pointers[2], f.add(f.multiply(first, shape.width), self.panel_size), self.dtype.itemsize)
+        if block:
+            sums.load(kept, shape.width)
+        else:
+            sums.clear()
+        a = self._moved(self._moved(pointers[0], left, 1, first), left, 2, block * self.depth)
+        offsets = [i * left.strides[1] for i in range(rows)]
+        sums.run(a, left.dtype, offsets, pointers[2], [Loop(depth, left.strides[2], shape.width)])
+        if block < self.blocks - 1:
+            sums.save(kept, shape.width)
+            return
+        moved = [
+            self._moved(p, v, 1, first) if number >= 3 else p
+            for number, (p, v) in enumerate(zip(pointers, self.values, strict=True))
+        ]
+        finish(sums, self.body, self.root, self.loads, self.stores, self.places, moved[3:], columns)
+
+
+def finish(
+    sums: Tile, body: Body, root: Operation, loads: list[Value], stores: list[Operation],
+    places: list[Value], pointers: list[str], columns: int,
+) -> None:  # fmt: skip
+    """What follows a product, on each vector of a tile; values have axes batch, row, column."""
+    f, e = sums.f, sums.e
+    outside = body.outside()
+    for i in range(sums.rows):
+        for j in range(sums.vectors):
+            mask = e.mask(columns - j * e.count)
+
+            def address(number: int, value: Value, i: int = i, j: int = j) -> str:
+                offset = i * value.strides[1] + j * e.count * value.strides[2]
+                return f.at(pointers[number], offset, value.dtype.itemsize)
+
+            def load(value: Value, mask: str | None = mask, address=address) -> Term:
+                number = next(n for n, other in enumerate(outside) if other.same_place(value))
+                over = loads[number]
+                return e.load(address(number, over), over.dtype, over.strides[2], mask)
+
+            results = body.evaluate(e, load, None, {root: sums.sum(i, j)})
+            for number, (operation, place) in enumerate(zip(stores, places, strict=True), len(loads)):
+                stride = place.strides[2] if place.shape[2] > 1 else 1
+                e.store(results[operation], address(number, place), stride, mask)
+
+
+def _part(f: Function, amount: int, parts: int, part: Index) -> tuple[Index, Index]:
+    """The range of a part of range(amount)."""
+    if parts == 1:
+        return 0, amount
+    start = f.divide(f.multiply(part, amount), parts)
+    return start, f.divide(f.multiply(f.add(part, 1), amount), parts)
+
+
+def _only_if_last(f: Function, stop: Index, amount: int):
+    """Run what is inside in the part that reaches the end."""
+    condition = "true" if isinstance(stop, int) else f.value(f"icmp eq i64 {stop}, {amount}")
+    return f.when(condition)
