@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -41,8 +41,12 @@ class Engine(Protocol):
 
     name: str
 
-    def build(self, graph: Graph) -> Run:
-        """A callable from the values of the graph's inputs to those of its outputs."""
+    def build(self, graph: Graph, targets: Mapping[int, int] = ...) -> Run:
+        """A callable from the values of the graph's inputs to those of its outputs.
+
+        ``targets`` names outputs that replace inputs: their values may be written over the input's array,
+        which is then the value of the output.
+        """
         ...
 
     def report(self, graph: Graph) -> Report:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from boxgrad.engines.engine import Report, Row, Run
 from boxgrad.engines.native import jit, pointwise, product
+from boxgrad.engines.native.donate import donate
 from boxgrad.engines.native.fuse import Fusion
 from boxgrad.engines.native.layout import Home, Value
 from boxgrad.engines.native.lower import Lowering
 from boxgrad.engines.native.machine import Machine, host
 from boxgrad.engines.native.plan import plan
 from boxgrad.engines.native.program import Program
-from boxgrad.engines.native.steps import Fallback, Kernel, Step
+from boxgrad.engines.native.steps import Fallback, Kernel, Special, Step
 from boxgrad.engines.numpy import ENGINE as NUMPY
 from boxgrad.engines.numpy import prepared
 from boxgrad.graph.node import Graph
+
+_NOTHING: Mapping[int, int] = MappingProxyType({})
 
 
 class NativeEngine:
@@ -28,8 +32,8 @@ class NativeEngine:
     def __init__(self) -> None:
         self._made: WeakKeyDictionary[Graph, tuple[list[Step], Any]] = WeakKeyDictionary()
 
-    def build(self, graph: Graph) -> Run:
-        program, steps, code = built(graph)
+    def build(self, graph: Graph, targets: Mapping[int, int] = _NOTHING) -> Run:
+        program, steps, code = built(graph, targets)
         self._made[graph] = (steps, code)
         return program
 
@@ -45,7 +49,9 @@ class NativeEngine:
         return Report(self.name, rows, tuple(notes))
 
 
-def built(graph: Graph, machine: Machine | None = None) -> tuple[Program, list[Step], jit.Code]:
+def built(
+    graph: Graph, targets: Mapping[int, int] = _NOTHING, machine: Machine | None = None
+) -> tuple[Program, list[Step], jit.Code]:
     """The program of a graph, its steps and its code."""
     machine = machine or host()
     ready = prepared(graph)
@@ -56,22 +62,26 @@ def built(graph: Graph, machine: Machine | None = None) -> tuple[Program, list[S
         if isinstance(result, Value) and result.buffer.home is Home.ARENA:
             result.buffer.home, result.buffer.number = Home.OUTPUT, outputs
             outputs += 1
-    steps = _steps(lowering, machine)
+    late = {id(results[number].buffer) for number in targets if isinstance(results[number], Value)}
+    steps = _steps(lowering, machine, late)
+    donated = donate(steps, results, targets, ready)
     places = plan(steps, len(ready.inputs), outputs, len(lowering.constants))
     kernels = [step for step in steps if isinstance(step, Kernel)]
     declarations = [line for kernel in kernels for line in kernel.function.declarations]
     code = jit.compiled([kernel.function.text() for kernel in kernels], declarations, machine)
-    program = Program(ready, steps, places, lowering.constants, results, code, NUMPY.build(graph))
+    program = Program(ready, steps, places, lowering.constants, results, donated, code, NUMPY.build(graph))
     return program, steps, code
 
 
-def _steps(lowering: Lowering, machine: Machine) -> list[Step]:
+def _steps(lowering: Lowering, machine: Machine, late: set[int]) -> list[Step]:
     fusion = Fusion(lowering.steps)
     steps: list[Step] = []
-    for number, group in enumerate(fusion.ordered()):
+    for number, group in enumerate(fusion.ordered(late)):
         (_, first), *_ = group.members
         if isinstance(first, Fallback):
             steps.append(first)
+        elif isinstance(first, Special):
+            steps += first.make(machine, f"k{number}")
         else:
             steps += _kernels(fusion.cluster(group), machine, f"k{number}")
     return steps

@@ -13,10 +13,9 @@ from collections.abc import Iterable
 from boxgrad.engines.native.layout import Buffer, Home, Value
 from boxgrad.engines.native.pointwise import Cluster
 from boxgrad.engines.native.product import joined
-from boxgrad.engines.native.steps import Fallback, Literal, Operation, Product
+from boxgrad.engines.native.steps import Literal, Lowered, Operation, Product
 
 MOST_OPERATIONS = 64
-Lowered = Operation | Fallback
 
 
 class Group:
@@ -36,7 +35,7 @@ class Group:
 def read_values(step: Lowered) -> list[Value]:
     """What a step reads from memory."""
     sources: list[Value | Literal] = (
-        list(step.reads) if isinstance(step, Fallback) else [operand.source for operand in step.operands]
+        [operand.source for operand in step.operands] if isinstance(step, Operation) else list(step.reads)
     )
     if isinstance(step, Operation) and step.lookup is not None:
         sources.append(step.lookup)
@@ -150,8 +149,11 @@ class Fusion:
             self.group[id(member)] = mine
 
     # ---- results
-    def ordered(self) -> list[Group]:
-        """The groups, each after those that it needs, close to the order of the graph."""
+    def ordered(self, late: set[int]) -> list[Group]:
+        """The groups, each after those that it needs, close to the order of the graph.
+
+        Those that write one of the ``late`` buffers come as late as may be.
+        """
         groups = {id(group): group for group in self.group.values()}
         waiting = dict.fromkeys(groups, 0)
         after = {
@@ -160,7 +162,12 @@ class Fusion:
         for numbers in after.values():
             for number in numbers:
                 waiting[number] += 1
-        ready = [(group.last, number) for number, group in groups.items() if not waiting[number]]
+
+        def urgency(group: Group) -> tuple[bool, int]:
+            buffers = (id(buffer) for _, member in group.members for buffer in written(member))
+            return any(buffer in late for buffer in buffers), group.last
+
+        ready = [(urgency(group), number) for number, group in groups.items() if not waiting[number]]
         heapq.heapify(ready)
         result: list[Group] = []
         while ready:
@@ -169,7 +176,7 @@ class Fusion:
             for following in after[number]:
                 waiting[following] -= 1
                 if not waiting[following]:
-                    heapq.heappush(ready, (groups[following].last, following))
+                    heapq.heappush(ready, (urgency(groups[following]), following))
         assert len(result) == len(groups), "fusion made a cycle"
         return result
 

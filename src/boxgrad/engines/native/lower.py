@@ -13,17 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from boxgrad.engines.native import product, table
+from boxgrad.engines.native import product, scatter, table
 from boxgrad.engines.native.ir import Function, is_supported
 from boxgrad.engines.native.layout import Buffer, Home, Shape, Value, contiguous, fresh
 from boxgrad.engines.native.pointwise import loop_order
-from boxgrad.engines.native.steps import Fallback, Literal, Operand, Operation, Reduction
+from boxgrad.engines.native.steps import Fallback, Literal, Lowered, Operand, Operation, Reduction, Special
 from boxgrad.engines.native.vector import FLOAT32, FLOAT64, INT64, Lanes, Term
 from boxgrad.graph.node import Graph, Node
 from boxgrad.ops import contract
 from boxgrad.ops.index import Slot
-
-Lowered = Operation | Fallback
 
 
 class RefusedError(Exception):
@@ -243,12 +241,14 @@ class Lowering:
         x, *indices = node.inputs
         key, source = node.parameters["key"], self._sources[x]
         count = len(indices)
-        leading = key[:count] == tuple(Slot(i) for i in range(count)) and all(
-            item == slice(None) or item is Ellipsis for item in key[count:]
-        )
-        if not leading or isinstance(source, Literal) or 0 in x.shape or not is_supported(x.dtype):
+        if (
+            not _on_first_axes(key, count)
+            or isinstance(source, Literal)
+            or 0 in x.shape
+            or not is_supported(x.dtype)
+        ):
             raise RefusedError("only index arrays on the first axes have a kernel")
-        rest = x.ndim - count if hasattr(x, "ndim") else len(x.shape) - count
+        rest = len(x.shape) - count
         where = node.shape[: len(node.shape) - rest]
         operands = []
         for index in indices:
@@ -266,6 +266,27 @@ class Lowering:
         self._add(
             "gather", node.shape, tuple(operands), None, place,
             lookup=over, limits=x.shape[:count], steps=source.strides[:count],
+        )  # fmt: skip
+        return place
+
+    def _scatter_add(self, node: Node) -> Value:
+        x, *indices = node.inputs
+        self._movable(node)
+        count, source = len(indices), self.value(x)
+        if not _on_first_axes(node.parameters["key"], count) or any(
+            i.dtype.kind not in "iu" for i in indices
+        ):
+            raise RefusedError("only index arrays on the first axes have a kernel")
+        place = fresh(node.shape, node.dtype)
+        self._copy(Literal(0, node.dtype), place, "zeros")
+        rest = len(node.shape) - count
+        where = x.shape[: len(x.shape) - rest]
+        reads = [self.value(index).spread(where) for index in indices]
+        self.steps.append(
+            Special(
+                "scatter_add", (source, *reads, place), (place,),
+                lambda machine, name: [scatter.kernel(source, reads, place, machine, name)],
+            )
         )  # fmt: skip
         return place
 
@@ -326,6 +347,12 @@ class Lowering:
             for x in readers
         }
         return axes.pop() if len(axes) == 1 else len(node.shape) - 1
+
+
+def _on_first_axes(key: Any, count: int) -> bool:
+    """Whether a key has its index arrays first, in order, and nothing but whole axes after them."""
+    rest = all(item is Ellipsis or item == slice(None) for item in key[count:])
+    return rest and key[:count] == tuple(Slot(i) for i in range(count))
 
 
 def _itself(e: Lanes, x: Term) -> Term:

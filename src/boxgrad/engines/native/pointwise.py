@@ -166,7 +166,7 @@ class _Nest:
         failing = any(op.lookup is not None for op in self.cluster.operations)
         return Kernel(
             "+".join(dict.fromkeys(boxes)), f, values, self.reads, tuple(writes), self.chunks,
-            boxes, len(boxes) * math.prod(self.space), failing,
+            boxes, len(boxes) * math.prod(self.space), failing, not failing,
         )  # fmt: skip
 
     def _loops(self, level: int, pointers: list[str]) -> None:

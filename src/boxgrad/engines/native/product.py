@@ -24,7 +24,7 @@ PANEL_BYTES = 96 << 10
 """How much of a panel is used at a time: it stays in the second-level cache."""
 GRAIN = 1 << 18
 """Multiplications that are worth a chunk of their own."""
-MOST_CHUNKS = 16
+MOST_CHUNKS = 8
 
 
 def as_product(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,7 @@ class Program:
         plan: Plan,
         constants: Sequence[Array],
         results: Sequence[Result],
+        donated: Mapping[int, int],
         code: jit.Code,
         again: Callable[[Sequence[Any]], list[Any]],
     ) -> None:
@@ -42,6 +43,9 @@ class Program:
         self._results = tuple(zip(graph.outputs, results, strict=True))
         self._code, self._again, self._plan = code, again, plan
         self._lock = threading.Lock()
+        self._donated = dict(donated)
+        self._written = set(donated.values())
+        self._spans: dict[int, tuple[int, int]] = {}
         self._constants = tuple(constants)
         self._outputs = _outputs(results)
         arena = np.zeros(plan.bytes + ALIGNMENT, np.uint8)
@@ -87,7 +91,12 @@ class Program:
                     self._fall_back(run, given, made)
                 elif not self._native(*run):
                     return self._again(values)
-            return [self._result(node, result, values, given, made) for node, result in self._results]
+            return [
+                given[self._donated[position]]
+                if position in self._donated
+                else self._result(node, result, values, given, made)
+                for position, (node, result) in enumerate(self._results)
+            ]
 
     def _bind(self, number: int, value: Any) -> Any:
         """Put an input's address into its slot; what is not an array in C order becomes one."""
@@ -95,14 +104,27 @@ class Program:
             known = self._seen[number]
             if known is not None and known() is value:
                 return value
-            if value.flags.c_contiguous and value.flags.aligned:
+            if value.flags.c_contiguous and value.flags.aligned and self._is_apart(number, value):
                 self._seen[number] = weakref.ref(value)
-                self._slots[1 + number] = value.ctypes.data
+                self._slots[1 + number] = self._spans[number][0]
                 return value
         self._seen[number] = None
-        array = np.ascontiguousarray(value, self._inputs[number].dtype)
+        self._spans.pop(number, None)
+        array = np.array(value, self._inputs[number].dtype, order="C")
         self._slots[1 + number] = array.ctypes.data
         return array
+
+    def _is_apart(self, number: int, value: Array) -> bool:
+        """Whether what is written into arguments leaves this one alone, and the other way round."""
+        start = value.ctypes.data
+        stop = start + value.nbytes
+        self._spans[number] = (start, stop)
+        written = number in self._written
+        others = self._spans if written else self._written & self._spans.keys()
+        return (not written or value.flags.writeable) and not any(
+            other != number and self._spans[other][0] < stop and start < self._spans[other][1]
+            for other in others
+        )
 
     def _native(self, start: int, stop: int) -> bool:
         """Run jobs; False where an index was out of range."""

@@ -5,14 +5,16 @@ Knows the shape of these records, not how they are made or run.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from boxgrad.engines.native.ir import Function
+from boxgrad.engines.native.ir import Function, Index
 from boxgrad.engines.native.layout import Shape, Value
+from boxgrad.engines.native.machine import Machine
 from boxgrad.engines.native.vector import Term
 from boxgrad.graph.node import Node
 
@@ -84,6 +86,16 @@ class Operation:
 
 
 @dataclass(eq=False, slots=True)
+class Special:
+    """A box with loops of its own: not fused with others. ``make`` writes its kernels."""
+
+    label: str
+    reads: tuple[Value, ...]
+    writes: tuple[Value, ...]
+    make: Callable[[Machine, str], list[Kernel]]
+
+
+@dataclass(eq=False, slots=True)
 class Kernel:
     """A function of machine code and the values it is called with.
 
@@ -100,6 +112,8 @@ class Kernel:
     boxes: tuple[str, ...] = ()
     flops: int = 0
     may_fail: bool = False
+    in_place: bool = False
+    """Whether each position is read before it is written, and by nobody else."""
 
     @property
     def bytes(self) -> int:
@@ -123,6 +137,7 @@ class Fallback:
 
 
 Step = Kernel | Fallback
+Lowered = Operation | Special | Fallback
 
 HEAD = (("ptr", "slots"), ("ptr", "table"), ("i64", "chunk"), ("i64", "chunks"), ("ptr", "status"))
 """The arguments of every kernel: base addresses; pairs of slot and offset; which part of how many; a word
@@ -147,3 +162,21 @@ def share(function: Function, amount: int, chunks: int) -> tuple[Any, Any]:
     start = function.divide(function.multiply("%chunk", amount), chunks)
     stop = function.divide(function.multiply(function.add("%chunk", 1), amount), chunks)
     return start, stop
+
+
+@contextmanager
+def nest(
+    function: Function, sizes: Shape, pointers: list[str], steps: list[Shape]
+) -> Iterator[tuple[list[Index], list[str]]]:
+    """Loops over a space; inside, the indices and the pointers moved by their steps (in bytes)."""
+    with ExitStack() as loops:
+        indices: list[Index] = []
+        moved = list(pointers)
+        for axis, size in enumerate(sizes):
+            index = loops.enter_context(function.loop(0, size))
+            indices.append(index)
+            moved = [
+                function.at(pointer, function.multiply(index, step[axis]))
+                for pointer, step in zip(moved, steps, strict=True)
+            ]
+        yield indices, moved

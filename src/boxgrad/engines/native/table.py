@@ -89,7 +89,7 @@ ROWS: dict[str, Row] = {
     "broadcast": Rearrange("broadcast"), "slice": Rearrange("slice"),
     "concatenate": Rearrange("concatenate"), "embed": Rearrange("embed"),
     "put_slice": Rearrange("put_slice"), "gather": Rearrange("gather"),
-    "scatter_add": InNumpy("positions may repeat, which NumPy adds in order"),
+    "scatter_add": Rearrange("scatter_add"),
     "put": InNumpy("positions may repeat, of which the last counts"),
     # ---- windows
     "conv": _CONVOLUTION, "conv_input_gradient": _CONVOLUTION, "conv_filter_gradient": _CONVOLUTION,
