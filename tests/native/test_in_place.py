@@ -1,4 +1,4 @@
-"""Arguments that a compiled function writes: over their own memory where that is safe, and never otherwise."""
+"""Arguments that a compiled function writes: over their own memory where safe, and never otherwise."""
 
 from __future__ import annotations
 

@@ -8,15 +8,16 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from boxgrad.engines.engine import Report, Row, Run
-from boxgrad.engines.native import jit, pointwise, product
+from boxgrad.engines.native import convolution, jit, pointwise, product
 from boxgrad.engines.native.donate import donate
 from boxgrad.engines.native.fuse import Fusion
-from boxgrad.engines.native.layout import Home, Value
-from boxgrad.engines.native.lower import Lowering
+from boxgrad.engines.native.layout import Home, Value, fresh
+from boxgrad.engines.native.lowering import Lowering
 from boxgrad.engines.native.machine import Machine, host
 from boxgrad.engines.native.plan import plan
 from boxgrad.engines.native.program import Program
-from boxgrad.engines.native.steps import Fallback, Kernel, Special, Step
+from boxgrad.engines.native.steps import Convolution, Fallback, Kernel, Literal, Special, Step
+from boxgrad.engines.native.table import ROWS
 from boxgrad.engines.numpy import ENGINE as NUMPY
 from boxgrad.engines.numpy import prepared
 from boxgrad.graph.node import Graph
@@ -55,8 +56,8 @@ def built(
     """The program of a graph, its steps and its code."""
     machine = machine or host()
     ready = prepared(graph)
-    lowering = Lowering(ready)
-    results = [lowering.source(node) for node in ready.outputs]
+    lowering = Lowering(ready, ROWS, machine)
+    results = [_movable(lowering, lowering.source(node)) for node in ready.outputs]
     outputs = 0
     for result in results:
         if isinstance(result, Value) and result.buffer.home is Home.ARENA:
@@ -71,6 +72,15 @@ def built(
     code = jit.compiled([kernel.function.text() for kernel in kernels], declarations, machine)
     program = Program(ready, steps, places, lowering.constants, results, donated, code, NUMPY.build(graph))
     return program, steps, code
+
+
+def _movable(lowering: Lowering, source: Value | Literal) -> Value | Literal:
+    """A result that lies in memory which the program keeps is copied out of it."""
+    if not isinstance(source, Value) or source.buffer.home is not Home.FIXED:
+        return source
+    place = fresh(source.shape, source.dtype)
+    lowering.copy(source, place, "result")
+    return place
 
 
 def _steps(lowering: Lowering, machine: Machine, late: set[int]) -> list[Step]:
@@ -89,7 +99,9 @@ def _steps(lowering: Lowering, machine: Machine, late: set[int]) -> list[Step]:
 
 def _kernels(cluster: pointwise.Cluster, machine: Machine, name: str) -> list[Kernel]:
     if any(operation.product is not None for operation in cluster.operations):
-        return [product.kernel(cluster, machine, name)]
+        root = next(operation.product for operation in cluster.operations if operation.product)
+        writer = convolution if isinstance(root, Convolution) else product
+        return [writer.kernel(cluster, machine, name)]
     return pointwise.kernels(cluster, machine, name)
 
 

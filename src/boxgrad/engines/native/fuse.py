@@ -12,8 +12,7 @@ from collections.abc import Iterable
 
 from boxgrad.engines.native.layout import Buffer, Home, Value
 from boxgrad.engines.native.pointwise import Cluster
-from boxgrad.engines.native.product import joined
-from boxgrad.engines.native.steps import Literal, Lowered, Operation, Product
+from boxgrad.engines.native.steps import Literal, Lowered, Operation, Root
 
 MOST_OPERATIONS = 64
 
@@ -40,7 +39,7 @@ def read_values(step: Lowered) -> list[Value]:
     if isinstance(step, Operation) and step.lookup is not None:
         sources.append(step.lookup)
     if isinstance(step, Operation) and step.product is not None:
-        sources += [step.product.left, step.product.right]
+        sources += step.product.reads
     return [source for source in sources if isinstance(source, Value)]
 
 
@@ -106,11 +105,10 @@ class Fusion:
             assert isinstance(reader, Operation)
             if reader.lookup is not None and id(reader.lookup.buffer) in made:
                 return False
-            if id(reader.place.buffer) in made:
+            other = made.get(id(reader.place.buffer))
+            if other is not None and not (other.apart and reader.apart):
                 return False
-            if reader.product and any(
-                id(value.buffer) in made for value in (reader.product.left, reader.product.right)
-            ):
+            if reader.product and any(id(value.buffer) in made for value in reader.product.reads):
                 return False
             for operand in reader.operands:
                 if isinstance(operand.source, Literal) or id(operand.source.buffer) not in made:
@@ -193,9 +191,9 @@ class Fusion:
         return any(self.group[id(reader)] is not group for reader in self.readers.get(id(buffer), []))
 
 
-def _follows(operation: Operation, product: Product) -> bool:
+def _follows(operation: Operation, product: Root) -> bool:
     """Whether an operation can be computed on the sums of a product: its values have rows and columns."""
     if operation.reduction is not None or operation.lookup is not None:
         return False
     values = [operand.source for operand in operation.operands if isinstance(operand.source, Value)]
-    return all(joined(value, product.axes) is not None for value in (*values, operation.place))
+    return all(product.admits(value) for value in (*values, operation.place))

@@ -42,6 +42,8 @@ class Buffer:
     """Which input, output or constant."""
     slot: int = -1
     offset: int = 0
+    fill: Any = 0
+    """What a fixed buffer holds before anything is written."""
 
     @property
     def bytes(self) -> int:
@@ -143,6 +145,27 @@ def fresh(shape: Shape, dtype: np.dtype[Any], order: Sequence[int] | None = None
     """A value in a buffer of its own."""
     strides = contiguous(shape) if order is None else ordered_strides(shape, order)
     return Value(Buffer(dtype, math.prod(shape)), shape, strides, 0, dtype)
+
+
+def joined(value: Value, groups: tuple[tuple[int, ...], ...]) -> Value | None:
+    """A value with one axis for each group of axes, where strides allow it."""
+    shape: list[int] = []
+    strides: list[int] = []
+    for group in groups:
+        size, stride = 1, 0
+        for axis in reversed(group):
+            n, step = value.shape[axis], value.strides[axis]
+            if n == 1:
+                continue
+            if size == 1:
+                size, stride = n, step
+            elif step == size * stride:
+                size *= n
+            else:
+                return None
+        shape.append(size)
+        strides.append(stride)
+    return Value(value.buffer, tuple(shape), tuple(strides), value.offset, value.dtype)
 
 
 def _essential(shape: Shape, strides: Shape) -> list[int]:

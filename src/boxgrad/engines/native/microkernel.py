@@ -53,11 +53,21 @@ class Loop:
 class Tile:
     """Sums of so many rows and vectors, in stack slots that become registers."""
 
-    def __init__(self, function: Function, lanes: int, rows: int, vectors: int, dtype: np.dtype[Any]) -> None:
+    def __init__(
+        self,
+        function: Function,
+        lanes: int,
+        rows: int,
+        columns: int,
+        dtype: np.dtype[Any],
+        mask: bool = False,
+    ) -> None:
         self.f, self.e, self.dtype = function, Lanes(function, lanes), dtype
-        self.rows, self.vectors = rows, vectors
+        self.rows, self.vectors = rows, -(-columns // lanes)
+        self.masks = [self.e.mask(columns - j * lanes) if mask else None for j in range(self.vectors)]
+        """For B and for stored sums where they have no room beyond the last column."""
         self.kind = self.e.type(dtype)
-        self.sums = [[function.slot(self.kind) for _ in range(vectors)] for _ in range(rows)]
+        self.sums = [[function.slot(self.kind) for _ in range(self.vectors)] for _ in range(rows)]
 
     def clear(self) -> None:
         for row in self.sums:
@@ -69,13 +79,14 @@ class Tile:
         for i, row in enumerate(self.sums):
             for j, register in enumerate(row):
                 at = self.f.at(pointer, i * row_step + j * self.e.count, self.dtype.itemsize)
-                self.f.store(self.kind, self.f.load(self.kind, at), register, 64)
+                known = self.e.load(at, self.dtype, 1, self.masks[j])
+                self.f.store(self.kind, known.text, register, 64)
 
     def save(self, pointer: str, row_step: int) -> None:
         for i, row in enumerate(self.sums):
             for j in range(len(row)):
                 at = self.f.at(pointer, i * row_step + j * self.e.count, self.dtype.itemsize)
-                self.f.store(self.kind, self.sum(i, j).text, at)
+                self.e.store(self.sum(i, j), at, 1, self.masks[j])
 
     def sum(self, row: int, vector: int) -> Term:
         return Term(self.f.load(self.kind, self.sums[row][vector], 64), self.dtype)
@@ -113,7 +124,7 @@ class Tile:
         """One step of the innermost loop: every row with every vector."""
         f, e, size = self.f, self.e, self.dtype.itemsize
         vectors = [
-            Term(f.load(self.kind, f.at(b, k * loop.step_b + j * e.count, size)), self.dtype)
+            e.load(f.at(b, k * loop.step_b + j * e.count, size), self.dtype, 1, self.masks[j])
             for j in range(self.vectors)
         ]
         for i, row in enumerate(rows):

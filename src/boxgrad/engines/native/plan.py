@@ -25,6 +25,8 @@ class Plan:
     first_input: int
     first_output: int
     first_constant: int
+    filled: tuple[Buffer, ...]
+    """Fixed buffers that do not begin as zeros."""
 
 
 def plan(steps: Sequence[Step], inputs: int, outputs: int, constants: int) -> Plan:
@@ -52,7 +54,12 @@ def plan(steps: Sequence[Step], inputs: int, outputs: int, constants: int) -> Pl
         end += _rounded(buffer.bytes)
     size = _pack([life for life in lives.values() if life[0].home is Home.ARENA], end)
     return Plan(
-        size, 1 + inputs + outputs + constants, start[Home.INPUT], start[Home.OUTPUT], start[Home.CONSTANT]
+        size,
+        1 + inputs + outputs + constants,
+        start[Home.INPUT],
+        start[Home.OUTPUT],
+        start[Home.CONSTANT],
+        tuple(buffer for buffer in fixed if buffer.fill),
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from boxgrad.engines.native.body import Body
 from boxgrad.engines.native.ir import Function, Index
-from boxgrad.engines.native.layout import Buffer, Shape, Value
+from boxgrad.engines.native.layout import Buffer, Shape, Value, joined
 from boxgrad.engines.native.machine import Machine
 from boxgrad.engines.native.microkernel import Loop, Tile, tile_shape
 from boxgrad.engines.native.packing import pack
@@ -60,27 +60,6 @@ def grouped(value: Value, letters: str, groups: tuple[str, ...]) -> Value | None
     return joined(value, tuple(tuple(letters.index(c) for c in group) for group in groups))
 
 
-def joined(value: Value, groups: tuple[tuple[int, ...], ...]) -> Value | None:
-    """A value with one axis for each group of axes, where strides allow it."""
-    shape: list[int] = []
-    strides: list[int] = []
-    for group in groups:
-        size, stride = 1, 0
-        for axis in reversed(group):
-            n, step = value.shape[axis], value.strides[axis]
-            if n == 1:
-                continue
-            if size == 1:
-                size, stride = n, step
-            elif step == size * stride:
-                size *= n
-            else:
-                return None
-        shape.append(size)
-        strides.append(stride)
-    return Value(value.buffer, tuple(shape), tuple(strides), value.offset, value.dtype)
-
-
 @dataclass(frozen=True, slots=True)
 class _Split:
     """Into how many parts the batch, the tiles of rows and the panels of columns are cut."""
@@ -99,7 +78,7 @@ class _Writer:
     def __init__(self, cluster: Cluster, machine: Machine, name: str) -> None:
         self.cluster = cluster
         self.root = next(op for op in cluster.operations if op.product is not None)
-        assert self.root.product is not None
+        assert isinstance(self.root.product, Product)
         self.product = self.root.product
         self.body = Body(cluster.operations)
         self.f = Function(name, HEAD)
@@ -148,16 +127,16 @@ class _Writer:
         column_part = f.remainder(chunk, split.columns)
         rest = f.divide(chunk, split.columns)
         row_part, batch_part = f.remainder(rest, split.rows), f.divide(rest, split.rows)
-        with f.loop(*_part(f, self.batch, split.batch, batch_part)) as b:
+        with f.loop(*part(f, self.batch, split.batch, batch_part)) as b:
             moved = [self._moved(p, v, 0, b) for p, v in zip(pointers, self.values, strict=True)]
             moved[2] = pointers[2]
             whole, edge = divmod(self.n, self.shape.width)
-            start, stop = _part(f, self.panels, split.columns, column_part)
-            rows = _part(f, self.tiles, split.rows, row_part)
+            start, stop = part(f, self.panels, split.columns, column_part)
+            rows = part(f, self.tiles, split.rows, row_part)
             with f.loop(start, f.minimum(stop, whole)) as panel:
                 self._panel(moved, panel, self.shape.width, rows)
             if edge:
-                with _only_if_last(f, stop, self.panels):
+                with only_if_last(f, stop, self.panels):
                     self._panel(moved, whole, edge, rows)
         reads = (self.product.left, self.product.right, self.scratch, *self.body.outside())
         writes = (self.scratch, *(op.place for op in self.stores))
@@ -190,7 +169,7 @@ class _Writer:
             with f.loop(rows[0], f.minimum(rows[1], whole)) as tile:
                 self._tile(moved, tile, self.shape.rows, columns, block, depth)
             if edge:
-                with _only_if_last(f, rows[1], self.tiles):
+                with only_if_last(f, rows[1], self.tiles):
                     self._tile(moved, whole, edge, columns, block, depth)
 
     def _tile(
@@ -198,8 +177,7 @@ class _Writer:
     ) -> None:
         f, left, shape = self.f, self.product.left, self.shape
         first = f.multiply(tile, shape.rows)
-        vectors = -(-columns // shape.lanes)
-        sums = Tile(f, shape.lanes, rows, vectors, self.dtype)
+        sums = Tile(f, shape.lanes, rows, columns, self.dtype)
         kept = f.at(pointers[2], f.add(f.multiply(first, shape.width), self.panel_size), self.dtype.itemsize)
         if block:
             sums.load(kept, shape.width)
@@ -244,7 +222,7 @@ def finish(
                 e.store(results[operation], address(number, place), stride, mask)
 
 
-def _part(f: Function, amount: int, parts: int, part: Index) -> tuple[Index, Index]:
+def part(f: Function, amount: int, parts: int, part: Index) -> tuple[Index, Index]:
     """The range of a part of range(amount)."""
     if parts == 1:
         return 0, amount
@@ -252,7 +230,7 @@ def _part(f: Function, amount: int, parts: int, part: Index) -> tuple[Index, Ind
     return start, f.divide(f.multiply(f.add(part, 1), amount), parts)
 
 
-def _only_if_last(f: Function, stop: Index, amount: int):
+def only_if_last(f: Function, stop: Index, amount: int):
     """Run what is inside in the part that reaches the end."""
     condition = "true" if isinstance(stop, int) else f.value(f"icmp eq i64 {stop}, {amount}")
     return f.when(condition)

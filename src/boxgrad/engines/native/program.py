@@ -50,6 +50,9 @@ class Program:
         self._outputs = _outputs(results)
         arena = np.zeros(plan.bytes + ALIGNMENT, np.uint8)
         self._arena = arena[(-arena.ctypes.data) % ALIGNMENT :]
+        for buffer in plan.filled:
+            whole = Value(buffer, (buffer.size,), (1,), 0, buffer.dtype)
+            self._view(whole, [], [])[...] = buffer.fill
         self._slots = np.zeros(plan.slots, np.uint64)
         self._slots[0] = self._arena.ctypes.data
         for number, constant in enumerate(self._constants):

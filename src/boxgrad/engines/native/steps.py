@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from boxgrad.engines.native.ir import Function, Index
-from boxgrad.engines.native.layout import Shape, Value
+from boxgrad.engines.native.layout import Shape, Value, joined
 from boxgrad.engines.native.machine import Machine
 from boxgrad.engines.native.vector import Term
 from boxgrad.graph.node import Node
@@ -49,6 +49,19 @@ class Reduction:
     """In which it is accumulated."""
 
 
+class Root(Protocol):
+    """A product, on whose sums the operations that follow it can be computed."""
+
+    @property
+    def reads(self) -> tuple[Value, ...]:
+        """What it multiplies."""
+        ...
+
+    def admits(self, value: Value) -> bool:
+        """Whether a value over the space of the result can be read or written beside the sums."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Product:
     """Rows × inner times inner × columns, for each of a batch.
@@ -60,6 +73,40 @@ class Product:
     left: Value
     right: Value
     axes: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+
+    @property
+    def reads(self) -> tuple[Value, ...]:
+        return self.left, self.right
+
+    def admits(self, value: Value) -> bool:
+        return joined(value, self.axes) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Convolution:
+    """Windows over an image with room around it, times packed filters.
+
+    ``source`` has the axes image, channel and the spatial ones; ``filters`` are packed by ``convolution``;
+    ``inner`` and ``outer`` are the channels of a group on either side; ``windows`` are the spatial sizes of
+    the result, ``window_steps`` and ``tap_steps`` the strides and dilations, in positions of the source.
+    """
+
+    source: Value
+    filters: Value
+    groups: int
+    inner: int
+    outer: int
+    kernel: Shape
+    windows: Shape
+    window_steps: Shape
+    tap_steps: Shape
+
+    @property
+    def reads(self) -> tuple[Value, ...]:
+        return self.source, self.filters
+
+    def admits(self, value: Value) -> bool:
+        return True
 
 
 @dataclass(eq=False, slots=True)
@@ -82,7 +129,9 @@ class Operation:
     lookup: Value | None = None
     limits: Shape = ()
     steps: Shape = ()
-    product: Product | None = None
+    product: Root | None = None
+    apart: bool = False
+    """Whether no other operation writes the elements of the buffer that this one writes."""
 
 
 @dataclass(eq=False, slots=True)

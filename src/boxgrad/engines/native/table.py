@@ -6,45 +6,11 @@ row. A row that lowers may still fall back for some dtypes; the report says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-from boxgrad.engines.native import emitters
-from boxgrad.engines.native.emitters import EMITTERS, Emitter
-from boxgrad.engines.native.vector import Lanes, Term
-
-
-@dataclass(frozen=True, slots=True)
-class Map:
-    """An elementwise operation."""
-
-    emit: Emitter
-
-
-@dataclass(frozen=True, slots=True)
-class Reduce:
-    """A reduction: how two partial results combine, and what leaves any of them as it is."""
-
-    combine: Callable[[Lanes, Term, Term], Term]
-    identity: Callable[[Any], Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Rearrange:
-    """Elements move or are looked at otherwise; the method of that name of ``Lowering`` knows how."""
-
-    method: str
-
-
-@dataclass(frozen=True, slots=True)
-class InNumpy:
-    """NumPy runs it: a named fallback."""
-
-    reason: str
-
-
-Row = Map | Reduce | Rearrange | InNumpy
+from boxgrad.engines.native import arrange, emitters, multiply, windows
+from boxgrad.engines.native.emitters import EMITTERS
+from boxgrad.engines.native.lowering import InNumpy, Lower, Map, Reduce, Row
 
 
 def _lowest(dtype: Any) -> Any:
@@ -63,8 +29,6 @@ def _limits(dtype: Any) -> tuple[int, int]:
 _SORTING = InNumpy("sorting is NumPy's")
 _POSITIONS = InNumpy("positions of extrema are NumPy's")
 _RUNNING = InNumpy("running sums and products are NumPy's")
-_POOLING = InNumpy("pooling has no kernel yet")
-_CONVOLUTION = InNumpy("convolution has no kernel yet")
 _INTEGERS = InNumpy("integers that may be divided by 0, where NumPy warns")
 
 ROWS: dict[str, Row] = {
@@ -82,20 +46,22 @@ ROWS: dict[str, Row] = {
     "argmax": _POSITIONS, "argmin": _POSITIONS, "cumsum": _RUNNING, "cumprod": _RUNNING,
     "sort": _SORTING, "argsort": _SORTING,
     # ---- products
-    "contract": Rearrange("contract"),
+    "contract": Lower(multiply.contract),
     # ---- arrangement
-    "identity": Rearrange("same"), "stop_gradient": Rearrange("same"),
-    "reshape": Rearrange("reshape"), "transpose": Rearrange("transpose"),
-    "broadcast": Rearrange("broadcast"), "slice": Rearrange("slice"),
-    "concatenate": Rearrange("concatenate"), "embed": Rearrange("embed"),
-    "put_slice": Rearrange("put_slice"), "gather": Rearrange("gather"),
-    "scatter_add": Rearrange("scatter_add"),
+    "identity": Lower(arrange.same), "stop_gradient": Lower(arrange.same),
+    "reshape": Lower(arrange.reshape), "transpose": Lower(arrange.transpose),
+    "broadcast": Lower(arrange.broadcast), "slice": Lower(arrange.basic_slice),
+    "concatenate": Lower(arrange.concatenate), "embed": Lower(arrange.embed),
+    "put_slice": Lower(arrange.put_slice), "gather": Lower(arrange.gather),
+    "scatter_add": Lower(arrange.scatter_add),
     "put": InNumpy("positions may repeat, of which the last counts"),
     # ---- windows
-    "conv": _CONVOLUTION, "conv_input_gradient": _CONVOLUTION, "conv_filter_gradient": _CONVOLUTION,
-    "max_pool": _POOLING, "max_pool_scatter": _POOLING, "max_pool_select": _POOLING,
-    "avg_pool": _POOLING, "avg_pool_input_gradient": _POOLING,
+    "conv": Lower(windows.conv), "conv_input_gradient": Lower(windows.conv_input_gradient),
+    "conv_filter_gradient": Lower(windows.conv_filter_gradient),
+    "max_pool": Lower(windows.max_pool), "max_pool_scatter": Lower(windows.max_pool_scatter),
+    "max_pool_select": Lower(windows.max_pool_select), "avg_pool": Lower(windows.avg_pool),
+    "avg_pool_input_gradient": Lower(windows.avg_pool_input_gradient),
     # ---- loops and random bits
-    "scan": InNumpy("loops run in NumPy, box by box"), "item": Rearrange("item"),
+    "scan": InNumpy("loops run in NumPy, box by box"), "item": Lower(arrange.item),
     "random_bits": InNumpy("no kernel yet"),
 }  # fmt: skip
