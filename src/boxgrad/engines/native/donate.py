@@ -40,6 +40,11 @@ def donate(
         result = results[position]
         assert isinstance(result, Value)
         result.buffer.home, result.buffer.number = Home.INPUT, number
+    outputs = dict.fromkeys(
+        r.buffer for r in results if isinstance(r, Value) and r.buffer.home is Home.OUTPUT
+    )
+    for number, buffer in enumerate(outputs):
+        buffer.number = number
     return donated
 
 

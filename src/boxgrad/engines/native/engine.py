@@ -58,15 +58,14 @@ def built(
     ready = prepared(graph)
     lowering = Lowering(ready, ROWS, machine)
     results = [_movable(lowering, lowering.source(node)) for node in ready.outputs]
-    outputs = 0
     for result in results:
         if isinstance(result, Value) and result.buffer.home is Home.ARENA:
-            result.buffer.home, result.buffer.number = Home.OUTPUT, outputs
-            outputs += 1
+            result.buffer.home = Home.OUTPUT
     late = {id(results[number].buffer) for number in targets if isinstance(results[number], Value)}
     steps = _steps(lowering, machine, late)
     donated = donate(steps, results, targets, ready)
-    places = plan(steps, len(ready.inputs), outputs, len(lowering.constants))
+    outputs = {id(r.buffer) for r in results if isinstance(r, Value) and r.buffer.home is Home.OUTPUT}
+    places = plan(steps, len(ready.inputs), len(outputs), len(lowering.constants))
     kernels = [step for step in steps if isinstance(step, Kernel)]
     declarations = [line for kernel in kernels for line in kernel.function.declarations]
     code = jit.compiled([kernel.function.text() for kernel in kernels], declarations, machine)
