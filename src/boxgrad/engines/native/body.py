@@ -12,6 +12,7 @@ from boxgrad.engines.native.layout import Value
 from boxgrad.engines.native.steps import Literal, Operation
 from boxgrad.engines.native.vector import Lanes, Term
 
+FUNCTIONS = ("exp", "log", "tanh", "power", "erf", "sin", "cos", "log1p", "expm1", "sqrt")
 Load = Callable[[Value], Term]
 LookUp = Callable[[Operation, list[Term]], Term]
 
@@ -22,6 +23,11 @@ class Body:
     def __init__(self, operations: Sequence[Operation]) -> None:
         self.operations = tuple(operations)
         self._makers = {id(op.place.buffer): op for op in operations if op.reduction is None}
+
+    @property
+    def length(self) -> int:
+        """How long the code is, in simple operations; a function counts as several."""
+        return sum(8 if op.name in FUNCTIONS else 1 for op in self.operations)
 
     def maker(self, value: Value) -> Operation | None:
         """The operation of the body whose result at the same position a value is."""

@@ -11,6 +11,7 @@ from boxgrad.engines.engine import Report, Row, Run
 from boxgrad.engines.native import convolution, jit, pointwise, product
 from boxgrad.engines.native.donate import donate
 from boxgrad.engines.native.fuse import Fusion
+from boxgrad.engines.native.ir import Function
 from boxgrad.engines.native.layout import Home, Value, fresh
 from boxgrad.engines.native.lowering import Lowering
 from boxgrad.engines.native.machine import Machine, host
@@ -67,8 +68,11 @@ def built(
     outputs = {id(r.buffer) for r in results if isinstance(r, Value) and r.buffer.home is Home.OUTPUT}
     places = plan(steps, len(ready.inputs), len(outputs), len(lowering.constants))
     kernels = [step for step in steps if isinstance(step, Kernel)]
-    declarations = [line for kernel in kernels for line in kernel.function.declarations]
-    code = jit.compiled([kernel.function.text() for kernel in kernels], declarations, machine)
+    distinct: dict[str, Function] = {}
+    for kernel in kernels:  # layers of one shape have the same kernels
+        kernel.function = distinct.setdefault(kernel.function.body, kernel.function)
+    declarations = [line for function in distinct.values() for line in function.declarations]
+    code = jit.compiled([function.text() for function in distinct.values()], declarations, machine)
     program = Program(ready, steps, places, lowering.constants, results, donated, code, NUMPY.build(graph))
     return program, steps, code
 

@@ -135,10 +135,14 @@ class Function:
         self.do(f"br label %after{number}")
         self._lines.append(f"after{number}:")
 
+    @property
+    def body(self) -> str:
+        """All but the name."""
+        return "\n".join([*self._slots, *self._lines])
+
     def text(self) -> str:
         """The whole function."""
-        body = "\n".join([*self._slots, *self._lines])
-        return f"{self._head} {ATTRIBUTES} {{\nentry:\n{body}\n  ret void\n}}\n"
+        return f"{self._head} {ATTRIBUTES} {{\nentry:\n{self.body}\n  ret void\n}}\n"
 
 
 # ---- types and constants

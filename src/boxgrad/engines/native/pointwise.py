@@ -197,8 +197,9 @@ class _Nest:
                     self.registers[operation] = f.slot(kind)
                 start_value = e.constant(operation.reduction.identity, operation.reduction.dtype)
                 f.store(kind, start_value.text, self.registers[operation], 64)
-        with f.loop(start, stop) as block:
-            self._position(f.multiply(block, e.count), pointers, known, None)
+        if self.blocks:
+            with f.loop(start, stop) as block:
+                self._position(f.multiply(block, e.count), pointers, known, None)
         if self.tail:
             last = self.blocks * e.count
             if len(self.sizes) == 1 and self.chunks > 1:

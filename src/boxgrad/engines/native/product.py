@@ -25,6 +25,8 @@ PANEL_BYTES = 96 << 10
 GRAIN = 1 << 18
 """Multiplications that are worth a chunk of their own."""
 MOST_CHUNKS = 8
+SHORT = 5
+"""Operations after a product that are written out for every row of a tile."""
 
 
 def as_product(
@@ -133,8 +135,9 @@ class _Writer:
             whole, edge = divmod(self.n, self.shape.width)
             start, stop = part(f, self.panels, split.columns, column_part)
             rows = part(f, self.tiles, split.rows, row_part)
-            with f.loop(start, f.minimum(stop, whole)) as panel:
-                self._panel(moved, panel, self.shape.width, rows)
+            if whole:
+                with f.loop(start, f.minimum(stop, whole)) as panel:
+                    self._panel(moved, panel, self.shape.width, rows)
             if edge:
                 with only_if_last(f, stop, self.panels):
                     self._panel(moved, whole, edge, rows)
@@ -151,42 +154,52 @@ class _Writer:
 
     def _panel(self, pointers: list[str], panel: Index, columns: int, rows: tuple[Index, Index]) -> None:
         """All tiles of rows with one panel, a block of the inner axis after the other."""
-        f, right, width = self.f, self.product.right, self.shape.width
+        f, width = self.f, self.shape.width
         moved = list(pointers)
         for number, value in enumerate(self.values):
             if number == 1 or number >= 3:
                 axis = 2
                 moved[number] = self._moved(pointers[number], value, axis, f.multiply(panel, width))
-        for block in range(self.blocks):
-            start = block * self.depth
-            depth = min(self.depth, self.k - start)
-            source = self._moved(moved[1], right, 1, start)
-            pack(
-                f, source, right.dtype, (right.strides[1], right.strides[2]), depth, columns,
-                moved[2], width, self.shape.lanes, self.dtype,
-            )  # fmt: skip
-            whole, edge = divmod(self.m, self.shape.rows)
+        if self.blocks > 1:
+            with f.loop(0, self.blocks - 1) as block:
+                self._block(moved, block, self.depth, columns, rows)
+        last = self.blocks - 1
+        self._block(moved, last, self.k - last * self.depth, columns, rows)
+
+    def _block(
+        self, pointers: list[str], block: Index, depth: int, columns: int, rows: tuple[Index, Index]
+    ) -> None:
+        """All tiles of rows with a block of a panel, which is packed first."""
+        f, right = self.f, self.product.right
+        start = f.multiply(block, self.depth)
+        source = self._moved(pointers[1], right, 1, start)
+        pack(
+            f, source, right.dtype, (right.strides[1], right.strides[2]), depth, columns,
+            pointers[2], self.shape.width, self.shape.lanes, self.dtype,
+        )  # fmt: skip
+        whole, edge = divmod(self.m, self.shape.rows)
+        if whole:
             with f.loop(rows[0], f.minimum(rows[1], whole)) as tile:
-                self._tile(moved, tile, self.shape.rows, columns, block, depth)
-            if edge:
-                with only_if_last(f, rows[1], self.tiles):
-                    self._tile(moved, whole, edge, columns, block, depth)
+                self._tile(pointers, tile, self.shape.rows, columns, block, depth)
+        if edge:
+            with only_if_last(f, rows[1], self.tiles):
+                self._tile(pointers, whole, edge, columns, block, depth)
 
     def _tile(
-        self, pointers: list[str], tile: Index, rows: int, columns: int, block: int, depth: int
+        self, pointers: list[str], tile: Index, rows: int, columns: int, block: Index, depth: int
     ) -> None:
         f, left, shape = self.f, self.product.left, self.shape
         first = f.multiply(tile, shape.rows)
         sums = Tile(f, shape.lanes, rows, columns, self.dtype)
         kept = f.at(pointers[2], f.add(f.multiply(first, shape.width), self.panel_size), self.dtype.itemsize)
-        if block:
-            sums.load(kept, shape.width)
-        else:
-            sums.clear()
-        a = self._moved(self._moved(pointers[0], left, 1, first), left, 2, block * self.depth)
+        sums.clear()
+        if self.blocks > 1:
+            with f.when(f.value(f"icmp ne i64 {block}, 0") if isinstance(block, str) else "true"):
+                sums.load(kept, shape.width)
+        a = self._moved(self._moved(pointers[0], left, 1, first), left, 2, f.multiply(block, self.depth))
         offsets = [i * left.strides[1] for i in range(rows)]
         sums.run(a, left.dtype, offsets, pointers[2], [Loop(depth, left.strides[2], shape.width)])
-        if block < self.blocks - 1:
+        if isinstance(block, str) or block < self.blocks - 1:
             sums.save(kept, shape.width)
             return
         moved = [
@@ -200,26 +213,45 @@ def finish(
     sums: Tile, body: Body, root: Operation, loads: list[Value], stores: list[Operation],
     places: list[Value], pointers: list[str], columns: int,
 ) -> None:  # fmt: skip
-    """What follows a product, on each vector of a tile; values have axes batch, row, column."""
+    """What follows a product, on each vector of a tile; values have axes batch, row, column.
+
+    Short bodies are written out for every row. Long ones are written once, in a loop over the rows of sums
+    that are laid down on the stack for it.
+    """
     f, e = sums.f, sums.e
     outside = body.outside()
-    for i in range(sums.rows):
+
+    def vector(row: Index, j: int, total: Term) -> None:
+        mask = e.mask(columns - j * e.count)
+
+        def address(number: int, value: Value) -> str:
+            offset = f.add(f.multiply(row, value.strides[1]), j * e.count * value.strides[2])
+            return f.at(pointers[number], offset, value.dtype.itemsize)
+
+        def load(value: Value) -> Term:
+            number = next(n for n, other in enumerate(outside) if other.same_place(value))
+            over = loads[number]
+            return e.load(address(number, over), over.dtype, over.strides[2], mask)
+
+        results = body.evaluate(e, load, None, {root: total})
+        for number, (operation, place) in enumerate(zip(stores, places, strict=True), len(loads)):
+            stride = place.strides[2] if place.shape[2] > 1 else 1
+            e.store(results[operation], address(number, place), stride, mask)
+
+    if body.length <= SHORT:
+        for row in range(sums.rows):
+            for j in range(sums.vectors):
+                vector(row, j, sums.sum(row, j))
+        return
+    stack = f.slot(f"[{sums.rows * sums.vectors} x {sums.kind}]")
+    size = e.count * sums.dtype.itemsize
+    for row in range(sums.rows):
         for j in range(sums.vectors):
-            mask = e.mask(columns - j * e.count)
-
-            def address(number: int, value: Value, i: int = i, j: int = j) -> str:
-                offset = i * value.strides[1] + j * e.count * value.strides[2]
-                return f.at(pointers[number], offset, value.dtype.itemsize)
-
-            def load(value: Value, mask: str | None = mask, address=address) -> Term:
-                number = next(n for n, other in enumerate(outside) if other.same_place(value))
-                over = loads[number]
-                return e.load(address(number, over), over.dtype, over.strides[2], mask)
-
-            results = body.evaluate(e, load, None, {root: sums.sum(i, j)})
-            for number, (operation, place) in enumerate(zip(stores, places, strict=True), len(loads)):
-                stride = place.strides[2] if place.shape[2] > 1 else 1
-                e.store(results[operation], address(number, place), stride, mask)
+            f.store(sums.kind, sums.sum(row, j).text, f.at(stack, row * sums.vectors + j, size))
+    with f.loop(0, sums.rows) as row:
+        for j in range(sums.vectors):
+            at = f.at(stack, f.add(f.multiply(row, sums.vectors), j), size)
+            vector(row, j, Term(f.load(sums.kind, at), sums.dtype))
 
 
 def part(f: Function, amount: int, parts: int, part: Index) -> tuple[Index, Index]:

@@ -56,8 +56,9 @@ def kernel(x: Value, indices: Sequence[Value], place: Value, machine: Machine, n
             f.store("i64", "1", "%status", 8)
         with f.when(f.value(f"xor i1 {outside}, true")):
             start, stop = share(f, blocks, chunks)
-            with f.loop(start, stop) as block:
-                _add(e, x, over, place, moved[0], target, f.multiply(block, lanes), None)
+            if blocks:
+                with f.loop(start, stop) as block:
+                    _add(e, x, over, place, moved[0], target, f.multiply(block, lanes), None)
             if tail:
                 last = "true" if chunks == 1 else f.value(f"icmp eq i64 %chunk, {chunks - 1}")
                 with f.when(last):
