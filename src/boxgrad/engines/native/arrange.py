@@ -11,7 +11,7 @@ from typing import Any
 from boxgrad.engines.native import scatter
 from boxgrad.engines.native.ir import is_supported
 from boxgrad.engines.native.layout import Value, fresh
-from boxgrad.engines.native.lowering import Lowering, RefusedError
+from boxgrad.engines.native.lowering import Lowering, Piece, RefusedError
 from boxgrad.engines.native.steps import Literal, Operand, Special
 from boxgrad.engines.native.vector import INT64
 from boxgrad.graph.node import Node
@@ -72,15 +72,9 @@ def concatenate(lowering: Lowering, node: Node) -> Value:
     return place
 
 
-def embed(lowering: Lowering, node: Node) -> Value:
+def embed(lowering: Lowering, node: Node) -> None:
     _movable(node)
-    place = fresh(node.shape, node.dtype)
-    part = place.at(node.parameters["key"])
-    if part.size < place.size:
-        lowering.copy(Literal(0, node.dtype), place, "zeros")
-    source = lowering.source(node.inputs[0])
-    lowering.copy(source if isinstance(source, Literal) else source.spread(part.shape), part, "embed")
-    return place
+    lowering.in_pieces(node, [Piece(lowering.source(node.inputs[0]), node.parameters["key"])])
 
 
 def put_slice(lowering: Lowering, node: Node) -> Value:

@@ -17,7 +17,7 @@ from boxgrad.engines.native.lowering import Lowering
 from boxgrad.engines.native.machine import Machine, host
 from boxgrad.engines.native.plan import plan
 from boxgrad.engines.native.program import Program
-from boxgrad.engines.native.steps import Convolution, Fallback, Kernel, Literal, Special, Step
+from boxgrad.engines.native.steps import Convolution, Fallback, Kernel, Literal, Repeated, Scan, Special, Step
 from boxgrad.engines.native.table import ROWS
 from boxgrad.engines.numpy import ENGINE as NUMPY
 from boxgrad.engines.numpy import prepared
@@ -43,8 +43,8 @@ class NativeEngine:
         if graph not in self._made:
             self.build(graph)
         steps, code = self._made[graph]
-        rows = tuple(_row(step) for step in steps)
-        kernels = sum(isinstance(step, Kernel) for step in steps)
+        rows = tuple(row for step in steps for row in _rows(step))
+        kernels = sum(len(_kernels_of(step)) for step in steps)
         fallbacks = [step for step in steps if isinstance(step, Fallback)]
         notes = [f"{kernels} kernels, {'from the cache' if code.cached else 'compiled'}"]
         notes += [f"{step.label} runs in NumPy: {step.reason}" for step in _distinct(fallbacks)]
@@ -67,7 +67,7 @@ def built(
     donated = donate(steps, results, targets, ready)
     outputs = {id(r.buffer) for r in results if isinstance(r, Value) and r.buffer.home is Home.OUTPUT}
     places = plan(steps, len(ready.inputs), len(outputs), len(lowering.constants))
-    kernels = [step for step in steps if isinstance(step, Kernel)]
+    kernels = [kernel for step in steps for kernel in _kernels_of(step)]
     distinct: dict[str, Function] = {}
     for kernel in kernels:  # layers of one shape have the same kernels
         kernel.function = distinct.setdefault(kernel.function.body, kernel.function)
@@ -86,17 +86,21 @@ def _movable(lowering: Lowering, source: Value | Literal) -> Value | Literal:
     return place
 
 
-def _steps(lowering: Lowering, machine: Machine, late: set[int]) -> list[Step]:
+def _steps(lowering: Lowering, machine: Machine, late: set[int], name: str = "k") -> list[Step]:
     fusion = Fusion(lowering.steps)
     steps: list[Step] = []
     for number, group in enumerate(fusion.ordered(late)):
         (_, first), *_ = group.members
         if isinstance(first, Fallback):
             steps.append(first)
+        elif isinstance(first, Scan):
+            body = tuple(_steps(first.body, machine, set(), f"{name}{number}_"))
+            assert all(isinstance(step, Kernel) for step in body)
+            steps.append(Repeated(first.label, body, first.reads, first.writes, first.order))
         elif isinstance(first, Special):
-            steps += first.make(machine, f"k{number}")
+            steps += first.make(machine, f"{name}{number}")
         else:
-            steps += _kernels(fusion.cluster(group), machine, f"k{number}")
+            steps += _kernels(fusion.cluster(group), machine, f"{name}{number}")
     return steps
 
 
@@ -108,10 +112,19 @@ def _kernels(cluster: pointwise.Cluster, machine: Machine, name: str) -> list[Ke
     return pointwise.kernels(cluster, machine, name)
 
 
-def _row(step: Step) -> Row:
-    values: Sequence[Any] = step.writes
-    size = sum(value.size * value.dtype.itemsize for value in values)
-    return Row(step.label, 1, size)
+def _kernels_of(step: Step) -> tuple[Kernel, ...]:
+    if isinstance(step, Repeated):
+        return step.kernels
+    return (step,) if isinstance(step, Kernel) else ()
+
+
+def _rows(step: Step) -> list[Row]:
+    """The rows of a report: how often each kernel runs, and the bytes that it writes."""
+    times = len(step.order) if isinstance(step, Repeated) else 1
+    return [
+        Row(part.label, times, times * sum(v.size * v.dtype.itemsize for v in part.writes))
+        for part in _kernels_of(step) or (step,)
+    ]
 
 
 def _distinct(fallbacks: Sequence[Fallback]) -> list[Fallback]:

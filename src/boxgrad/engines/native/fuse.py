@@ -186,7 +186,8 @@ class Fusion:
 
     def _is_stored(self, operation: Operation, group: Group) -> bool:
         buffer = operation.place.buffer
-        if operation.reduction is not None or buffer.home is not Home.ARENA:
+        outside = buffer.home is not Home.ARENA or buffer.window is not None
+        if operation.reduction is not None or outside:
             return True
         return any(self.group[id(reader)] is not group for reader in self.readers.get(id(buffer), []))
 

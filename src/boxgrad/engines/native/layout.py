@@ -31,6 +31,20 @@ class Home(Enum):
     OUTPUT = "output"
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A part of another buffer: at step t of a loop, the k-th that is run, it begins at element
+
+    ``start + advance · t``, or with a ``period`` at ``start + advance · ((k + shift) mod period)``.
+    """
+
+    host: Buffer
+    start: int
+    advance: int
+    period: int = 0
+    shift: int = 0
+
+
 @dataclass(eq=False, slots=True)
 class Buffer:
     """A block of memory; ``slot`` and ``offset`` (bytes) are filled in by the plan."""
@@ -44,10 +58,17 @@ class Buffer:
     offset: int = 0
     fill: Any = 0
     """What a fixed buffer holds before anything is written."""
+    window: Window | None = None
+    """Where it lies in another buffer, for a buffer that moves with the steps of a loop."""
 
     @property
     def bytes(self) -> int:
         return self.size * self.dtype.itemsize
+
+    @property
+    def host(self) -> Buffer:
+        """The buffer whose memory it is."""
+        return self if self.window is None else self.window.host
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ class Reduce:
 class Lower:
     """A row for a box with a way of its own: a function of the lowering and the node."""
 
-    lower: Callable[[Lowering, Node], Value | Literal]
+    lower: Callable[[Lowering, Node], Value | Literal | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,18 @@ class InNumpy:
 Row = Map | Reduce | Lower | InNumpy
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A value that stands at a key of a larger one."""
+
+    source: Value | Literal
+    key: Any
+
+
+MOST_CHECKED = 1 << 22
+"""Elements up to which it is checked whether pieces meet."""
+
+
 class RefusedError(Exception):
     """A box that its row cannot lower here; the text is the reason of the fallback."""
 
@@ -63,9 +75,20 @@ class RefusedError(Exception):
 class Lowering:
     """The operations of a graph, in order."""
 
-    def __init__(self, graph: Graph, rows: Mapping[str, Row], machine: Machine) -> None:
-        self.graph, self.machine = graph, machine
-        self._rows = rows
+    def __init__(
+        self,
+        graph: Graph,
+        rows: Mapping[str, Row],
+        machine: Machine,
+        given: Sequence[Value] | None = None,
+        places: Mapping[Node, Value] | None = None,
+        outer: Lowering | None = None,
+    ) -> None:
+        """``given`` and ``places`` say where the inputs lie and where results are wanted, in a loop."""
+        self.graph, self.machine, self.outer = graph, machine, outer
+        self.places = dict(places or {})
+        self.rows = rows
+        self._pieces: dict[Node, list[Piece]] = {}
         self.steps: list[Lowered] = []
         self.copies: dict[tuple[Any, ...], Value] = {}
         """Images that were copied for convolutions, by where and how they lay."""
@@ -77,7 +100,8 @@ class Lowering:
         self._readers: dict[Node, list[Node]] = {}
         for number, node in enumerate(graph.inputs):
             buffer = Buffer(node.dtype, int(np.prod(node.shape)), Home.INPUT, number)
-            self._sources[node] = Value(buffer, node.shape, contiguous(node.shape), 0, node.dtype)
+            whole = Value(buffer, node.shape, contiguous(node.shape), 0, node.dtype)
+            self._sources[node] = whole if given is None else given[number]
         nodes = graph.nodes[len(graph.inputs) :]
         for node in nodes:
             if node.primitive is not None and node.primitive.name == "item":
@@ -89,7 +113,23 @@ class Lowering:
 
     def source(self, node: Node) -> Value | Literal:
         """Where a node's value lies, or the number that it is."""
+        if node in self._pieces and node not in self._sources:
+            self._assemble(node)
         return self._sources[node]
+
+    def items(self, node: Node) -> list[Node]:
+        """The items that are taken of a box of several results."""
+        return self._items.get(node, [])
+
+    def has(self, value: Value) -> bool:
+        """Whether a value was made in this graph, not in a loop inside of it."""
+        return any(
+            isinstance(known, Value) and known.buffer is value.buffer for known in self._sources.values()
+        )
+
+    def lies(self, node: Node, value: Value) -> None:
+        """Say where a node's value lies."""
+        self._sources[node] = value
 
     def readers(self, node: Node) -> list[Node]:
         """The boxes that read a node."""
@@ -97,7 +137,7 @@ class Lowering:
 
     def value(self, node: Node) -> Value:
         """A node's value in memory."""
-        source = self._sources[node]
+        source = self.source(node)
         if isinstance(source, Literal):
             one = self._constant(np.asarray(source.number, source.dtype).reshape(1))
             return Value(one.buffer, node.shape, (0,) * len(node.shape), 0, one.dtype)
@@ -111,22 +151,27 @@ class Lowering:
                 Literal(array.reshape(())[()], array.dtype) if small else self._constant(array)
             )
             return
-        row = self._rows[node.primitive.name]
+        row = self.rows[node.primitive.name]
         try:
             if isinstance(row, InNumpy):
                 raise RefusedError(row.reason)
             if isinstance(row, Lower):
-                self._sources[node] = row.lower(self, node)
+                found = row.lower(self, node)
+                if found is not None:
+                    self._sources[node] = found
                 return
             for dtype in (node.dtype, *(x.dtype for x in node.inputs)):
                 if not is_supported(dtype):
                     raise RefusedError(f"kernels do not compute with {dtype}")
-            lower = self._map if isinstance(row, Map) else self._reduce
-            self._sources[node] = lower(node, row)
+            place = self._map(node, row) if isinstance(row, Map) else self._reduce(node, row)
+            if place is not None:
+                self._sources[node] = place
         except RefusedError as refused:
             self._fall_back(node, str(refused))
 
     def _constant(self, array: np.ndarray[Any, Any]) -> Value:
+        if self.outer is not None:
+            return self.outer._constant(array)
         array = np.ascontiguousarray(array)
         self.constants.append(array)
         buffer = Buffer(array.dtype, array.size, Home.CONSTANT, len(self.constants) - 1)
@@ -134,7 +179,7 @@ class Lowering:
 
     def _fall_back(self, node: Node, reason: str) -> None:
         assert node.primitive is not None
-        reads = tuple(self._sources[x] for x in node.inputs)
+        reads = tuple(self.source(x) for x in node.inputs)
         step = Fallback(node.primitive.name, reason, node, reads)
         if node.items is None:
             self._sources[node] = step.results[None] = fresh(node.shape, node.dtype)
@@ -147,8 +192,10 @@ class Lowering:
         self.steps.append(step)
 
     # ---- arithmetic
-    def _map(self, node: Node, row: Map) -> Value:
+    def _map(self, node: Node, row: Map) -> Value | None:
         assert node.primitive is not None
+        if node.primitive.name == "add" and self._joins(node):
+            return None
         dtypes = operand_dtypes(node)
         operands = tuple(
             Operand(self.within(x, dtype), dtype) for x, dtype in zip(node.inputs, dtypes, strict=True)
@@ -165,7 +212,7 @@ class Lowering:
 
     def within(self, node: Node, dtype: np.dtype[Any]) -> Value | Literal:
         """A node's source; a Python integer beyond the dtype is NumPy's to refuse."""
-        source = self._sources[node]
+        source = self.source(node)
         if isinstance(source, Literal) and node.weak and dtype.kind in "iu":
             limits = np.iinfo(dtype)
             if not limits.min <= int(source.number) <= limits.max:
@@ -174,6 +221,8 @@ class Lowering:
 
     def result(self, node: Node, sources: Sequence[Value | Literal]) -> Value:
         """A new value, laid out as its readers want it or else as most operands are."""
+        if node in self.places:
+            return self.places[node]
         wanted = margins.wanted(node, self.readers(node))
         if wanted is not None:
             room = margins.room(node.shape, node.dtype, wanted)
@@ -206,9 +255,40 @@ class Lowering:
                 strides.insert(axis, 0)
         over = Value(place.buffer, x.shape, tuple(strides), 0, node.dtype)
         reduction = Reduction(tuple(axes), row.combine, row.identity(working), working)
-        operands = (Operand(self._sources[x], node.dtype),)
+        operands = (Operand(self.source(x), node.dtype),)
         self.add(node.primitive.name, x.shape, operands, None, over, reduction=reduction)
         return place
+
+    # ---- results that are made of pieces
+    def in_pieces(self, node: Node, pieces: list[Piece]) -> None:
+        """Zeros with values at some keys: written when somebody reads them, or with other pieces."""
+        self._pieces[node] = pieces
+
+    def _joins(self, node: Node) -> bool:
+        """Whether a sum is of pieces that do not meet: then it is all of them side by side."""
+        if not all(x in self._pieces and len(self.readers(x)) == 1 for x in node.inputs):
+            return False
+        pieces = [piece for x in node.inputs for piece in self._pieces[x]]
+        if len(set(node.inputs)) < 2 or int(np.prod(node.shape)) > MOST_CHECKED:
+            return False
+        count = np.zeros(node.shape, np.int8)
+        for piece in pieces:
+            count[piece.key] += 1
+        if count.max(initial=0) > 1:
+            return False
+        self._pieces[node] = pieces
+        return True
+
+    def _assemble(self, node: Node) -> None:
+        place = self._sources[node] = self.result(node, ())
+        pieces = self._pieces[node]
+        parts = [place.at(piece.key) for piece in pieces]
+        if sum(part.size for part in parts) < place.size:
+            self.copy(Literal(0, node.dtype), place, "zeros")
+        for piece, part in zip(pieces, parts, strict=True):
+            source = piece.source
+            spread = source if isinstance(source, Literal) else source.spread(part.shape)
+            self.copy(spread, part, "embed", apart=True)
 
     # ---- for the rows
     def copy(self, source: Value | Literal, place: Value, name: str = "copy", apart: bool = False) -> None:

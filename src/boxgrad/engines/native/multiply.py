@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from boxgrad.engines.native import product
 from boxgrad.engines.native.ir import is_supported
-from boxgrad.engines.native.layout import Value, fresh
+from boxgrad.engines.native.layout import Value, fresh, order_of
 from boxgrad.engines.native.lowering import Lowering, RefusedError
+from boxgrad.engines.native.steps import Product, Special
 from boxgrad.graph.node import Node
 from boxgrad.ops import contract as einsum
 
@@ -34,8 +37,31 @@ def contract(lowering: Lowering, node: Node) -> Value:
         raise RefusedError("its axes cannot be joined to rows and columns")
     made, (shape, order) = found
     place = fresh(shape, node.dtype, order)
+    wanted = lowering.places.get(node)
+    if wanted is not None and order_of(wanted) == order_of(place):
+        place = wanted
+    if lowering.outer is not None:
+        made = _packed_outside(lowering, made)
     lowering.add("contract", shape, (), None, place, product=made)
     return place
+
+
+def _packed_outside(lowering: Lowering, made: Product) -> Product:
+    """In a loop: an operand that stays the same is packed once, before it."""
+    outer, right = lowering.outer, made.right
+    if outer is None or not outer.has(right) or right.shape[0] != 1:
+        return made
+    key = ("panels", id(right.buffer), right.shape, right.strides, right.offset)
+    target = outer.copies.get(key)
+    if target is None:
+        target = outer.copies[key] = product.panels(right, made, outer.machine)
+        outer.steps.append(
+            Special(
+                "pack", (right,), (target,),
+                lambda machine, name: [product.packer(right, target, machine, name)],
+            )
+        )  # fmt: skip
+    return replace(made, packed=target)
 
 
 def _compact(lowering: Lowering, value: Value) -> Value:

@@ -7,11 +7,12 @@ arena; every input, output and constant has a slot of its own, whose address is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from boxgrad.engines.native.layout import Buffer, Home
-from boxgrad.engines.native.steps import Kernel, Step
+from boxgrad.engines.native.layout import Buffer, Home, Value
+from boxgrad.engines.native.steps import Kernel, Repeated, Step
 
 ALIGNMENT = 64
 
@@ -33,16 +34,27 @@ def plan(steps: Sequence[Step], inputs: int, outputs: int, constants: int) -> Pl
     """Give every buffer of the steps its slot and offset."""
     lives: dict[int, tuple[Buffer, int, int]] = {}
     everything: dict[int, Buffer] = {}
-    for number, step in enumerate(steps):
-        for value in (*step.reads, *step.writes):
-            buffer = getattr(value, "buffer", None)
-            if buffer is not None:
+    time = 0
+
+    def touch(values: Iterable[Any], first: int, last: int) -> None:
+        for value in values:
+            if isinstance(value, Value):
+                buffer = value.buffer.host
                 everything[id(buffer)] = buffer
-                _, first, _ = lives.get(id(buffer), (buffer, number, number))
-                lives[id(buffer)] = (buffer, first, number)
-        if isinstance(step, Kernel):
-            for value in step.values:
-                everything.setdefault(id(value.buffer), value.buffer)
+                _, begin, end = lives.get(id(buffer), (buffer, first, last))
+                lives[id(buffer)] = (buffer, min(begin, first), max(end, last))
+
+    for step in steps:
+        begin = time
+        for part in step.kernels if isinstance(step, Repeated) else (step,):
+            touch((*part.reads, *part.writes), time, time)
+            if isinstance(part, Kernel):
+                for value in part.values:
+                    everything.setdefault(id(value.buffer.host), value.buffer.host)
+            time += 1
+        if isinstance(step, Repeated):  # what comes from outside must last as long as the loop
+            touch((*step.reads, *step.writes), begin, time)
+            touch((v for k in step.kernels for v in k.values if v.buffer.window), begin, time)
     start = {Home.INPUT: 1, Home.OUTPUT: 1 + inputs, Home.CONSTANT: 1 + inputs + outputs}
     for buffer in everything.values():
         if buffer.home in start:

@@ -8,11 +8,14 @@ The operations of the cluster that read the result are computed on the sums whil
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+
+import numpy as np
 
 from boxgrad.engines.native.body import Body
 from boxgrad.engines.native.ir import Function, Index
-from boxgrad.engines.native.layout import Buffer, Shape, Value, joined
+from boxgrad.engines.native.layout import Buffer, Shape, Value, contiguous, joined
 from boxgrad.engines.native.machine import Machine
 from boxgrad.engines.native.microkernel import Loop, Tile, tile_shape
 from boxgrad.engines.native.packing import pack
@@ -71,6 +74,39 @@ class _Split:
     columns: int
 
 
+def panels(right: Value, made: Product, machine: Machine) -> Value:
+    """Room for an operand in panels of columns: panel, row, lanes."""
+    dtype = right.dtype if right.dtype == made.left.dtype else np.dtype(np.float64)
+    width = tile_shape(machine, dtype.itemsize).width
+    size = (-(-right.shape[2] // width), right.shape[1], width)
+    return Value(Buffer(dtype, math.prod(size)), size, contiguous(size), 0, dtype)
+
+
+def packer(right: Value, target: Value, machine: Machine, name: str) -> Kernel:
+    """Pack an operand before the loop that uses it."""
+    f = Function(name, HEAD)
+    source, panel_at = addresses(f, 2)
+    count, depth, width = target.shape
+    whole, edge = divmod(right.shape[2], width)
+    lanes = machine.lanes(target.dtype.itemsize)
+    chunks = max(1, min(MOST_CHUNKS, count, right.size // 8192))
+    start, stop = part(f, count, chunks, "%chunk")
+    steps = (right.strides[1], right.strides[2])
+
+    def one(panel: Index, columns: int) -> None:
+        at = f.at(source, f.multiply(panel, width * right.strides[2]), right.dtype.itemsize)
+        to = f.at(panel_at, f.multiply(panel, depth * width), target.dtype.itemsize)
+        pack(f, at, right.dtype, steps, depth, columns, to, width, lanes, target.dtype)
+
+    if whole:
+        with f.loop(start, f.minimum(stop, whole)) as panel:
+            one(panel, width)
+    if edge:
+        with only_if_last(f, stop, count):
+            one(whole, edge)
+    return Kernel("pack", f, (right, target), (right,), (target,), chunks, ("pack",))
+
+
 def kernel(cluster: Cluster, machine: Machine, name: str) -> Kernel:
     """The kernel of a cluster that begins with a product."""
     return _Writer(cluster, machine, name).kernel()
@@ -98,14 +134,15 @@ class _Writer:
         self.blocks = -(-self.k // deepest)
         self.depth = -(-self.k // self.blocks)
         # Each chunk has a panel, and where the inner axis is cut, the sums so far.
-        self.panel_size = self.depth * self.shape.width
+        packed = self.product.packed
+        self.panel_size = 0 if packed else self.depth * self.shape.width
         self.sums_size = self.tiles * self.shape.rows * self.shape.width if self.blocks > 1 else 0
         chunks = self.split.batch * self.split.rows * self.split.columns
         each = self.panel_size + self.sums_size
         self.scratch = Value(Buffer(self.dtype, each * chunks), (chunks, each), (each, 1), 0, self.dtype)
         self.chunks = chunks
         left, right = self.product.left, self.product.right
-        self.values = [left, right, self.scratch, *self.loads, *self.places]
+        self.values = [left, packed or right, self.scratch, *self.loads, *self.places]
 
     def _over(self, value: Value) -> Value:
         """A value of the result's space with axes batch, row, column."""
@@ -132,6 +169,8 @@ class _Writer:
         with f.loop(*part(f, self.batch, split.batch, batch_part)) as b:
             moved = [self._moved(p, v, 0, b) for p, v in zip(pointers, self.values, strict=True)]
             moved[2] = pointers[2]
+            if self.product.packed is not None:
+                moved[1] = pointers[1]
             whole, edge = divmod(self.n, self.shape.width)
             start, stop = part(f, self.panels, split.columns, column_part)
             rows = part(f, self.tiles, split.rows, row_part)
@@ -141,7 +180,7 @@ class _Writer:
             if edge:
                 with only_if_last(f, stop, self.panels):
                     self._panel(moved, whole, edge, rows)
-        reads = (self.product.left, self.product.right, self.scratch, *self.body.outside())
+        reads = (*self.product.reads, self.scratch, *self.body.outside())
         writes = (self.scratch, *(op.place for op in self.stores))
         boxes = tuple(op.name for op in self.cluster.operations)
         flops = 2 * self.batch * self.m * self.n * self.k
@@ -156,8 +195,11 @@ class _Writer:
         """All tiles of rows with one panel, a block of the inner axis after the other."""
         f, width = self.f, self.shape.width
         moved = list(pointers)
+        packed = self.product.packed
         for number, value in enumerate(self.values):
-            if number == 1 or number >= 3:
+            if number == 1 and packed:
+                moved[1] = self._moved(pointers[1], packed, 0, panel)
+            elif number == 1 or number >= 3:
                 axis = 2
                 moved[number] = self._moved(pointers[number], value, axis, f.multiply(panel, width))
         if self.blocks > 1:
@@ -172,11 +214,12 @@ class _Writer:
         """All tiles of rows with a block of a panel, which is packed first."""
         f, right = self.f, self.product.right
         start = f.multiply(block, self.depth)
-        source = self._moved(pointers[1], right, 1, start)
-        pack(
-            f, source, right.dtype, (right.strides[1], right.strides[2]), depth, columns,
-            pointers[2], self.shape.width, self.shape.lanes, self.dtype,
-        )  # fmt: skip
+        if self.product.packed is None:
+            source = self._moved(pointers[1], right, 1, start)
+            pack(
+                f, source, right.dtype, (right.strides[1], right.strides[2]), depth, columns,
+                pointers[2], self.shape.width, self.shape.lanes, self.dtype,
+            )  # fmt: skip
         whole, edge = divmod(self.m, self.shape.rows)
         if whole:
             with f.loop(rows[0], f.minimum(rows[1], whole)) as tile:
@@ -198,7 +241,10 @@ class _Writer:
                 sums.load(kept, shape.width)
         a = self._moved(self._moved(pointers[0], left, 1, first), left, 2, f.multiply(block, self.depth))
         offsets = [i * left.strides[1] for i in range(rows)]
-        sums.run(a, left.dtype, offsets, pointers[2], [Loop(depth, left.strides[2], shape.width)])
+        b = pointers[2]
+        if self.product.packed is not None:
+            b = self._moved(pointers[1], self.product.packed, 1, f.multiply(block, self.depth))
+        sums.run(a, left.dtype, offsets, b, [Loop(depth, left.strides[2], shape.width)])
         if isinstance(block, str) or block < self.blocks - 1:
             sums.save(kept, shape.width)
             return

@@ -17,7 +17,7 @@ from boxgrad.engines.native import jit
 from boxgrad.engines.native.layout import Home, Value
 from boxgrad.engines.native.plan import ALIGNMENT, Plan
 from boxgrad.engines.native.pool import num_threads, pool
-from boxgrad.engines.native.steps import Fallback, Literal, Step
+from boxgrad.engines.native.steps import Fallback, Literal, Repeated, Step
 from boxgrad.graph.node import Graph
 
 Array = np.ndarray[Any, Any]
@@ -70,14 +70,19 @@ class Program:
             if isinstance(step, Fallback):
                 runs.append(step)
                 continue
-            places = [(v.buffer.slot, v.buffer.offset + v.offset * v.dtype.itemsize) for v in step.values]
-            table = np.array(places, np.int64).reshape(-1, 2)
-            self._tables.append(table)
-            rows.append((self._code.address(step.function.name), table.ctypes.data, step.chunks, 0))
+            kernels = step.kernels if isinstance(step, Repeated) else (step,)
+            order = step.order if isinstance(step, Repeated) else range(1)
+            tables = [_tables(kernel.values, order) for kernel in kernels]
+            self._tables += tables
+            for number in range(len(order)):
+                rows += [
+                    (self._code.address(kernel.function.name), table[number].ctypes.data, kernel.chunks, 0)
+                    for kernel, table in zip(kernels, tables, strict=True)
+                ]
+            first = len(rows) - len(order) * len(kernels)
             if runs and isinstance(runs[-1], tuple):
-                runs[-1] = (runs[-1][0], len(rows))
-            else:
-                runs.append((len(rows) - 1, len(rows)))
+                first, _ = runs.pop()
+            runs.append((first, len(rows)))
         self._jobs = np.array(rows, np.uint64).reshape(-1, 4)
         return runs
 
@@ -184,6 +189,23 @@ class Program:
         if buffer.home is Home.CONSTANT:
             view = view.copy()
         return view.item() if node.weak else view
+
+
+def _tables(values: Sequence[Value], order: range) -> Array:
+    """The slots and offsets of a kernel's values, for each step of a loop."""
+    table = np.zeros((len(order), max(1, len(values)), 2), np.int64)
+    for number, value in enumerate(values):
+        buffer, size = value.buffer, value.dtype.itemsize
+        start: Any = value.offset
+        if buffer.window is not None:
+            w = buffer.window
+            steps = np.array(order)
+            if w.period:
+                steps = (np.arange(len(order)) + w.shift) % w.period
+            start = value.offset + w.start + w.advance * steps
+        table[:, number, 0] = buffer.host.slot
+        table[:, number, 1] = buffer.host.offset + start * size
+    return table
 
 
 def _flat(memory: Array) -> Array:

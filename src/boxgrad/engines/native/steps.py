@@ -67,16 +67,18 @@ class Product:
     """Rows × inner times inner × columns, for each of a batch.
 
     ``left`` has the axes batch, row, inner; ``right`` batch, inner, column; ``axes`` are the axes of the
-    result that make up batch, row and column.
+    result that make up batch, row and column. ``packed`` are the panels of ``right``, where it is known
+    before a loop in which it is used.
     """
 
     left: Value
     right: Value
     axes: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+    packed: Value | None = None
 
     @property
     def reads(self) -> tuple[Value, ...]:
-        return self.left, self.right
+        return self.left, self.packed or self.right
 
     def admits(self, value: Value) -> bool:
         return joined(value, self.axes) is not None
@@ -170,6 +172,32 @@ class Kernel:
 
 
 @dataclass(eq=False, slots=True)
+class Scan:
+    """A loop whose body is lowered by itself; its values move through the sequences by windows."""
+
+    label: str
+    body: Any
+    reads: tuple[Value, ...]
+    writes: tuple[Value, ...]
+    order: range
+
+
+@dataclass(eq=False, slots=True)
+class Repeated:
+    """Kernels that are run once for each step of a loop."""
+
+    label: str
+    kernels: tuple[Kernel, ...]
+    reads: tuple[Value, ...]
+    writes: tuple[Value, ...]
+    order: range
+
+    @property
+    def may_fail(self) -> bool:
+        return any(kernel.may_fail for kernel in self.kernels)
+
+
+@dataclass(eq=False, slots=True)
 class Fallback:
     """A box that NumPy runs."""
 
@@ -185,8 +213,8 @@ class Fallback:
         return tuple(self.results.values())
 
 
-Step = Kernel | Fallback
-Lowered = Operation | Special | Fallback
+Step = Kernel | Repeated | Fallback
+Lowered = Operation | Special | Scan | Fallback
 
 HEAD = (("ptr", "slots"), ("ptr", "table"), ("i64", "chunk"), ("i64", "chunks"), ("ptr", "status"))
 """The arguments of every kernel: base addresses; pairs of slot and offset; which part of how many; a word

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from boxgrad.engines.native import arrange, emitters, multiply, windows
+from boxgrad.engines.native import arrange, emitters, loops, multiply, windows
 from boxgrad.engines.native.emitters import EMITTERS
 from boxgrad.engines.native.lowering import InNumpy, Lower, Map, Reduce, Row
 
@@ -62,6 +62,6 @@ ROWS: dict[str, Row] = {
     "max_pool_select": Lower(windows.max_pool_select), "avg_pool": Lower(windows.avg_pool),
     "avg_pool_input_gradient": Lower(windows.avg_pool_input_gradient),
     # ---- loops and random bits
-    "scan": InNumpy("loops run in NumPy, box by box"), "item": Lower(arrange.item),
+    "scan": Lower(loops.scan), "item": Lower(arrange.item),
     "random_bits": InNumpy("no kernel yet"),
 }  # fmt: skip
