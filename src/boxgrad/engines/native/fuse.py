@@ -63,6 +63,7 @@ class Fusion:
         for step in reversed(steps):
             if isinstance(step, Operation) and step.reduction is None:
                 self._join(step)
+        self._neighbours()
 
     def _connect(self) -> None:
         """``following``: the steps that need a step's results, or overwrite a part of them."""
@@ -83,13 +84,35 @@ class Fusion:
 
     def _join(self, step: Operation) -> None:
         for reader in self.following[id(step)]:
-            mine, theirs = self.group[id(step)], self.group[id(reader)]
-            if mine is theirs or not isinstance(reader, Operation) or reader.space != step.space:
-                continue
-            if len(mine.members) + len(theirs.members) > MOST_OPERATIONS:
-                continue
-            if self._fit(mine, theirs) and not (self._path(mine, theirs) or self._path(theirs, mine)):
-                self._merge(mine, theirs)
+            if isinstance(reader, Operation) and reader.space == step.space:
+                self._try(self.group[id(step)], self.group[id(reader)])
+
+    def _try(self, mine: Group, theirs: Group) -> None:
+        """Merge two groups if their operations fit and no path outside leads from one to the other."""
+        if mine is theirs or len(mine.members) + len(theirs.members) > MOST_OPERATIONS:
+            return
+        if self._fit(mine, theirs) and not (self._path(mine, theirs) or self._path(theirs, mine)):
+            self._merge(mine, theirs)
+
+    def _neighbours(self) -> None:
+        """Operations that read one array at the same positions share a loop, unless one needs the other."""
+        for readers in self.readers.values():
+            first: dict[tuple[int, ...], Operation] = {}
+            for reader in readers:
+                if not isinstance(reader, Operation) or reader.product is not None:
+                    continue
+                other = first.setdefault(reader.space, reader)
+                if other is not reader and self._read_alike(other, reader):
+                    self._try(self.group[id(other)], self.group[id(reader)])
+
+    def _read_alike(self, first: Operation, second: Operation) -> bool:
+        """Whether both read a value of the whole space at its positions."""
+        return any(
+            value.same_place(other) and 0 not in value.strides
+            for value in read_values(first)
+            for other in read_values(second)
+            if value.buffer is other.buffer
+        )
 
     def _fit(self, mine: Group, theirs: Group) -> bool:
         """Whether everything that one group reads of the other is read at the same position."""

@@ -236,9 +236,11 @@ class _Writer:
         sums = Tile(f, shape.lanes, rows, columns, self.dtype)
         kept = f.at(pointers[2], f.add(f.multiply(first, shape.width), self.panel_size), self.dtype.itemsize)
         sums.clear()
-        if self.blocks > 1:
-            with f.when(f.value(f"icmp ne i64 {block}, 0") if isinstance(block, str) else "true"):
+        if isinstance(block, str):
+            with f.when(f.value(f"icmp ne i64 {block}, 0")):
                 sums.load(kept, shape.width)
+        elif block:
+            sums.load(kept, shape.width)
         a = self._moved(self._moved(pointers[0], left, 1, first), left, 2, f.multiply(block, self.depth))
         offsets = [i * left.strides[1] for i in range(rows)]
         b = pointers[2]
