@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -51,6 +52,11 @@ class NativeEngine:
         return Report(self.name, rows, tuple(notes))
 
 
+def is_checked() -> bool:
+    """Whether every kernel is watched for writes beyond its buffers: slow, for finding defects."""
+    return os.environ.get("BOXGRAD_NATIVE_CHECK", "") not in ("", "0")
+
+
 def built(
     graph: Graph, targets: Mapping[int, int] = _NOTHING, machine: Machine | None = None
 ) -> tuple[Program, list[Step], jit.Code]:
@@ -66,7 +72,7 @@ def built(
     steps = _steps(lowering, machine, late)
     donated = donate(steps, results, targets, ready)
     outputs = {id(r.buffer) for r in results if isinstance(r, Value) and r.buffer.home is Home.OUTPUT}
-    places = plan(steps, len(ready.inputs), len(outputs), len(lowering.constants))
+    places = plan(steps, len(ready.inputs), len(outputs), len(lowering.constants), is_checked())
     kernels = [kernel for step in steps for kernel in _kernels_of(step)]
     distinct: dict[str, Function] = {}
     for kernel in kernels:  # layers of one shape have the same kernels
@@ -75,6 +81,15 @@ def built(
     code = jit.compiled([function.text() for function in distinct.values()], declarations, machine)
     program = Program(ready, steps, places, lowering.constants, results, donated, code, NUMPY.build(graph))
     return program, steps, code
+
+
+def object_of(graph: Graph, machine: Machine) -> bytes:
+    """The object code of a graph for a machine that need not be this one."""
+    lowering = Lowering(prepared(graph), ROWS, machine)
+    kernels = [kernel for step in _steps(lowering, machine, set()) for kernel in _kernels_of(step)]
+    declarations = {line for kernel in kernels for line in kernel.function.declarations}
+    texts = [kernel.function.text() for kernel in kernels]
+    return jit.object_code("\n".join([*sorted(declarations), *texts]), machine)
 
 
 def _movable(lowering: Lowering, source: Value | Literal) -> Value | Literal:

@@ -15,6 +15,8 @@ from boxgrad.engines.native.layout import Buffer, Home, Value
 from boxgrad.engines.native.steps import Kernel, Repeated, Step
 
 ALIGNMENT = 64
+GUARD = 256
+"""Bytes after each buffer that nothing may write, where programs are checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +30,12 @@ class Plan:
     first_constant: int
     filled: tuple[Buffer, ...]
     """Fixed buffers that do not begin as zeros."""
+    guards: tuple[int, ...]
+    """Where guarded bytes begin in the arena."""
 
 
-def plan(steps: Sequence[Step], inputs: int, outputs: int, constants: int) -> Plan:
-    """Give every buffer of the steps its slot and offset."""
+def plan(steps: Sequence[Step], inputs: int, outputs: int, constants: int, guarded: bool = False) -> Plan:
+    """Give every buffer of the steps its slot and offset; ``guarded`` ones share no memory."""
     lives: dict[int, tuple[Buffer, int, int]] = {}
     everything: dict[int, Buffer] = {}
     time = 0
@@ -61,10 +65,17 @@ def plan(steps: Sequence[Step], inputs: int, outputs: int, constants: int) -> Pl
             buffer.slot, buffer.offset = start[buffer.home] + buffer.number, 0
     fixed = [buffer for buffer in everything.values() if buffer.home is Home.FIXED]
     end = 0
-    for buffer in fixed:
+    guards: list[int] = []
+    own = [buffer for buffer, *_ in lives.values() if guarded and buffer.home is Home.ARENA]
+    for buffer in (*fixed, *own):
         buffer.slot, buffer.offset = 0, end
         end += _rounded(buffer.bytes)
-    size = _pack([life for life in lives.values() if life[0].home is Home.ARENA], end)
+        if guarded:
+            guards.append(buffer.offset + buffer.bytes)
+            end += GUARD
+    size = end
+    if not guarded:
+        size = _pack([life for life in lives.values() if life[0].home is Home.ARENA], end)
     return Plan(
         size,
         1 + inputs + outputs + constants,
@@ -72,6 +83,7 @@ def plan(steps: Sequence[Step], inputs: int, outputs: int, constants: int) -> Pl
         start[Home.OUTPUT],
         start[Home.CONSTANT],
         tuple(buffer for buffer in fixed if buffer.fill),
+        tuple(guards),
     )
 
 

@@ -15,13 +15,19 @@ import numpy as np
 
 from boxgrad.engines.native import jit
 from boxgrad.engines.native.layout import Home, Value
-from boxgrad.engines.native.plan import ALIGNMENT, Plan
+from boxgrad.engines.native.plan import ALIGNMENT, GUARD, Plan
 from boxgrad.engines.native.pool import num_threads, pool
 from boxgrad.engines.native.steps import Fallback, Literal, Repeated, Step
+from boxgrad.errors import BoxgradError
 from boxgrad.graph.node import Graph
 
 Array = np.ndarray[Any, Any]
 Result = Value | Literal
+CANARY = 0xA5
+
+
+class OutsideError(BoxgradError):
+    """A kernel wrote where it must not; found where ``BOXGRAD_NATIVE_CHECK`` is set."""
 
 
 class Program:
@@ -58,8 +64,12 @@ class Program:
         for number, constant in enumerate(self._constants):
             self._slots[plan.first_constant + number] = constant.ctypes.data
         self._status = np.zeros(1, np.int64)
+        self._checked = bool(plan.guards)
+        for start in plan.guards:
+            self._arena[start : start + GUARD] = CANARY
         self._seen: list[weakref.ref[Array] | None] = [None] * len(graph.inputs)
         self._tables: list[Array] = []
+        self._names: list[str] = []
         self._runs = self._segments()
 
     def _segments(self) -> list[tuple[int, int] | Fallback]:
@@ -75,6 +85,7 @@ class Program:
             tables = [_tables(kernel.values, order) for kernel in kernels]
             self._tables += tables
             for number in range(len(order)):
+                self._names += [kernel.label for kernel in kernels]
                 rows += [
                     (self._code.address(kernel.function.name), table[number].ctypes.data, kernel.chunks, 0)
                     for kernel, table in zip(kernels, tables, strict=True)
@@ -139,11 +150,25 @@ class Program:
         workers = pool()
         with workers.lock:
             while start < stop and not self._status[0]:
+                end = start + 1 if self._checked else stop
                 start = workers.run(
-                    self._jobs.ctypes.data, start, stop,
+                    self._jobs.ctypes.data, start, end,
                     self._slots.ctypes.data, self._status.ctypes.data, num_threads(),
                 )  # fmt: skip
+                if self._checked:
+                    self._check(start - 1)
         return not self._status[0]
+
+    def _check(self, job: int) -> None:
+        """Whether the bytes after every buffer are as they were; if not, who wrote there."""
+        for start in self._plan.guards:
+            if np.any(self._arena[start : start + GUARD] != CANARY):
+                self._arena[start : start + GUARD] = CANARY
+                raise OutsideError(
+                    f"the kernel {self._names[job]!r} wrote beyond the end of a buffer\n"
+                    "  why:     this is a defect of the native engine, not of your program\n"
+                    "  instead: engine='numpy', and a report of it with the graph's listing"
+                )
 
     def _fall_back(self, step: Fallback, given: list[Any], made: list[Array]) -> None:
         node = step.node
