@@ -61,6 +61,6 @@ def host(widest: str | None = None) -> Machine:
 def llvm() -> Any:
     """llvmlite's binding, imported and initialised on first use: it takes longer than NumPy."""
     binding = importlib.import_module("llvmlite.binding")
-    binding.initialize_native_target()
-    binding.initialize_native_asmprinter()
+    binding.initialize_all_targets()
+    binding.initialize_all_asmprinters()
     return binding

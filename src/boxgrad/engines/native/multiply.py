@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from boxgrad.engines.native import product
 from boxgrad.engines.native.ir import is_supported
-from boxgrad.engines.native.layout import Value, fresh, order_of
+from boxgrad.engines.native.layout import Value, fresh
 from boxgrad.engines.native.lowering import Lowering, RefusedError
 from boxgrad.engines.native.steps import Product, Special
 from boxgrad.graph.node import Node
@@ -35,15 +35,17 @@ def contract(lowering: Lowering, node: Node) -> Value:
         found = product.as_product(letters, a, b, last)
     if found is None:
         raise RefusedError("its axes cannot be joined to rows and columns")
-    made, (shape, order) = found
-    place = fresh(shape, node.dtype, order)
+    made, order = found
+    # Its space has the axes as they lie in memory, in which those that read a transposed result see it too.
+    space = tuple(node.shape[i] for i in order)
+    place = fresh(space, node.dtype)
     wanted = lowering.places.get(node)
-    if wanted is not None and order_of(wanted) == order_of(place):
+    if wanted is not None and order == tuple(range(len(order))):
         place = wanted
     if lowering.outer is not None:
         made = _packed_outside(lowering, made)
-    lowering.add("contract", shape, (), None, place, product=made)
-    return place
+    lowering.add("contract", space, (), None, place, product=made)
+    return place.permuted([order.index(i) for i in range(len(order))])
 
 
 def _packed_outside(lowering: Lowering, made: Product) -> Product:

@@ -15,7 +15,7 @@ import numpy as np
 
 from boxgrad.engines.native.body import Body
 from boxgrad.engines.native.ir import Function, Index
-from boxgrad.engines.native.layout import Buffer, Shape, Value, contiguous, joined
+from boxgrad.engines.native.layout import Buffer, Value, contiguous, joined
 from boxgrad.engines.native.machine import Machine
 from boxgrad.engines.native.microkernel import Loop, Tile, tile_shape
 from boxgrad.engines.native.packing import pack
@@ -34,8 +34,8 @@ SHORT = 5
 
 def as_product(
     letters: tuple[str, str, str], a: Value, b: Value, wanted_last: str
-) -> tuple[Product, tuple[Shape, tuple[int, ...]]] | None:
-    """The contraction as a product, and the shape and order of the result; None where a copy is needed.
+) -> tuple[Product, tuple[int, ...]] | None:
+    """The contraction as a product, and the order of its result's axes; None where a copy is needed.
 
     ``wanted_last`` is the letter whose axis should be contiguous in the result.
     """
@@ -54,10 +54,13 @@ def as_product(
     if left is None or right is None:
         return None
     order = batch + rows + columns
-    groups = (batch, rows, columns)
-    shape = tuple(sizes[c] for c in result)
-    axes = tuple(tuple(result.index(c) for c in group) for group in groups)
-    return Product(left, right, axes), (shape, tuple(result.index(c) for c in order))
+    first_row, first_column = len(batch), len(batch) + len(rows)
+    axes = (
+        tuple(range(first_row)),
+        tuple(range(first_row, first_column)),
+        tuple(range(first_column, len(order))),
+    )
+    return Product(left, right, axes), tuple(result.index(c) for c in order)
 
 
 def grouped(value: Value, letters: str, groups: tuple[str, ...]) -> Value | None:
@@ -185,7 +188,15 @@ class _Writer:
         boxes = tuple(op.name for op in self.cluster.operations)
         flops = 2 * self.batch * self.m * self.n * self.k
         return Kernel(
-            "+".join(dict.fromkeys(boxes)), f, tuple(self.values), reads, writes, self.chunks, boxes, flops
+            "+".join(dict.fromkeys(boxes)),
+            f,
+            tuple(self.values),
+            reads,
+            writes,
+            self.chunks,
+            boxes,
+            flops,
+            in_place=True,
         )
 
     def _moved(self, pointer: str, value: Value, axis: int, index: Index) -> str:
