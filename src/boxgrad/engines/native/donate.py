@@ -73,4 +73,4 @@ def _aligned(step: Step, value: Value, result: Value) -> bool:
     if not isinstance(step, Kernel) or not step.in_place:
         return False
     place = next(v for v in step.writes if v.buffer is result.buffer)
-    return (value.shape, value.strides, value.offset) == (place.shape, place.strides, place.offset)
+    return Value(place.buffer, value.shape, value.strides, value.offset, value.dtype).same_place(place)
