@@ -122,8 +122,9 @@ def _steps(lowering: Lowering, machine: Machine, late: set[int], name: str = "k"
 def _kernels(cluster: pointwise.Cluster, machine: Machine, name: str) -> list[Kernel]:
     if any(operation.product is not None for operation in cluster.operations):
         root = next(operation.product for operation in cluster.operations if operation.product)
-        writer = convolution if isinstance(root, Convolution) else product
-        return [writer.kernel(cluster, machine, name)]
+        if isinstance(root, Convolution):
+            return [convolution.kernel(cluster, machine, name)]
+        return product.kernels(cluster, machine, name)
     return pointwise.kernels(cluster, machine, name)
 
 

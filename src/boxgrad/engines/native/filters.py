@@ -23,6 +23,7 @@ from boxgrad.engines.native.vector import Lanes, Term
 
 GRAIN = 1 << 18
 MOST_CHUNKS = 8
+BLOCK_BYTES = 16 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +85,20 @@ def _sums(
         kernel = kernel[:-1]
     row_step = x.strides[1] if inner > 1 else tap_steps[-1]
     windows = g.shape[2:]
-    loops = [
-        Loop(n, geometry.stride[axis] * x.strides[2 + axis], g.strides[2 + axis])
-        for axis, n in enumerate(windows)
-        if n > 1 or axis == len(windows) - 1
-    ]
+    # Windows are taken in blocks whose part of g, a panel wide, stays in the first-level cache.
+    most = max(1, BLOCK_BYTES // (shape.width * item * math.prod(windows[1:])))
+    blocks = tiles(windows[0], most) if len(windows) > 1 else [(0, 1, 1)]
     outer = outputs // geometry.groups
     panels = -(-outer // shape.width)
-    with f.loop(*share(f, g.shape[0], chunks)) as image:
-        image_x = f.at(at_x, f.multiply(image, x.strides[0]), item)
-        image_g = f.at(at_g, f.multiply(image, g.strides[0]), item)
+
+    def block(image_x: str, image_g: str, size: int) -> None:
+        """All taps and channels with some rows of windows."""
+        counts = (size, *windows[1:]) if len(windows) > 1 else windows
+        loops = [
+            Loop(n, geometry.stride[axis] * x.strides[2 + axis], g.strides[2 + axis])
+            for axis, n in enumerate(counts)
+            if n > 1 or axis == len(windows) - 1
+        ]
         with f.loop(0, geometry.groups) as group:
             group_x = f.at(image_x, f.multiply(group, inner * x.strides[1]), item)
             first = f.multiply(group, outer)
@@ -118,6 +123,17 @@ def _sums(
                                     f.at(group_g, offset, item), loops,
                                 )  # fmt: skip
                                 tile.save(kept, outputs)
+
+    with f.loop(*share(f, g.shape[0], chunks)) as image:
+        image_x = f.at(at_x, f.multiply(image, x.strides[0]), item)
+        image_g = f.at(at_g, f.multiply(image, g.strides[0]), item)
+        for begin, end, size in blocks:
+            with f.loop(begin, end, size) as window:
+                block(
+                    f.at(image_x, f.multiply(window, geometry.stride[0] * x.strides[2]), item),
+                    f.at(image_g, f.multiply(window, g.strides[2]), item),
+                    size,
+                )
     return Kernel(
         "conv_filter_gradient", f, (x, g, sums), (x, g), (sums,), chunks, ("conv_filter_gradient",), flops
     )

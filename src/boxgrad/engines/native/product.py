@@ -18,10 +18,11 @@ from boxgrad.engines.native.ir import Function, Index
 from boxgrad.engines.native.layout import Buffer, Value, contiguous, joined
 from boxgrad.engines.native.machine import Machine
 from boxgrad.engines.native.microkernel import Loop, Tile, tile_shape
+from boxgrad.engines.native.microkernel import Shape as TileShape
 from boxgrad.engines.native.packing import pack
 from boxgrad.engines.native.pointwise import Cluster
 from boxgrad.engines.native.steps import HEAD, Kernel, Operation, Product, addresses
-from boxgrad.engines.native.vector import Term
+from boxgrad.engines.native.vector import Lanes, Term
 
 PANEL_BYTES = 96 << 10
 """How much of a panel is used at a time: it stays in the second-level cache."""
@@ -110,9 +111,54 @@ def packer(right: Value, target: Value, machine: Machine, name: str) -> Kernel:
     return Kernel("pack", f, (right, target), (right,), (target,), chunks, ("pack",))
 
 
-def kernel(cluster: Cluster, machine: Machine, name: str) -> Kernel:
-    """The kernel of a cluster that begins with a product."""
-    return _Writer(cluster, machine, name).kernel()
+def kernels(cluster: Cluster, machine: Machine, name: str) -> list[Kernel]:
+    """The kernel of a cluster that begins with a product, and before it one that packs its rows."""
+    writer = _Writer(cluster, machine, name)
+    made = [writer.kernel()]
+    if writer.tiled is not None:
+        made.insert(0, _row_packer(writer.product.left, writer.tiled, f"{name}_rows"))
+    return made
+
+
+def _tiled(left: Value, shape: TileShape) -> Value | None:
+    """Room for the left operand by tiles of rows, where its own strides would thrash the caches.
+
+    If rows are contiguous and the inner axis has a large power of two as its stride, all its elements fall
+    into a few sets of the cache. Packed, a tile is read from front to back.
+    """
+    _, m, k = left.shape
+    jump = abs(left.strides[2]) * left.dtype.itemsize
+    if left.shape[0] != 1 or left.strides[1] != 1 or jump < 1024 or jump % 256 or k < 64:
+        return None
+    size = (-(-m // shape.rows), k, shape.rows)
+    return Value(Buffer(left.dtype, math.prod(size)), size, contiguous(size), 0, left.dtype)
+
+
+def _row_packer(left: Value, target: Value, name: str) -> Kernel:
+    f = Function(name, HEAD)
+    source, to = addresses(f, 2)
+    tiles, depth, rows = target.shape
+    item = left.dtype.itemsize
+    lanes = 1 << (rows - 1).bit_length()
+    e = Lanes(f, lanes)
+    chunks = max(1, min(MOST_CHUNKS, tiles, left.size // 8192))
+    whole, edge = divmod(left.shape[1], rows)
+    start, stop = part(f, tiles, chunks, "%chunk")
+
+    def one(tile: Index, count: int) -> None:
+        at = f.at(source, f.multiply(tile, rows), item)
+        panel = f.at(to, f.multiply(tile, depth * rows), item)
+        with f.loop(0, depth) as k:
+            x = e.load(f.at(at, f.multiply(k, left.strides[2]), item), left.dtype, 1, e.mask(count))
+            e.store(x, f.at(panel, f.multiply(k, rows), item), 1, e.mask(rows))
+
+    if whole:
+        with f.loop(start, f.minimum(stop, whole)) as tile:
+            one(tile, rows)
+    if edge:
+        with only_if_last(f, stop, tiles):
+            one(whole, edge)
+    return Kernel("pack", f, (left, target), (left,), (target,), chunks, ("pack",))
 
 
 class _Writer:
@@ -144,8 +190,9 @@ class _Writer:
         each = self.panel_size + self.sums_size
         self.scratch = Value(Buffer(self.dtype, each * chunks), (chunks, each), (each, 1), 0, self.dtype)
         self.chunks = chunks
+        self.tiled = _tiled(self.product.left, self.shape)
         left, right = self.product.left, self.product.right
-        self.values = [left, packed or right, self.scratch, *self.loads, *self.places]
+        self.values = [self.tiled or left, packed or right, self.scratch, *self.loads, *self.places]
 
     def _over(self, value: Value) -> Value:
         """A value of the result's space with axes batch, row, column."""
@@ -174,6 +221,8 @@ class _Writer:
             moved[2] = pointers[2]
             if self.product.packed is not None:
                 moved[1] = pointers[1]
+            if self.tiled is not None:
+                moved[0] = pointers[0]
             whole, edge = divmod(self.n, self.shape.width)
             start, stop = part(f, self.panels, split.columns, column_part)
             rows = part(f, self.tiles, split.rows, row_part)
@@ -183,7 +232,8 @@ class _Writer:
             if edge:
                 with only_if_last(f, stop, self.panels):
                     self._panel(moved, whole, edge, rows)
-        reads = (*self.product.reads, self.scratch, *self.body.outside())
+        left, right = self.product.reads
+        reads = (self.tiled or left, right, self.scratch, *self.body.outside())
         writes = (self.scratch, *(op.place for op in self.stores))
         boxes = tuple(op.name for op in self.cluster.operations)
         flops = 2 * self.batch * self.m * self.n * self.k
@@ -252,12 +302,17 @@ class _Writer:
                 sums.load(kept, shape.width)
         elif block:
             sums.load(kept, shape.width)
-        a = self._moved(self._moved(pointers[0], left, 1, first), left, 2, f.multiply(block, self.depth))
-        offsets = [i * left.strides[1] for i in range(rows)]
+        at = f.multiply(block, self.depth)
+        if self.tiled is None:
+            a = self._moved(self._moved(pointers[0], left, 1, first), left, 2, at)
+            offsets, step = [i * left.strides[1] for i in range(rows)], left.strides[2]
+        else:
+            a = self._moved(self._moved(pointers[0], self.tiled, 0, tile), self.tiled, 1, at)
+            offsets, step = list(range(rows)), shape.rows
         b = pointers[2]
         if self.product.packed is not None:
             b = self._moved(pointers[1], self.product.packed, 1, f.multiply(block, self.depth))
-        sums.run(a, left.dtype, offsets, b, [Loop(depth, left.strides[2], shape.width)])
+        sums.run(a, left.dtype, offsets, b, [Loop(depth, step, shape.width)])
         if isinstance(block, str) or block < self.blocks - 1:
             sums.save(kept, shape.width)
             return
