@@ -29,6 +29,8 @@ PANEL_BYTES = 96 << 10
 GRAIN = 1 << 18
 """Multiplications that are worth a chunk of their own."""
 MOST_CHUNKS = 8
+FAR = 1 << 18
+"""Bytes above which an array is not in the second-level cache."""
 SHORT = 5
 """Operations after a product that are written out for every row of a tile."""
 
@@ -302,6 +304,8 @@ class _Writer:
                 sums.load(kept, shape.width)
         elif block:
             sums.load(kept, shape.width)
+        if not isinstance(block, str) and block == self.blocks - 1:
+            self._fetch(pointers, first, rows)
         at = f.multiply(block, self.depth)
         if self.tiled is None:
             a = self._moved(self._moved(pointers[0], left, 1, first), left, 2, at)
@@ -321,6 +325,16 @@ class _Writer:
             for number, (p, v) in enumerate(zip(pointers, self.values, strict=True))
         ]
         finish(sums, self.body, self.root, self.loads, self.stores, self.places, moved[3:], columns)
+
+    def _fetch(self, pointers: list[str], first: Index, rows: int) -> None:
+        """Ask for what the end of a tile reads from large arrays, while its sums are computed."""
+        f = self.f
+        for number, value in enumerate(self.loads, 3):
+            if value.strides[2] != 1 or value.strides[1] == 0 or value.buffer.host.bytes < FAR:
+                continue
+            for i in range(rows):
+                at = self._moved(pointers[number], value, 1, f.add(first, i))
+                f.call("void", "llvm.prefetch.p0", ("ptr", at), ("i32", "0"), ("i32", "3"), ("i32", "1"))
 
 
 def finish(
