@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from boxgrad.engines.native import product
+from boxgrad.engines.native import operands, product
 from boxgrad.engines.native.ir import is_supported
 from boxgrad.engines.native.layout import Value, fresh
 from boxgrad.engines.native.lowering import Lowering, RefusedError
@@ -56,11 +56,11 @@ def _packed_outside(lowering: Lowering, made: Product) -> Product:
     key = ("panels", id(right.buffer), right.shape, right.strides, right.offset)
     target = outer.copies.get(key)
     if target is None:
-        target = outer.copies[key] = product.panels(right, made, outer.machine)
+        target = outer.copies[key] = operands.panels(right, made, outer.machine)
         outer.steps.append(
             Special(
                 "pack", (right,), (target,),
-                lambda machine, name: [product.packer(right, target, machine, name)],
+                lambda machine, name: [operands.packer(right, target, machine, name)],
             )
         )  # fmt: skip
     return replace(made, packed=target)

@@ -8,27 +8,26 @@ The operations of the cluster that read the result are computed on the sums whil
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-
-import numpy as np
+from dataclasses import dataclass, replace
 
 from boxgrad.engines.native.body import Body
 from boxgrad.engines.native.ir import Function, Index
-from boxgrad.engines.native.layout import Buffer, Value, contiguous, joined
+from boxgrad.engines.native.layout import Buffer, Value, joined
 from boxgrad.engines.native.machine import Machine
 from boxgrad.engines.native.microkernel import Loop, Tile, tile_shape
-from boxgrad.engines.native.microkernel import Shape as TileShape
+from boxgrad.engines.native.operands import is_large, only_if_last, packer, panels, part, row_packer, tiles_of
 from boxgrad.engines.native.packing import pack
 from boxgrad.engines.native.pointwise import Cluster
 from boxgrad.engines.native.steps import HEAD, Kernel, Operation, Product, addresses
-from boxgrad.engines.native.vector import Lanes, Term
+from boxgrad.engines.native.vector import Term
 
 PANEL_BYTES = 96 << 10
 """How much of a panel is used at a time: it stays in the second-level cache."""
 GRAIN = 1 << 18
 """Multiplications that are worth a chunk of their own."""
 MOST_CHUNKS = 8
+LARGE_PART = 3 << 19
+"""Bytes of rows that stay in the third-level cache."""
 FAR = 1 << 18
 """Bytes above which an array is not in the second-level cache."""
 SHORT = 5
@@ -80,95 +79,28 @@ class _Split:
     columns: int
 
 
-def panels(right: Value, made: Product, machine: Machine) -> Value:
-    """Room for an operand in panels of columns: panel, row, lanes."""
-    dtype = right.dtype if right.dtype == made.left.dtype else np.dtype(np.float64)
-    width = tile_shape(machine, dtype.itemsize).width
-    size = (-(-right.shape[2] // width), right.shape[1], width)
-    return Value(Buffer(dtype, math.prod(size)), size, contiguous(size), 0, dtype)
-
-
-def packer(right: Value, target: Value, machine: Machine, name: str) -> Kernel:
-    """Pack an operand before the loop that uses it."""
-    f = Function(name, HEAD)
-    source, panel_at = addresses(f, 2)
-    count, depth, width = target.shape
-    whole, edge = divmod(right.shape[2], width)
-    lanes = machine.lanes(target.dtype.itemsize)
-    chunks = max(1, min(MOST_CHUNKS, count, right.size // 8192))
-    start, stop = part(f, count, chunks, "%chunk")
-    steps = (right.strides[1], right.strides[2])
-
-    def one(panel: Index, columns: int) -> None:
-        at = f.at(source, f.multiply(panel, width * right.strides[2]), right.dtype.itemsize)
-        to = f.at(panel_at, f.multiply(panel, depth * width), target.dtype.itemsize)
-        pack(f, at, right.dtype, steps, depth, columns, to, width, lanes, target.dtype)
-
-    if whole:
-        with f.loop(start, f.minimum(stop, whole)) as panel:
-            one(panel, width)
-    if edge:
-        with only_if_last(f, stop, count):
-            one(whole, edge)
-    return Kernel("pack", f, (right, target), (right,), (target,), chunks, ("pack",))
-
-
 def kernels(cluster: Cluster, machine: Machine, name: str) -> list[Kernel]:
-    """The kernel of a cluster that begins with a product, and before it one that packs its rows."""
-    writer = _Writer(cluster, machine, name)
-    made = [writer.kernel()]
-    if writer.tiled is not None:
-        made.insert(0, _row_packer(writer.product.left, writer.tiled, f"{name}_rows"))
-    return made
-
-
-def _tiled(left: Value, shape: TileShape) -> Value | None:
-    """Room for the left operand by tiles of rows, where its own strides would thrash the caches.
-
-    If rows are contiguous and the inner axis has a large power of two as its stride, all its elements fall
-    into a few sets of the cache. Packed, a tile is read from front to back.
-    """
-    _, m, k = left.shape
-    jump = abs(left.strides[2]) * left.dtype.itemsize
-    if left.shape[0] != 1 or left.strides[1] != 1 or jump < 1024 or jump % 256 or k < 64:
-        return None
-    size = (-(-m // shape.rows), k, shape.rows)
-    return Value(Buffer(left.dtype, math.prod(size)), size, contiguous(size), 0, left.dtype)
-
-
-def _row_packer(left: Value, target: Value, name: str) -> Kernel:
-    f = Function(name, HEAD)
-    source, to = addresses(f, 2)
-    tiles, depth, rows = target.shape
-    item = left.dtype.itemsize
-    lanes = 1 << (rows - 1).bit_length()
-    e = Lanes(f, lanes)
-    chunks = max(1, min(MOST_CHUNKS, tiles, left.size // 8192))
-    whole, edge = divmod(left.shape[1], rows)
-    start, stop = part(f, tiles, chunks, "%chunk")
-
-    def one(tile: Index, count: int) -> None:
-        at = f.at(source, f.multiply(tile, rows), item)
-        panel = f.at(to, f.multiply(tile, depth * rows), item)
-        with f.loop(0, depth) as k:
-            x = e.load(f.at(at, f.multiply(k, left.strides[2]), item), left.dtype, 1, e.mask(count))
-            e.store(x, f.at(panel, f.multiply(k, rows), item), 1, e.mask(rows))
-
-    if whole:
-        with f.loop(start, f.minimum(stop, whole)) as tile:
-            one(tile, rows)
-    if edge:
-        with only_if_last(f, stop, tiles):
-            one(whole, edge)
-    return Kernel("pack", f, (left, target), (left,), (target,), chunks, ("pack",))
+    """The kernel of a cluster that begins with a product, and before it those that pack its operands."""
+    root = next(op for op in cluster.operations if op.product is not None)
+    made = root.product
+    assert isinstance(made, Product)
+    before: list[Kernel] = []
+    if is_large(made.left) and made.packed is None:
+        target = panels(made.right, made, machine)
+        before.append(packer(made.right, target, machine, f"{name}_columns"))
+        made = root.product = replace(made, packed=target)
+    tiled = tiles_of(made.left, tile_shape(machine, root.place.dtype.itemsize))
+    if tiled is not None:
+        before.append(row_packer(made.left, tiled, f"{name}_rows"))
+    return [*before, _Writer(cluster, root, tiled, machine, name).kernel()]
 
 
 class _Writer:
-    def __init__(self, cluster: Cluster, machine: Machine, name: str) -> None:
-        self.cluster = cluster
-        self.root = next(op for op in cluster.operations if op.product is not None)
-        assert isinstance(self.root.product, Product)
-        self.product = self.root.product
+    def __init__(
+        self, cluster: Cluster, root: Operation, tiled: Value | None, machine: Machine, name: str
+    ) -> None:
+        assert isinstance(root.product, Product)
+        self.cluster, self.root, self.product, self.tiled = cluster, root, root.product, tiled
         self.body = Body(cluster.operations)
         self.f = Function(name, HEAD)
         self.dtype = self.root.place.dtype
@@ -192,7 +124,6 @@ class _Writer:
         each = self.panel_size + self.sums_size
         self.scratch = Value(Buffer(self.dtype, each * chunks), (chunks, each), (each, 1), 0, self.dtype)
         self.chunks = chunks
-        self.tiled = _tiled(self.product.left, self.shape)
         left, right = self.product.left, self.product.right
         self.values = [self.tiled or left, packed or right, self.scratch, *self.loads, *self.places]
 
@@ -203,6 +134,10 @@ class _Writer:
         return over
 
     def _split(self) -> _Split:
+        if self.product.packed is not None and is_large(self.product.left):
+            # Rows so few that they stay in the cache while panel after panel passes by.
+            rows = -(-self.product.left.size * self.product.left.dtype.itemsize // LARGE_PART)
+            return _Split(1, min(self.tiles, rows), 1)
         most = max(1, min(MOST_CHUNKS, self.batch * self.m * self.n * self.k // GRAIN))
         batch = min(self.batch, most)
         columns = min(self.panels, max(1, most // batch))
@@ -380,17 +315,3 @@ def finish(
         for j in range(sums.vectors):
             at = f.at(stack, f.add(f.multiply(row, sums.vectors), j), size)
             vector(row, j, Term(f.load(sums.kind, at), sums.dtype))
-
-
-def part(f: Function, amount: int, parts: int, part: Index) -> tuple[Index, Index]:
-    """The range of a part of range(amount)."""
-    if parts == 1:
-        return 0, amount
-    start = f.divide(f.multiply(part, amount), parts)
-    return start, f.divide(f.multiply(f.add(part, 1), amount), parts)
-
-
-def only_if_last(f: Function, stop: Index, amount: int):
-    """Run what is inside in the part that reaches the end."""
-    condition = "true" if isinstance(stop, int) else f.value(f"icmp eq i64 {stop}, {amount}")
-    return f.when(condition)
