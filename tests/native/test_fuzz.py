@@ -95,6 +95,42 @@ def test_elementwise_and_reductions(data):
         assert_near(x, z)
 
 
+def centred(x, z):
+    return x * x.shape[-1] - np.sum(x, axis=-1, keepdims=True)
+
+
+def weighed(x, z):
+    return np.maximum(x, 0) - np.sum(z, axis=0) // 2
+
+
+def turned(x, z):
+    return (x @ np.eye(x.shape[1])[::-1]).T[::-1].T + z
+
+
+@thorough
+@given(st.data())
+def test_values_that_meet_again(data):
+    """Sums, products and views whose results are used again, in numbers that are exact in float64."""
+    draw = data.draw
+    shape = (draw(st.integers(1, 9)), draw(st.integers(1, 20)))
+    random = np.random.default_rng(draw(st.integers(0, 1 << 30)))
+    x = random.integers(-4, 5, shape).astype(np.float64)
+    functions = st.sampled_from([np.add, np.subtract, np.maximum, np.minimum, centred, weighed, turned])
+    number = st.integers(0, 20)
+    choices = draw(st.lists(st.tuples(functions, number, number), min_size=1, max_size=12))
+    kept = draw(st.integers(1, 4))
+
+    def program(x):
+        values = [x]
+        for function, i, j in choices:
+            values.append(np.clip(function(values[i % len(values)], values[j % len(values)]), -1e6, 1e6))
+        return tuple(values[-kept:]), np.sum(values[-1], axis=0)
+
+    got, wanted = bg.compile(program, engine="native")(x), program(x)
+    for left, right in zip((*got[0], got[1]), (*wanted[0], wanted[1]), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
 @thorough
 @given(st.data())
 def test_convolutions(data):

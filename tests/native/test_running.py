@@ -9,9 +9,11 @@ import threading
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import boxgrad as bg
-from boxgrad.engines.native import cache, engine
+from boxgrad.cli.application import app
+from boxgrad.engines.native import cache, engine, pool
 from boxgrad.engines.native.machine import machine_of
 from samples import SAMPLES
 
@@ -126,6 +128,7 @@ def test_importing_boxgrad_does_not_import_llvm():
 # ---- the cache
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
+    pool.pool()  # whose code is cached too, when it is first used
     monkeypatch.setenv("BOXGRAD_CACHE", str(tmp_path / "objects"))
     return tmp_path / "objects"
 
@@ -158,6 +161,15 @@ def test_damaged_files_are_ignored(folder, damage):
     file.write_bytes(damage)
     assert "compiled" in notes(lambda x: np.exp(x) * 3, x)
     assert file.read_bytes() == content
+
+
+def test_the_command(folder):
+    notes(lambda x: np.exp(x) * 3, np.ones(7, np.float32))
+    shown = CliRunner().invoke(app, ["cache"]).output
+    assert shown.startswith("1 files")
+    assert str(folder) in shown
+    assert CliRunner().invoke(app, ["cache", "--clear"]).output.startswith("deleted 1 files")
+    assert not list(cache.files())
 
 
 def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
@@ -264,3 +276,14 @@ def test_a_report():
     report = compiled.report()
     assert [row.box for row in report.rows] == ["add+tanh", "sort"]
     assert any("sort runs in NumPy" in note for note in report.notes)
+
+
+def test_a_report_with_times(monkeypatch):
+    monkeypatch.setenv("BOXGRAD_NATIVE_TIME", "1")
+    compiled = bg.compile(lambda x: np.sort(np.tanh(x @ x)), engine="native")
+    compiled(A)
+    product, sorting = compiled.report().rows
+    assert product.flops >= 2 * 150**3
+    assert 0 < product.seconds < 1
+    assert sorting.seconds > 0
+    assert "MFLOP" in str(compiled.report())

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from boxgrad.cli.cache import cache
 from boxgrad.cli.explain import explain
 from boxgrad.cli.predict import predict
 from boxgrad.cli.sample import sample
@@ -26,6 +27,7 @@ app.command()(train)
 app.command()(explain)
 app.command()(predict)
 app.command()(sample)
+app.command()(cache)
 
 
 def _print_version(wanted: bool) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
 from weakref import WeakKeyDictionary
 
 from boxgrad.engines.engine import Report, Row, Run
@@ -33,18 +32,18 @@ class NativeEngine:
     name = "native"
 
     def __init__(self) -> None:
-        self._made: WeakKeyDictionary[Graph, tuple[list[Step], Any]] = WeakKeyDictionary()
+        self._made: WeakKeyDictionary[Graph, tuple[Program, list[Step], jit.Code]] = WeakKeyDictionary()
 
     def build(self, graph: Graph, targets: Mapping[int, int] = _NOTHING) -> Run:
         program, steps, code = built(graph, targets)
-        self._made[graph] = (steps, code)
+        self._made[graph] = (program, steps, code)
         return program
 
     def report(self, graph: Graph) -> Report:
         if graph not in self._made:
             self.build(graph)
-        steps, code = self._made[graph]
-        rows = tuple(row for step in steps for row in _rows(step))
+        program, steps, code = self._made[graph]
+        rows = tuple(row for step in steps for row in _rows(step, program))
         kernels = sum(len(_kernels_of(step)) for step in steps)
         fallbacks = [step for step in steps if isinstance(step, Fallback)]
         notes = [f"{kernels} kernels, {'from the cache' if code.cached else 'compiled'}"]
@@ -55,6 +54,11 @@ class NativeEngine:
 def is_checked() -> bool:
     """Whether every kernel is watched for writes beyond its buffers: slow, for finding defects."""
     return os.environ.get("BOXGRAD_NATIVE_CHECK", "") not in ("", "0")
+
+
+def is_timed() -> bool:
+    """Whether every kernel is timed, for the report: each is then a native call of its own."""
+    return os.environ.get("BOXGRAD_NATIVE_TIME", "") not in ("", "0")
 
 
 def built(
@@ -79,7 +83,9 @@ def built(
         kernel.function = distinct.setdefault(kernel.function.body, kernel.function)
     declarations = [line for function in distinct.values() for line in function.declarations]
     code = jit.compiled([function.text() for function in distinct.values()], declarations, machine)
-    program = Program(ready, steps, places, lowering.constants, results, donated, code, NUMPY.build(graph))
+    program = Program(
+        ready, steps, places, lowering.constants, results, donated, code, NUMPY.build(graph), is_timed()
+    )
     return program, steps, code
 
 
@@ -134,13 +140,17 @@ def _kernels_of(step: Step) -> tuple[Kernel, ...]:
     return (step,) if isinstance(step, Kernel) else ()
 
 
-def _rows(step: Step) -> list[Row]:
-    """The rows of a report: how often each kernel runs, and the bytes that it writes."""
+def _rows(step: Step, program: Program) -> list[Row]:
+    """The rows of a report: how often each part runs, what it writes and computes, and its mean time."""
     times = len(step.order) if isinstance(step, Repeated) else 1
-    return [
-        Row(part.label, times, times * sum(v.size * v.dtype.itemsize for v in part.writes))
-        for part in _kernels_of(step) or (step,)
-    ]
+    rows: list[Row] = []
+    for part in _kernels_of(step) or (step,):
+        assert isinstance(part, Kernel | Fallback)
+        size = times * sum(v.size * v.dtype.itemsize for v in part.writes)
+        flops = times * part.flops if isinstance(part, Kernel) else 0
+        taken = program.seconds[part] / program.calls if is_timed() and program.calls else None
+        rows.append(Row(part.label, times, size, flops, taken))
+    return rows
 
 
 def _distinct(fallbacks: Sequence[Fallback]) -> list[Fallback]:

@@ -18,17 +18,19 @@ MOST_OPERATIONS = 64
 
 
 class Group:
-    """What will be one kernel, or a fallback."""
+    """What will be one kernel, or a fallback.
 
-    __slots__ = ("last", "members")
+    ``mask`` has a bit for each member's place in the order; ``reach`` has those of all steps that come after
+    it by some path.
+    """
+
+    __slots__ = ("last", "mask", "members", "reach")
 
     def __init__(self, member: Lowered, order: int) -> None:
         self.members: list[tuple[int, Lowered]] = [(order, member)]
         self.last = order
-
-    @property
-    def first(self) -> int:
-        return self.members[0][0]
+        self.mask = 1 << order
+        self.reach = 0
 
 
 def read_values(step: Lowered) -> list[Value]:
@@ -60,6 +62,12 @@ class Fusion:
         self.writers: dict[int, list[Lowered]] = {}
         self.following: dict[int, list[Lowered]] = {}
         self._connect()
+        self.groups = list(self.group.values())
+        for step in reversed(steps):
+            group = self.group[id(step)]
+            for after in self._after(group):
+                if after is not group:
+                    group.reach |= after.mask | after.reach
         for step in reversed(steps):
             if isinstance(step, Operation) and step.reduction is None:
                 self._join(step)
@@ -144,17 +152,10 @@ class Fusion:
 
     def _path(self, source: Group, target: Group) -> bool:
         """Whether a path leads from one group to the other through a third."""
-        seen = {id(source)}
-        stack = [group for group in self._after(source) if group is not target]
-        while stack:
-            group = stack.pop()
-            if group is target:
-                return True
-            if id(group) in seen or group.first > target.last:
-                continue
-            seen.add(id(group))
-            stack += self._after(group)
-        return False
+        return any(
+            group is not target and group is not source and group.reach & target.mask
+            for group in self._after(source)
+        )
 
     def _after(self, group: Group) -> Iterable[Group]:
         return {
@@ -166,8 +167,14 @@ class Fusion:
     def _merge(self, mine: Group, theirs: Group) -> None:
         mine.members = sorted([*mine.members, *theirs.members], key=lambda member: member[0])
         mine.last = max(mine.last, theirs.last)
+        mine.mask |= theirs.mask
+        mine.reach = (mine.reach | theirs.reach) & ~mine.mask
         for _, member in theirs.members:
             self.group[id(member)] = mine
+        self.groups.remove(theirs)
+        for group in self.groups:  # whoever reaches one of them now reaches what both reach
+            if group.reach & mine.mask:
+                group.reach |= mine.mask | mine.reach
 
     # ---- results
     def ordered(self, late: set[int]) -> list[Group]:

@@ -7,6 +7,7 @@ native call; between them stand fallbacks, which NumPy runs on views of the same
 from __future__ import annotations
 
 import threading
+import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -17,7 +18,7 @@ from boxgrad.engines.native import jit
 from boxgrad.engines.native.layout import Home, Value
 from boxgrad.engines.native.plan import ALIGNMENT, GUARD, Plan
 from boxgrad.engines.native.pool import num_threads, pool
-from boxgrad.engines.native.steps import Fallback, Literal, Repeated, Step
+from boxgrad.engines.native.steps import Fallback, Kernel, Literal, Repeated, Step
 from boxgrad.errors import BoxgradError
 from boxgrad.graph.node import Graph
 
@@ -43,6 +44,7 @@ class Program:
         donated: Mapping[int, int],
         code: jit.Code,
         again: Callable[[Sequence[Any]], list[Any]],
+        timed: bool = False,
     ) -> None:
         self._inputs = graph.inputs
         self._steps = tuple(steps)
@@ -65,11 +67,16 @@ class Program:
             self._slots[plan.first_constant + number] = constant.ctypes.data
         self._status = np.zeros(1, np.int64)
         self._checked = bool(plan.guards)
+        self._timed = timed
+        parts = (step.kernels if isinstance(step, Repeated) else (step,) for step in self._steps)
+        self.seconds: dict[Kernel | Fallback, float] = {part: 0.0 for group in parts for part in group}
+        """What each kernel and fallback took in all calls; of kernels only where they are timed."""
+        self.calls = 0
         for start in plan.guards:
             self._arena[start : start + GUARD] = CANARY
         self._seen: list[weakref.ref[Array] | None] = [None] * len(graph.inputs)
         self._tables: list[Array] = []
-        self._names: list[str] = []
+        self._owners: list[Kernel] = []
         self._runs = self._segments()
 
     def _segments(self) -> list[tuple[int, int] | Fallback]:
@@ -85,7 +92,7 @@ class Program:
             tables = [_tables(kernel.values, order) for kernel in kernels]
             self._tables += tables
             for number in range(len(order)):
-                self._names += [kernel.label for kernel in kernels]
+                self._owners += kernels
                 rows += [
                     (self._code.address(kernel.function.name), table[number].ctypes.data, kernel.chunks, 0)
                     for kernel, table in zip(kernels, tables, strict=True)
@@ -105,9 +112,12 @@ class Program:
             for number, array in enumerate(made, self._plan.first_output):
                 self._slots[number] = array.ctypes.data
             self._status[0] = 0
+            self.calls += 1
             for run in self._runs:
                 if isinstance(run, Fallback):
+                    start = time.perf_counter()
                     self._fall_back(run, given, made)
+                    self.seconds[run] += time.perf_counter() - start
                 elif not self._native(*run):
                     return self._again(values)
             return [
@@ -150,11 +160,14 @@ class Program:
         workers = pool()
         with workers.lock:
             while start < stop and not self._status[0]:
-                end = start + 1 if self._checked else stop
+                end = start + 1 if self._checked or self._timed else stop
+                began = time.perf_counter()
                 start = workers.run(
                     self._jobs.ctypes.data, start, end,
                     self._slots.ctypes.data, self._status.ctypes.data, num_threads(),
                 )  # fmt: skip
+                if self._timed:
+                    self.seconds[self._owners[start - 1]] += time.perf_counter() - began
                 if self._checked:
                     self._check(start - 1)
         return not self._status[0]
@@ -165,7 +178,7 @@ class Program:
             if np.any(self._arena[start : start + GUARD] != CANARY):
                 self._arena[start : start + GUARD] = CANARY
                 raise OutsideError(
-                    f"the kernel {self._names[job]!r} wrote beyond the end of a buffer\n"
+                    f"the kernel {self._owners[job].label!r} wrote beyond the end of a buffer\n"
                     "  why:     this is a defect of the native engine, not of your program\n"
                     "  instead: engine='numpy', and a report of it with the graph's listing"
                 )
