@@ -8,7 +8,7 @@ import pytest
 import boxgrad as bg
 
 ULPS = 2.5
-FUNCTIONS = {"exp": np.exp, "log": np.log, "tanh": np.tanh}
+FUNCTIONS = {"exp": np.exp, "log": np.log, "tanh": np.tanh, "sin": np.sin, "cos": np.cos, "erf": bg.erf}
 
 
 def arguments() -> np.ndarray:
@@ -20,8 +20,11 @@ def arguments() -> np.ndarray:
     near_one = np.float32(1) + random.normal(0, 0.1, 20_000).astype(np.float32)
     middle = random.uniform(-110, 95, 200_000).astype(np.float32)
     edges = [0.0, 1e-45, 1.1754942e-38, 1.1754944e-38, 0.625, 88.72283, 88.72284, 103.97, 104.0, np.inf]
+    quarters = (np.pi / 2 * np.arange(1, 20_000)).astype(np.float32)
     special = np.array([*edges, np.nan, 1.0, np.finfo(np.float32).max], np.float32)
-    return np.concatenate([x for part in (positive, near_one, middle, special) for x in (part, -part)])
+    return np.concatenate(
+        [x for part in (positive, near_one, middle, quarters, special) for x in (part, -part)]
+    )
 
 
 def exact(function, x):

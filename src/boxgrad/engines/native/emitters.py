@@ -159,11 +159,11 @@ EMITTERS: dict[str, Emitter] = {
     "exp": mathematics.exp, "exp2": _library("exp2"), "expm1": _library("expm1"), "log": mathematics.log,
     "log2": _library("log2"), "log10": _library("log10"), "log1p": _library("log1p"),
     # ---- trigonometric and hyperbolic
-    "sin": _library("sin"), "cos": _library("cos"), "tan": _library("tan"), "arcsin": _library("asin"),
+    "sin": mathematics.sin, "cos": mathematics.cos, "tan": _library("tan"), "arcsin": _library("asin"),
     "arccos": _library("acos"), "arctan": _library("atan"), "arctan2": _library("atan2"),
     "sinh": _library("sinh"), "cosh": _library("cosh"), "tanh": mathematics.tanh,
     "arcsinh": _library("asinh"), "arccosh": _library("acosh"), "arctanh": _library("atanh"),
-    "erf": _library("erf"),
+    "erf": mathematics.erf,
     # ---- the larger, the smaller
     "maximum": MAXIMUM, "minimum": MINIMUM,
     "fmax": _extremum("oge", "ge", False), "fmin": _extremum("ole", "le", False),
