@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from boxgrad.engines.native.lowering import InNumpy
+from boxgrad.engines.native.table import ROWS
 from boxgrad.graph.primitive import NoDerivative, all_primitives, primitive_of
 from boxgrad.trace import Box
 from boxgrad.trace.table import composites, refused
@@ -37,6 +39,15 @@ def test_every_derivative_has_a_smooth_sample():
 def test_samples_are_of_primitives():
     names = {p.name for p in all_primitives()}
     assert {sample.primitive for sample in SAMPLES} <= names
+
+
+def test_every_primitive_has_a_row_in_the_native_engine():
+    """A kernel, or a fallback that says why NumPy runs it."""
+    missing = [p.name for p in all_primitives() if p.name not in ROWS]
+    assert not missing, f"add a row to engines/native/table.py for: {', '.join(missing)}"
+    unknown = set(ROWS) - {p.name for p in all_primitives()}
+    assert not unknown, f"rows of engines/native/table.py for no primitive: {unknown}"
+    assert all(row.reason for row in ROWS.values() if isinstance(row, InNumpy))
 
 
 def test_every_numpy_function_has_a_call():

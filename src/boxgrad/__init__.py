@@ -41,7 +41,12 @@ from boxgrad.trace import trace
 __version__ = "0.1.0"
 
 # Loaded on first use: training brings plots and progress bars, which take longer to load than NumPy.
-_ON_USE = {"Trainer": "boxgrad.train", "explain": "boxgrad.explain.explanation", "train": "boxgrad.train"}
+_ON_USE = {
+    "Trainer": "boxgrad.train",
+    "explain": "boxgrad.explain.explanation",
+    "set_num_threads": "boxgrad.engines.native.pool",
+    "train": "boxgrad.train",
+}
 
 __all__ = [
     "BoxgradError",
@@ -72,6 +77,7 @@ __all__ = [
     "one_hot",
     "optim",
     "scan",
+    "set_num_threads",
     "stop_gradient",
     "trace",
     "train",

@@ -29,11 +29,7 @@ class _Static(dict[str, Any]):
         return hash(tuple(self))
 
     def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, _Static)
-            and self.keys() == other.keys()
-            and all(value is other[name] or bool(value == other[name]) for name, value in self.items())
-        )
+        return isinstance(other, _Static) and dict.__eq__(self, other)
 
     def __ne__(self, other: object) -> bool:
         return not self == other
@@ -47,19 +43,21 @@ def attributes(instance: Any) -> dict[str, Any]:
 
 
 _PLAIN = frozenset({bool, int, float, complex, str, bytes, type(None)})
+_known = dict.fromkeys(_PLAIN, False)
+"""Types of which every instance is part of the tree, or none."""
 
 
 def _holds_arrays(value: Any) -> bool:
     """Whether an attribute is part of the tree: an array, a registered object, or a container of such."""
-    kind = type(value)
-    if kind in _PLAIN:
-        return False
-    if kind in _registered or is_array(value):
+    known = _known.get(type(value))
+    if known is not None:
+        return known
+    if is_array(value):
+        _known[type(value)] = True
         return True
-    if isinstance(value, dict):
-        return any(_holds_arrays(part) for part in value.values())
-    if isinstance(value, (list, tuple)):
-        return any(_holds_arrays(part) for part in value)
+    if isinstance(value, (dict, list, tuple)):
+        parts = value.values() if isinstance(value, dict) else value
+        return any(_holds_arrays(part) for part in parts)
     return dataclasses.is_dataclass(value) and any(is_array(leaf) for leaf in leaves(value))
 
 
@@ -89,6 +87,7 @@ def register(cls: type) -> type:
 
     optree.register_pytree_node(cls, _flatten_object, rebuild, namespace=_NAMESPACE)  # type: ignore[arg-type]
     _registered.add(cls)
+    _known[cls] = True
     return cls
 
 

@@ -198,13 +198,14 @@ def test_gradients_of_layers(name: str, batch: int) -> None:
         _check(again, arrays[position - 1], gradient, f"{name}, input {position}")
 
 
+@pytest.mark.parametrize("engine", ["numpy", "native"])
 @pytest.mark.parametrize("name", LAYERS)
-def test_layers_compiled(name: str) -> None:
+def test_layers_compiled(name: str, engine: str) -> None:
     layer, arrays, weighted = _arranged(name, 3)
     eager, compiled = copy.deepcopy(layer), copy.deepcopy(layer)
     smooth = [n + 1 for n, array in enumerate(arrays) if array.dtype.kind == "f"]
     differentiated = bg.value_and_grad(weighted, argnums=(0, *smooth))
-    step = bg.compile(differentiated)
+    step = bg.compile(differentiated, engine=engine)
     for _ in range(2):
         expected, gradients = differentiated(eager, *arrays)
         value, found = step(compiled, *arrays)

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from boxgrad.cli.book import book
+from boxgrad.cli.cache import cache
 from boxgrad.cli.explain import explain
 from boxgrad.cli.predict import predict
 from boxgrad.cli.sample import sample
@@ -28,6 +29,7 @@ app.command()(explain)
 app.command()(book)
 app.command()(predict)
 app.command()(sample)
+app.command()(cache)
 
 
 def _print_version(wanted: bool) -> None:

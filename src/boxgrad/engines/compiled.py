@@ -22,7 +22,7 @@ from boxgrad.graph.node import Graph, Node, input_node
 from boxgrad.memory import owned
 from boxgrad.ops.control import item
 from boxgrad.trace.apply import call_traced, noting
-from boxgrad.trace.arguments import Arguments, Write, is_traceable, result_nodes, type_of
+from boxgrad.trace.arguments import Arguments, IntoArray, Write, is_traceable, result_nodes, type_of
 from boxgrad.trace.box import Box
 from boxgrad.trace.tracer import Tracing, argument_names
 
@@ -118,7 +118,12 @@ class Compiled:
         nodes, structure, _ = result_nodes(result)
         writes = boxed.writes()
         graph = Graph(boxed.nodes, (*nodes, *(node for _, node in writes)))
-        run = self._engine.build(graph)
+        targets = {
+            len(nodes) + position: write.number
+            for position, (write, _) in enumerate(writes)
+            if isinstance(write, IntoArray)
+        }
+        run = self._engine.build(graph, targets)
         lent = tuple(number for number, node in enumerate(graph.outputs) if _is_lent(node))
         return _Entry(graph, run, structure, tuple(write for write, _ in writes), len(nodes), lent)
 

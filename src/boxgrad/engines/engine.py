@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,11 +15,22 @@ Run = Callable[[Sequence[Any]], list[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One kind of box in a report: how often it runs in a call, and the bytes of its results."""
+    """One kind of box in a report: how often it runs in a call, and the bytes of its results.
+
+    Floating-point operations and seconds are given where an engine knows them.
+    """
 
     box: str
     count: int
     bytes: int
+    flops: int = 0
+    seconds: float | None = None
+
+    def __str__(self) -> str:
+        text = f"  {self.box:<24}{self.count:>6} ×{self.bytes:>14,} bytes"
+        if self.flops:
+            text += f"{self.flops / 1e6:>12,.3f} MFLOP"
+        return text if self.seconds is None else f"{text}{self.seconds * 1e6:>12,.1f} µs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +43,7 @@ class Report:
 
     def __str__(self) -> str:
         lines = [f"engine {self.engine}: {sum(row.count for row in self.rows)} boxes a call"]
-        lines += [f"  {row.box:<24}{row.count:>6} ×{row.bytes:>14,} bytes" for row in self.rows]
+        lines += map(str, self.rows)
         return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
 
 
@@ -41,8 +52,12 @@ class Engine(Protocol):
 
     name: str
 
-    def build(self, graph: Graph) -> Run:
-        """A callable from the values of the graph's inputs to those of its outputs."""
+    def build(self, graph: Graph, targets: Mapping[int, int] = ...) -> Run:
+        """A callable from the values of the graph's inputs to those of its outputs.
+
+        ``targets`` names outputs that replace inputs: their values may be written over the input's array,
+        which is then the value of the output.
+        """
         ...
 
     def report(self, graph: Graph) -> Report:
@@ -50,7 +65,7 @@ class Engine(Protocol):
         ...
 
 
-_ENGINES = {"numpy": "boxgrad.engines.numpy"}
+_ENGINES = {"numpy": "boxgrad.engines.numpy", "native": "boxgrad.engines.native.engine"}
 
 
 def engine_named(name: str) -> Engine:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from boxgrad.engines.engine import Report, Row, Run
@@ -19,7 +19,7 @@ class NumpyEngine:
 
     name = "numpy"
 
-    def build(self, graph: Graph) -> Run:
+    def build(self, graph: Graph, targets: Mapping[int, int] | None = None) -> Run:
         program = Program(prepared(graph))
 
         def run(values: Sequence[Any]) -> list[Any]:

@@ -121,7 +121,8 @@ class IntoArray:
 
     def repeat(self, args: Any, leaves: Sequence[Any], value: Any) -> None:
         """Do to these arguments what the function did to its own."""
-        leaves[self.number][...] = value
+        if value is not leaves[self.number]:
+            leaves[self.number][...] = value
 
 
 @dataclass(frozen=True, slots=True)

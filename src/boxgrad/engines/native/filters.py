@@ -1,0 +1,149 @@
+"""The gradient of a convolution in its filters: sums over all windows, for each tap and pair of channels.
+
+Knows windows, taps and the micro-kernel. A tile is a run of input channels (and of taps, where these follow
+each other in memory) times a panel of output channels, and the inner loops run over the windows of an image.
+Each chunk takes some images and has partial sums of its own, which a second kernel adds in a fixed order.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from boxgrad.engines.native.convolution import tiles, widths
+from boxgrad.engines.native.emitters import ADD
+from boxgrad.engines.native.ir import Function
+from boxgrad.engines.native.layout import Buffer, Shape, Value, contiguous
+from boxgrad.engines.native.machine import Machine
+from boxgrad.engines.native.microkernel import Loop, Tile, tile_shape
+from boxgrad.engines.native.pointwise import Cluster
+from boxgrad.engines.native.pointwise import kernels as pointwise
+from boxgrad.engines.native.steps import HEAD, Kernel, Operand, Operation, addresses, nest, share
+from boxgrad.engines.native.vector import Lanes, Term
+
+GRAIN = 1 << 18
+MOST_CHUNKS = 8
+BLOCK_BYTES = 16 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """Groups, sizes of the kernel, strides and dilations."""
+
+    groups: int
+    kernel: Shape
+    stride: Shape
+    dilation: Shape
+
+
+def kernels(
+    x: Value, g: Value, place: Value, geometry: Geometry, machine: Machine, name: str
+) -> list[Kernel]:
+    """dw from images with room around them and the gradients of the windows, channels last."""
+    images, windows = g.shape[0], g.shape[2:]
+    outputs, inner = place.shape[:2]
+    taps = math.prod(geometry.kernel)
+    flops = 2 * images * math.prod(windows) * place.size
+    chunks = max(1, min(MOST_CHUNKS, images, flops // 2 // GRAIN))
+    size = (chunks, taps, inner, outputs)
+    sums = Value(Buffer(place.dtype, math.prod(size)), size, contiguous(size), 0, place.dtype)
+    main = _sums(x, g, sums, geometry, machine, name, flops)
+    order = (place.shape[0], inner, *geometry.kernel)
+    strides = (1, outputs, *(s * inner * outputs for s in contiguous(geometry.kernel)))
+    each = taps * inner * outputs
+    operands = tuple(
+        Operand(Value(sums.buffer, order, strides, part * each, place.dtype), place.dtype)
+        for part in range(chunks)
+    )
+    add = Operation("combine", order, operands, _total, place, 0)
+    return [main, *pointwise(Cluster((add,), (add,)), machine, f"{name}_rest")]
+
+
+def _total(e: Lanes, first: Term, *others: Term) -> Term:
+    for other in others:
+        first = ADD(e, first, other)
+    return first
+
+
+def _sums(
+    x: Value, g: Value, sums: Value, geometry: Geometry, machine: Machine, name: str, flops: int
+) -> Kernel:
+    f = Function(name, HEAD)
+    chunks, taps, inner, outputs = sums.shape
+    item = g.dtype.itemsize
+    shape = tile_shape(machine, item)
+    at_x, at_g, at_sums = addresses(f, 3)
+    if chunks > 1:
+        at_sums = f.at(at_sums, f.multiply("%chunk", taps * inner * outputs), item)
+    _clear(f, at_sums, taps * inner * outputs, machine, sums)
+    kernel = geometry.kernel
+    tap_steps = [d * x.strides[2 + axis] for axis, d in enumerate(geometry.dilation)]
+    rows = inner
+    # Channels and the last taps are one run of rows where they follow each other in memory.
+    if tap_steps[-1] == inner * x.strides[1] or (inner == 1 and x.strides[1] == 0):
+        rows *= kernel[-1]
+        kernel = kernel[:-1]
+    row_step = x.strides[1] if inner > 1 else tap_steps[-1]
+    windows = g.shape[2:]
+    # Windows are taken in blocks whose part of g, a panel wide, stays in the first-level cache.
+    most = max(1, BLOCK_BYTES // (shape.width * item * math.prod(windows[1:])))
+    blocks = tiles(windows[0], most) if len(windows) > 1 else [(0, 1, 1)]
+    outer = outputs // geometry.groups
+    panels = -(-outer // shape.width)
+
+    def block(image_x: str, image_g: str, size: int) -> None:
+        """All taps and channels with some rows of windows."""
+        counts = (size, *windows[1:]) if len(windows) > 1 else windows
+        loops = [
+            Loop(n, geometry.stride[axis] * x.strides[2 + axis], g.strides[2 + axis])
+            for axis, n in enumerate(counts)
+            if n > 1 or axis == len(windows) - 1
+        ]
+        with f.loop(0, geometry.groups) as group:
+            group_x = f.at(image_x, f.multiply(group, inner * x.strides[1]), item)
+            first = f.multiply(group, outer)
+            group_g, group_sums = f.at(image_g, first, item), f.at(at_sums, first, item)
+            for columns, start, stop in widths(outer, shape.width, panels):
+                with f.loop(start, stop) as panel:
+                    offset = f.multiply(panel, shape.width)
+                    steps = [
+                        tuple(step * item for step in tap_steps[: len(kernel)]),
+                        tuple(s * rows * outputs * item for s in contiguous(kernel)),
+                    ]
+                    pointers = [group_x, f.at(group_sums, offset, item)]
+                    with nest(f, kernel, pointers, steps) as (_, (tap_x, tap_sums)):
+                        for begin, end, count in tiles(rows, shape.rows):
+                            with f.loop(begin, end, count) as row:
+                                tile = Tile(f, shape.lanes, count, columns, g.dtype, mask=True)
+                                kept = f.at(tap_sums, f.multiply(row, outputs), item)
+                                tile.load(kept, outputs)
+                                tile.run(
+                                    f.at(tap_x, f.multiply(row, row_step), item), g.dtype,
+                                    [i * row_step for i in range(count)],
+                                    f.at(group_g, offset, item), loops,
+                                )  # fmt: skip
+                                tile.save(kept, outputs)
+
+    with f.loop(*share(f, g.shape[0], chunks)) as image:
+        image_x = f.at(at_x, f.multiply(image, x.strides[0]), item)
+        image_g = f.at(at_g, f.multiply(image, g.strides[0]), item)
+        for begin, end, size in blocks:
+            with f.loop(begin, end, size) as window:
+                block(
+                    f.at(image_x, f.multiply(window, geometry.stride[0] * x.strides[2]), item),
+                    f.at(image_g, f.multiply(window, g.strides[2]), item),
+                    size,
+                )
+    return Kernel(
+        "conv_filter_gradient", f, (x, g, sums), (x, g), (sums,), chunks, ("conv_filter_gradient",), flops
+    )
+
+
+def _clear(f: Function, pointer: str, size: int, machine: Machine, sums: Value) -> None:
+    e = Lanes(f, machine.lanes(sums.dtype.itemsize))
+    blocks, tail = divmod(size, e.count)
+    zero = e.constant(0, sums.dtype)
+    with f.loop(0, blocks) as block:
+        e.store(zero, f.at(pointer, f.multiply(block, e.count), sums.dtype.itemsize), 1, None)
+    if tail:
+        e.store(zero, f.at(pointer, blocks * e.count, sums.dtype.itemsize), 1, e.mask(tail))

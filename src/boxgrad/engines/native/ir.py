@@ -1,0 +1,175 @@
+"""The text of an LLVM function, line by line.
+
+Knows LLVM's syntax: fresh names, loops, addresses. Knows nothing of arrays or of what is computed. An index
+is a Python integer where it is known and a name (``%v7``) where it is not, and arithmetic on integers is done
+at once, so kernels for fixed shapes carry no arithmetic that could have been done before.
+
+Variables that change (counters, sums) are stack slots; LLVM's first pass turns them into registers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+
+Index = int | str
+
+# Full-width registers are used even where LLVM would rather save power on some processors.
+ATTRIBUTES = 'nounwind "min-legal-vector-width"="512" "prefer-vector-width"="512"'
+
+
+class Function:
+    """One function under construction."""
+
+    def __init__(self, name: str, arguments: Sequence[tuple[str, str]]) -> None:
+        self.name = name
+        self._head = f"define void @{name}({', '.join(f'{kind} %{label}' for kind, label in arguments)})"
+        self._slots: list[str] = []
+        self._lines: list[str] = []
+        self._count = 0
+        self.declarations: set[str] = set()
+
+    # ---- lines
+    def value(self, text: str) -> str:
+        """A new name for what an instruction computes."""
+        self._count += 1
+        self._lines.append(f"  %v{self._count} = {text}")
+        return f"%v{self._count}"
+
+    def do(self, text: str) -> None:
+        """An instruction without a result."""
+        self._lines.append(f"  {text}")
+
+    def call(self, result: str, name: str, *arguments: tuple[str, str]) -> str:
+        """Call an intrinsic or a function of the C library; arguments are (type, value)."""
+        kinds = ", ".join(kind for kind, _ in arguments)
+        self.declarations.add(f"declare {result} @{name}({kinds})")
+        text = f"call {result} @{name}({', '.join(f'{kind} {x}' for kind, x in arguments)})"
+        if result == "void":
+            self.do(text)
+            return ""
+        return self.value(text)
+
+    def slot(self, kind: str) -> str:
+        """A stack slot, which becomes a register."""
+        self._count += 1
+        self._slots.append(f"  %s{self._count} = alloca {kind}")
+        return f"%s{self._count}"
+
+    def load(self, kind: str, pointer: str, align: int = 1) -> str:
+        return self.value(f"load {kind}, ptr {pointer}, align {align}")
+
+    def store(self, kind: str, value: str, pointer: str, align: int = 1) -> None:
+        self.do(f"store {kind} {value}, ptr {pointer}, align {align}")
+
+    # ---- integers
+    def add(self, a: Index, b: Index) -> Index:
+        if isinstance(a, int) and isinstance(b, int):
+            return a + b
+        if a == 0 or b == 0:
+            return b if a == 0 else a
+        return self.value(f"add i64 {a}, {b}")
+
+    def multiply(self, a: Index, b: Index) -> Index:
+        if isinstance(a, int) and isinstance(b, int):
+            return a * b
+        if a == 0 or b == 0:
+            return 0
+        if a == 1 or b == 1:
+            return b if a == 1 else a
+        return self.value(f"mul i64 {a}, {b}")
+
+    def divide(self, a: Index, b: int) -> Index:
+        if isinstance(a, int):
+            return a // b
+        return a if b == 1 else self.value(f"udiv i64 {a}, {b}")
+
+    def remainder(self, a: Index, b: int) -> Index:
+        if isinstance(a, int):
+            return a % b
+        return 0 if b == 1 else self.value(f"urem i64 {a}, {b}")
+
+    def minimum(self, a: Index, b: Index) -> Index:
+        if isinstance(a, int) and isinstance(b, int):
+            return min(a, b)
+        less = self.value(f"icmp slt i64 {a}, {b}")
+        return self.value(f"select i1 {less}, i64 {a}, i64 {b}")
+
+    def at(self, pointer: str, index: Index, size: int = 1) -> str:
+        """The address ``index`` elements of ``size`` bytes further on."""
+        offset = self.multiply(index, size)
+        return pointer if offset == 0 else self.value(f"getelementptr i8, ptr {pointer}, i64 {offset}")
+
+    # ---- control
+    @contextmanager
+    def loop(self, start: Index, stop: Index, step: int = 1) -> Iterator[Index]:
+        """Run what is written inside for start, start + step, … below stop."""
+        if isinstance(start, int) and isinstance(stop, int) and start < stop <= start + step:
+            yield start
+            return
+        counter = self.slot("i64")
+        self._count += 1
+        number = self._count
+        self.store("i64", str(start), counter, 8)
+        first = self.value(f"icmp slt i64 {start}, {stop}")
+        self.do(f"br i1 {first}, label %body{number}, label %done{number}")
+        self._lines.append(f"body{number}:")
+        index = self.load("i64", counter, 8)
+        yield index
+        following = self.value(f"add i64 {index}, {step}")
+        self.store("i64", following, counter, 8)
+        more = self.value(f"icmp slt i64 {following}, {stop}")
+        self.do(f"br i1 {more}, label %body{number}, label %done{number}")
+        self._lines.append(f"done{number}:")
+
+    @contextmanager
+    def when(self, condition: str) -> Iterator[None]:
+        """Run what is written inside if a truth value (i1) holds."""
+        self._count += 1
+        number = self._count
+        self.do(f"br i1 {condition}, label %then{number}, label %after{number}")
+        self._lines.append(f"then{number}:")
+        yield
+        self.do(f"br label %after{number}")
+        self._lines.append(f"after{number}:")
+
+    @property
+    def body(self) -> str:
+        """All but the name."""
+        return "\n".join([*self._slots, *self._lines])
+
+    def text(self) -> str:
+        """The whole function."""
+        return f"{self._head} {ATTRIBUTES} {{\nentry:\n{self.body}\n  ret void\n}}\n"
+
+
+# ---- types and constants
+def scalar_type(dtype: np.dtype) -> str:
+    """LLVM's type of an element in a register; signs are the instructions' affair."""
+    if dtype.kind == "b":
+        return "i1"
+    if dtype.kind == "f":
+        return {4: "float", 8: "double"}[dtype.itemsize]
+    return f"i{8 * dtype.itemsize}"
+
+
+def memory_type(dtype: np.dtype) -> str:
+    """LLVM's type of an element in memory: truth values are bytes."""
+    return "i8" if dtype.kind == "b" else scalar_type(dtype)
+
+
+def literal(value: object, dtype: np.dtype) -> str:
+    """A constant of a dtype, as LLVM writes it."""
+    if dtype.kind == "b":
+        return "1" if value else "0"
+    if dtype.kind == "f":
+        bits = np.float64(np.asarray(value).astype(dtype)).view(np.uint64)
+        return f"0x{int(bits):016X}"
+    return str(int(np.asarray(value).astype(dtype)))
+
+
+def is_supported(dtype: np.dtype) -> bool:
+    """Whether kernels compute with a dtype: float32, float64, integers and truth values."""
+    return dtype.kind in "iub" or (dtype.kind == "f" and dtype.itemsize in (4, 8))

@@ -1,0 +1,289 @@
+"""Threads, processes, the cache, guarded memory, and what a report says."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import boxgrad as bg
+from boxgrad.cli.application import app
+from boxgrad.engines.native import cache, engine, pool
+from boxgrad.engines.native.machine import machine_of
+from samples import SAMPLES
+
+random = np.random.default_rng(0)
+A = random.normal(size=(150, 150)).astype(np.float32)
+
+
+def work(a):
+    return np.sum(np.tanh(a @ a.T), axis=0)
+
+
+def run(code, **environment):
+    """Another Python process; its standard output."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120,
+        env={**os.environ, **environment}, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_several_python_threads():
+    """Compiling and running at once, each thread its own functions and one that all share."""
+    wanted = work(A)
+    shared = bg.compile(work, engine="native")
+    wrong = []
+
+    def many(number):
+        own = bg.compile(lambda a: work(a) + number, engine="native")
+        for _ in range(30):
+            if not np.allclose(shared(A), wanted, rtol=1e-4, atol=1e-3):
+                wrong.append("shared")
+            if not np.allclose(own(A), wanted + number, rtol=1e-4, atol=1e-3):
+                wrong.append(number)
+
+    threads = [threading.Thread(target=many, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_many_small_jobs():
+    """Thousands of jobs that are shared among more threads than there are processors."""
+    bg.set_num_threads(4)
+    try:
+        step = bg.compile(
+            lambda x: bg.scan(lambda c, _: (np.tanh(c @ c) * 0.5, None), x, None, length=200)[0],
+            engine="native",
+        )
+        x = random.normal(0, 0.1, (96, 96)).astype(np.float32)
+        first = step(x)
+        for _ in range(20):
+            np.testing.assert_array_equal(step(x), first)
+    finally:
+        bg.set_num_threads(2)
+
+
+def test_after_fork():
+    code = """
+import os, numpy as np, boxgrad as bg, warnings
+warnings.simplefilter("ignore")
+f = bg.compile(lambda a: np.sum(np.tanh(a @ a)), engine="native")
+a = np.ones((300, 300), np.float32)
+bg.set_num_threads(2)
+before = f(a)
+child = os.fork()
+same = f(a) == before
+if child == 0:
+    os._exit(0 if same else 1)
+assert os.waitpid(child, 0)[1] == 0 and same
+"""
+    if hasattr(os, "fork"):
+        run(code)
+
+
+def test_control_c_is_heard():
+    code = """
+import signal, time, numpy as np, boxgrad as bg
+def long(x):
+    return bg.scan(lambda c, _: (np.tanh(c @ c), None), x, None, length=20000)[0]
+f = bg.compile(long, engine="native")
+x = np.zeros((256, 256), np.float32)
+class Heard(Exception): pass
+def hear(*_): raise Heard
+signal.signal(signal.SIGALRM, hear)
+signal.setitimer(signal.ITIMER_REAL, 20)
+f(x[:2, :2].copy())
+g = bg.compile(long, engine="native")
+signal.setitimer(signal.ITIMER_REAL, 0.5)
+try:
+    start = time.perf_counter(); g(x)
+except Heard:
+    print("heard", time.perf_counter() - start)
+print(f(np.zeros((2, 2), np.float32)).sum())
+"""
+    assert run(code).startswith("heard")
+
+
+def test_threads_by_the_environment():
+    code = "from boxgrad.engines.native import pool; print(pool.num_threads())"
+    assert run(code, BOXGRAD_NUM_THREADS="3").strip() == "3"
+    with pytest.raises(ValueError, match="at least 1"):
+        bg.set_num_threads(0)
+
+
+def test_importing_boxgrad_does_not_import_llvm():
+    assert run("import sys, boxgrad; print('llvmlite' in sys.modules)").strip() == "False"
+
+
+# ---- the cache
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    pool.pool()  # whose code is cached too, when it is first used
+    monkeypatch.setenv("BOXGRAD_CACHE", str(tmp_path / "objects"))
+    return tmp_path / "objects"
+
+
+def notes(function, x):
+    compiled = bg.compile(function, engine="native")
+    compiled(x)
+    return compiled.report().notes[0]
+
+
+def test_the_second_time_code_comes_from_the_cache(folder):
+    x = np.ones(7, np.float32)
+    assert "compiled" in notes(lambda x: np.exp(x) * 3, x)
+    assert "from the cache" in notes(lambda x: np.exp(x) * 3, x)
+    assert len(list(cache.files())) == 1
+    assert cache.clear() == 1
+    assert "compiled" in notes(lambda x: np.exp(x) * 3, x)
+
+
+@pytest.mark.parametrize("damage", [b"", b"nonsense", "cut", "flipped"])
+def test_damaged_files_are_ignored(folder, damage):
+    x = np.ones(7, np.float32)
+    notes(lambda x: np.exp(x) * 3, x)
+    (file,) = cache.files()
+    content = file.read_bytes()
+    if damage == "cut":
+        damage = content[:-9]
+    elif damage == "flipped":
+        damage = content[:300] + bytes([content[300] ^ 1]) + content[301:]
+    file.write_bytes(damage)
+    assert "compiled" in notes(lambda x: np.exp(x) * 3, x)
+    assert file.read_bytes() == content
+
+
+def test_the_command(folder):
+    notes(lambda x: np.exp(x) * 3, np.ones(7, np.float32))
+    shown = CliRunner().invoke(app, ["cache"]).output
+    assert shown.startswith("1 files")
+    assert str(folder) in shown
+    assert CliRunner().invoke(app, ["cache", "--clear"]).output.startswith("deleted 1 files")
+    assert not list(cache.files())
+
+
+def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("BOXGRAD_CACHE", str(tmp_path / "file" / "below"))
+    assert "compiled" in notes(lambda x: np.exp(x) * 5, np.ones(3, np.float32))
+
+
+# ---- other machines
+def test_narrower_vectors():
+    """The same program for 128-bit vectors without fused multiply-add, run on this machine."""
+    code = """
+import numpy as np, boxgrad as bg
+from boxgrad import nn
+from boxgrad.engines.native.machine import host
+assert host().vector_bytes == 16, host()
+model = nn.Sequential(
+    nn.Conv2d(3, 5, 3, padding=1, seed=1), nn.Tanh(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(80, 4, seed=2)
+)
+x, y = np.random.default_rng(0).normal(size=(3, 3, 8, 8)).astype(np.float32), np.array([0, 1, 3])
+f = bg.value_and_grad(lambda m: nn.cross_entropy(m(x), y))
+value, slopes = bg.compile(f, engine="native")(model)
+wanted, exact = f(model)
+np.testing.assert_allclose(value, wanted, rtol=1e-5)
+for (name, a), b in zip(slopes.state_dict().items(), exact.state_dict().values()):
+    np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5, err_msg=name)
+"""
+    run(code, BOXGRAD_NATIVE_VECTORS="128")
+
+
+@pytest.mark.parametrize(
+    ("triple", "cpu", "features", "size"),
+    [
+        ("x86_64-unknown-linux-gnu", "skylake-avx512", "+avx512f,+avx512vl,+fma,+avx2", 64),
+        ("x86_64-unknown-linux-gnu", "haswell", "+avx2,+fma", 32),
+        ("x86_64-unknown-linux-gnu", "x86-64", "", 16),
+        ("aarch64-unknown-linux-gnu", "cortex-a72", "+neon", 16),
+    ],
+)
+def test_code_for_other_machines(triple, cpu, features, size):
+    """It compiles; AVX-512's tiles of 14 rows included."""
+    other = machine_of(triple, cpu, features)
+    assert other.vector_bytes == size
+    graph = bg.trace(
+        lambda x, w: np.tanh(bg.conv(x, w)) @ np.ones((6, 4), np.float32),
+        np.ones((2, 3, 9, 8), np.float32),
+        np.ones((20, 3, 3, 3), np.float32),
+    )
+    assert engine.object_of(graph, other)[:4] == b"\x7fELF"
+
+
+# ---- guarded memory
+def test_nothing_is_written_beyond_a_buffer(monkeypatch):
+    monkeypatch.setenv("BOXGRAD_NATIVE_CHECK", "1")
+    for sample in SAMPLES[::7]:
+        bg.compile(sample.call, engine="native")(*sample.inputs)
+
+
+def test_a_write_beyond_a_buffer_is_named(monkeypatch):
+    monkeypatch.setenv("BOXGRAD_NATIVE_CHECK", "1")
+    compiled = bg.compile(lambda x: np.sum(np.cumsum(x) * 2) + np.sum(x @ x), engine="native")
+    compiled(A)
+    (entry,) = compiled._entries.values()
+    program = entry.run
+    program._arena[program._plan.guards[0]] = 0
+    with pytest.raises(Exception, match="wrote beyond the end of a buffer"):
+        compiled(A)
+
+
+def test_nothing_is_read_beyond_an_argument():
+    """Arguments that end where the process's memory ends: a read beyond them would end the process."""
+    code = """
+import ctypes, mmap, numpy as np, boxgrad as bg
+page = mmap.PAGESIZE
+libc = ctypes.CDLL(None, use_errno=True)
+def at_the_edge(x):
+    size = -(-x.nbytes // page) * page
+    memory = mmap.mmap(-1, size + page)
+    start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    assert libc.mprotect(ctypes.c_void_p(start + size), page, 0) == 0
+    y = np.frombuffer(memory, x.dtype, x.size, size - x.nbytes).reshape(x.shape)
+    y[...] = x
+    return y
+random = np.random.default_rng(0)
+def normal(*shape): return at_the_edge(random.normal(size=shape).astype(np.float32))
+programs = [
+    (lambda x, y: np.tanh(x) * y, (5, 13), (13,)), (lambda x, y: x @ y, (7, 5), (5, 11)),
+    (lambda x, y: x @ y.T, (3, 9), (17, 9)), (lambda x, y: x.T @ y, (9, 3), (9, 21)),
+    (lambda x, y: np.sum(x * y, axis=0), (9, 3), (3,)),
+    (bg.grad(lambda x, w: np.sum(bg.conv(x, w, padding=1) ** 2), (0, 1)), (2, 3, 7, 7), (5, 3, 3, 3)),
+    (bg.grad(lambda x, w: np.sum(bg.conv(x, w, stride=2) ** 2), (0, 1)), (2, 1, 7, 7), (17, 1, 3, 3)),
+    (lambda x, y: bg.max_pool(x, 2) + y, (1, 3, 5, 7), (3,)),
+]
+for program, *shapes in programs:
+    bg.compile(program, engine="native")(*[normal(*shape) for shape in shapes])
+"""
+    if sys.platform == "linux":
+        run(code)
+
+
+def test_a_report():
+    compiled = bg.compile(lambda x: np.sort(np.tanh(x + 1)), engine="native")
+    compiled(np.ones(5))
+    report = compiled.report()
+    assert [row.box for row in report.rows] == ["add+tanh", "sort"]
+    assert any("sort runs in NumPy" in note for note in report.notes)
+
+
+def test_a_report_with_times(monkeypatch):
+    monkeypatch.setenv("BOXGRAD_NATIVE_TIME", "1")
+    compiled = bg.compile(lambda x: np.sort(np.tanh(x @ x)), engine="native")
+    compiled(A)
+    product, sorting = compiled.report().rows
+    assert product.flops >= 2 * 150**3
+    assert 0 < product.seconds < 1
+    assert sorting.seconds > 0
+    assert "MFLOP" in str(compiled.report())
