@@ -12,7 +12,7 @@ from functools import lru_cache
 from types import CodeType, FrameType
 from typing import Any
 
-from boxgrad.errors import TraceError
+from boxgrad.errors import TraceError, is_internal
 
 _LOADS = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FAST", "LOAD_DEREF", "LOAD_METHOD", "LOAD_ATTR")
 _INSTEAD = "np.{0}, which is traced, for {0}; bg.stop_gradient(x) and float(x) where a constant is meant"
@@ -72,3 +72,38 @@ def refuse_loss() -> None:
             "it computes with a plain number, which is a constant to every derivative",
             _INSTEAD.format(name),
         )
+
+
+class Uncaught(BaseException):
+    """Carries an error past code of NumPy that would take any exception for an answer."""
+
+
+_PLAIN = (
+    "np.stack([a, b]) for np.array([a, b]); np.zeros_like(x) or np.zeros(n, like=x) for an array to write "
+    "traced values into; x itself for np.asarray(x)"
+)
+_INSTEAD_OF = {
+    "vectorize": "the function itself on arrays, with np.where for its branches",
+    "random": "plain numbers first, then arithmetic: mean + deviation * rng.normal(size=x.shape)",
+    "scipy": "the functions of scipy.special, or NumPy",
+}
+
+
+def array_error() -> BaseException:
+    """The error for a traced value that is to become a plain array; it names the call in the user's line."""
+    frame: FrameType | None = sys._getframe(2)  # pyright: ignore[reportPrivateUsage]
+    swallowed = frame.f_code.co_name in ("array_equal", "array_equiv")
+    while frame is not None and is_internal(frame.f_code):
+        frame = frame.f_back
+    names = () if frame is None else _instruction(frame.f_code, frame.f_lasti)[1]
+    home = "" if frame is None else str(getattr(_called(frame, names), "__module__", None) or "")
+    text = ".".join(names)
+    instead = next((hint for key, hint in _INSTEAD_OF.items() if key in f"{home}.{text}"), _PLAIN)
+    error = TraceError.because(
+        f"{text}() was to make a plain ndarray of a traced value"
+        if text
+        else "a traced value was to become a plain ndarray (np.array, np.asarray, an element of an ndarray)",
+        "the plain array would forget how the value was computed, and its gradient would be lost",
+        instead,
+    )
+    return Uncaught(error) if swallowed else error

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from boxgrad.conversion import Uncaught
 from boxgrad.errors import BoxgradError, IndexingError, ShapeError, TraceError, is_internal, message, verdicts
 from boxgrad.graph.node import Node, Origin, Scope
 from boxgrad.graph.primitive import Primitive, Traced
@@ -52,10 +53,6 @@ class _Context(threading.local):
 
 
 context = _Context()
-
-
-class Uncaught(BaseException):
-    """Carries an error past code of NumPy that would take any exception for an answer."""
 
 
 class Holder(Traced):

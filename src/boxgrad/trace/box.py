@@ -8,19 +8,18 @@ other views see the write, as in NumPy.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 import numpy as np
 
-from boxgrad.conversion import refuse_loss
+from boxgrad.conversion import array_error, refuse_loss
 from boxgrad.errors import BranchError, ShapeError, TraceError
 from boxgrad.graph.node import Node
 from boxgrad.graph.primitive import Primitive, primitive_of
 from boxgrad.ops import elementwise, index, reduce, shape
 from boxgrad.trace import indexing
-from boxgrad.trace.apply import Holder, Uncaught, apply, context, origin
+from boxgrad.trace.apply import Holder, apply, context, origin
 from boxgrad.trace.ufunc import call_function, call_ufunc
 from boxgrad.types import ArrayType, is_integer
 
@@ -117,15 +116,7 @@ class Box(Holder):
         return np.asarray(self._taken("tolist()")).tolist()
 
     def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
-        error = TraceError.because(
-            "a traced value was to become a plain ndarray (np.array, np.asarray, an element of an "
-            "ndarray, or a function that NumPy does not dispatch)",
-            "the plain array would forget how the value was computed, and its gradient would be lost",
-            "np.stack([a, b]) for np.array([a, b]); np.zeros_like(x) or np.zeros(n, like=x) for an "
-            "array to write traced values into; x itself for np.asarray(x)",
-        )
-        caller = sys._getframe(1).f_code.co_name  # pyright: ignore[reportPrivateUsage]
-        raise Uncaught(error) if caller in ("array_equal", "array_equiv") else error
+        raise array_error()
 
     def __repr__(self) -> str:
         node = self.node
