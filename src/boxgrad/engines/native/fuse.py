@@ -61,8 +61,8 @@ class Fusion:
         self.readers: dict[int, list[Lowered]] = {}
         self.writers: dict[int, list[Lowered]] = {}
         self.following: dict[int, list[Lowered]] = {}
+        self.preceding: dict[int, list[Lowered]] = {id(step): [] for step in steps}
         self._connect()
-        self.groups = list(self.group.values())
         for step in reversed(steps):
             group = self.group[id(step)]
             for after in self._after(group):
@@ -89,6 +89,8 @@ class Fusion:
                 after += self.readers.get(id(buffer), [])
                 after += writers[writers.index(step) + 1 :]
             self.following[id(step)] = after
+            for other in after:
+                self.preceding[id(other)].append(step)
 
     def _join(self, step: Operation) -> None:
         for reader in self.following[id(step)]:
@@ -171,10 +173,22 @@ class Fusion:
         mine.reach = (mine.reach | theirs.reach) & ~mine.mask
         for _, member in theirs.members:
             self.group[id(member)] = mine
-        self.groups.remove(theirs)
-        for group in self.groups:  # whoever reaches one of them now reaches what both reach
-            if group.reach & mine.mask:
-                group.reach |= mine.mask | mine.reach
+        # Whoever reaches one of them now reaches what both reach; most knew it before.
+        known = mine.mask | mine.reach
+        stack = [mine]
+        while stack:
+            group = stack.pop()
+            for before in self._before(group):
+                if before is not mine and known & ~before.reach:
+                    before.reach |= known
+                    stack.append(before)
+
+    def _before(self, group: Group) -> Iterable[Group]:
+        return {
+            id(self.group[id(step)]): self.group[id(step)]
+            for _, member in group.members
+            for step in self.preceding[id(member)]
+        }.values()
 
     # ---- results
     def ordered(self, late: set[int]) -> list[Group]:

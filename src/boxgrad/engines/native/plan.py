@@ -7,6 +7,7 @@ arena; every input, output and constant has a slot of its own, whose address is 
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -98,12 +99,12 @@ def _pack(lives: list[tuple[Buffer, int, int]], base: int) -> int:
     for buffer, first, last in sorted(lives, key=lambda life: -life[0].bytes):
         size = _rounded(max(buffer.bytes, 1))
         offset = base
-        for low, high, other_first, other_last in sorted(placed):
+        for low, high, other_first, other_last in placed:
             if other_first <= last and first <= other_last:
                 if low - offset >= size:
                     break
                 offset = max(offset, high)
         buffer.slot, buffer.offset = 0, offset
-        placed.append((offset, offset + size, first, last))
+        insort(placed, (offset, offset + size, first, last))
         end = max(end, offset + size)
     return end
