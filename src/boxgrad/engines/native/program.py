@@ -189,7 +189,7 @@ class Program:
         inputs: list[Any] = []
         for x, source in zip(node.inputs, step.reads, strict=True):
             if isinstance(source, Literal):
-                inputs.append(source.number.item() if x.weak else source.number)
+                inputs.append(_as_array(source, x))
             else:
                 view = self._view(source, given, made)
                 inputs.append(view.item() if x.weak else view if view.shape else view[()])
@@ -217,7 +217,7 @@ class Program:
         self, node: Any, result: Result, values: Sequence[Any], given: list[Any], made: list[Array]
     ) -> Any:
         if isinstance(result, Literal):
-            return result.number.item() if node.weak else np.full(node.shape, result.number)[()]
+            return _as_array(result, node)
         buffer = result.buffer
         if buffer.home is Home.INPUT and result.shape == self._inputs[buffer.number].shape:
             array = np.asarray(values[buffer.number])
@@ -227,6 +227,11 @@ class Program:
         if buffer.home is Home.CONSTANT:
             view = view.copy()
         return view.item() if node.weak else view
+
+
+def _as_array(literal: Literal, node: Any) -> Any:
+    """A literal as NumPy sees the node's value: in its shape, or a Python number."""
+    return literal.number.item() if node.weak else np.full(node.shape, literal.number)[()]
 
 
 def _tables(values: Sequence[Value], order: range) -> Array:
