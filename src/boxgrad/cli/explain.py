@@ -80,7 +80,7 @@ def explain(
             )
         function, args = _run(path, seed)
     else:
-        function = _function(target)
+        function = function_in(target)
         args = _arguments(
             function, _named(shape, "--shape", "X=3x3"), _named(value, "--value", "x=1.5"), seed
         )
@@ -117,7 +117,7 @@ def _explained(
 
 
 # ---- a function in a file
-def _function(target: str) -> Callable[..., Any]:
+def function_in(target: str) -> Callable[..., Any]:
     file, _, name = target.rpartition(":")
     if not file or not name.isidentifier():
         raise fail(
