@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 
-from probe import quartiles
+from boxgrad.bench.probe import quartiles
 
 GOAL = 0.1
 """Seconds."""

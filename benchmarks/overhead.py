@@ -29,7 +29,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-from probe import SLACK, Reading, probe, quartiles
+from boxgrad.bench.probe import SLACK, Reading, probe, quartiles
 
 GOAL = 10.0
 """Microseconds per operation that boxgrad wants to stay below."""

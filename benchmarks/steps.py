@@ -1,123 +1,96 @@
-"""Whole training steps (forward, backward, Adam) of five models: boxgrad's NumPy engine and PyTorch.
+"""The mlp's training step by boxgrad's NumPy engine, and the same step written by hand in NumPy.
 
-Both libraries get the same weights and the same batch, and their losses over the first steps must agree
-to float32 accuracy before anything is timed. Then blocks of steps alternate in one process, each between
-two probes of the machine (``probe.py``) and after a rest in which the other library's threads fall asleep;
-the ratio is the median over neighbouring blocks. The mlp is also written by hand in NumPy.
+What tracing and a graph cost where nothing is fused: the hand-written step is what one would write without
+boxgrad. Whole models against other libraries are measured by ``boxgrad bench``.
 
-    python benchmarks/steps.py [--models mlp lenet] [--rounds 8] [--json FILE]
-
-Needs: boxgrad, torch. Two threads each; OPENBLAS_NUM_THREADS and OMP_NUM_THREADS change that.
+    python benchmarks/steps.py [--rounds 8] [--json FILE]
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-# Both libraries get the same number of threads, which NumPy's BLAS reads when it is loaded.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "2")
-os.environ.setdefault("OMP_NUM_THREADS", "2")
-
 import numpy as np
-import torch
 
-from models import CASES, boxgrad_step, by_hand_step, torch_step, weights
-from probe import Bracketed
+from boxgrad.bench.measure import OURS, Figures, measure_steps, threads_of
+from boxgrad.bench.models import CASES, LEARNING_RATE, Case
+from boxgrad.bench.steps import boxgrad_step
 
-GOALS = {("mlp", "by hand"): 1.5, ("lenet", "torch"): 4.0}
-"""What boxgrad's time may be at most, as a multiple of the other's."""
-
-CHECKED = 5
-"""Steps over which the losses are compared."""
-
-TOLERANCE = 1e-4
-"""float32's rounding, after a few steps of Adam have spread it: Adam's first steps have the same length
-whether a gradient is large or all rounding, so that small differences do not stay small."""
+GOAL = 1.5
+"""What the NumPy engine's time may be at most, as a multiple of the hand-written step's."""
+Step = Callable[[], Any]
 
 
-def compare(name: str, steps: dict[str, Any]) -> tuple[list[float], float]:
-    """The losses of the first steps, and by how much the libraries differ, relative to the first loss.
+def by_hand_step(case: Case, state: Mapping[str, np.ndarray]) -> Step:
+    """The mlp's step as one would write it in NumPy: the chain rule by hand, Adam in place."""
+    state = {name: value.copy() for name, value in state.items()}
+    W1, b1, W2, b2, W3, b3 = parameters = list(state.values())
+    first = [np.zeros_like(p) for p in parameters]
+    second = [np.zeros_like(p) for p in parameters]
+    x, y = case.data()
+    rows = np.arange(len(y))
+    count = 0
 
-    They must agree: a step that computes something else would be timed for nothing.
-    """
-    losses = {library: [float(step()) for _ in range(CHECKED)] for library, step in steps.items()}
-    expected = np.array(losses["torch"])
-    worst = max(float(np.max(np.abs(values - expected)) / expected[0]) for values in losses.values())
-    if not worst <= TOLERANCE:
-        sys.exit(f"{name}: the losses of the first steps differ by {worst:.1e}: {losses}")
-    return losses["boxgrad"], worst
+    def step() -> Any:
+        nonlocal count
+        # forward
+        h1 = np.tanh(x @ W1.T + b1)
+        h2 = np.tanh(h1 @ W2.T + b2)
+        scores = h2 @ W3.T + b3
+        shifted = scores - scores.max(axis=1, keepdims=True)
+        exponentials = np.exp(shifted)
+        sums = exponentials.sum(axis=1, keepdims=True)
+        loss = np.mean(np.log(sums[:, 0]) - shifted[rows, y])
+        # backward
+        d3 = exponentials / sums
+        d3[rows, y] -= 1
+        d3 /= len(y)
+        d2 = (d3 @ W3) * (1 - h2 * h2)
+        d1 = (d2 @ W2) * (1 - h1 * h1)
+        gradients = d1.T @ x, d1.sum(axis=0), d2.T @ h1, d2.sum(axis=0), d3.T @ h2, d3.sum(axis=0)
+        # Adam
+        count += 1
+        rate = LEARNING_RATE / (1 - 0.9**count)
+        root = (1 - 0.999**count) ** 0.5
+        for p, g, m, v in zip(parameters, gradients, first, second, strict=True):
+            m *= 0.9
+            m += 0.1 * g
+            v *= 0.999
+            v += 0.001 * g * g
+            p -= rate * m / (np.sqrt(v) / root + 1e-8)
+        return loss
 
-
-def run(name: str, rounds: int) -> dict[str, Any]:
-    """Measure one model; returns its figures."""
-    case = CASES[name]
-    state = weights(case)
-    makers = {"boxgrad": boxgrad_step, "torch": torch_step}
-    if name == "mlp":
-        makers["by hand"] = by_hand_step
-    steps = {library: make(case, state) for library, make in makers.items()}
-    losses, difference = compare(name, steps)
-    record = Bracketed()
-    for _ in range(rounds):
-        for library, step in steps.items():
-            record.measure(library, step, case.block, warm=max(1, case.block // 10))
-    others = [library for library in steps if library != "boxgrad"]
-    return {
-        "model": name,
-        "losses": losses,
-        "largest_difference_of_losses": difference,
-        "seconds": {library: asdict(record.summary(library)) for library in steps},
-        "ratios": {library: record.ratio("boxgrad", library) for library in others},
-        "slow_blocks": sum(map(record.is_slow, record.blocks)),
-        "blocks": len(record.blocks),
-        "best_probe": asdict(record.best),
-    }
-
-
-def report(figures: dict[str, Any]) -> None:
-    """Print the rows of a model."""
-    name = figures["model"]
-    for library, taken in figures["seconds"].items():
-        row = f"{name:<12}{library:<10}{taken['median'] * 1e3:>10.2f} ms"
-        row += f"   {taken['low'] * 1e3:>8.2f} to {taken['high'] * 1e3:.2f}"
-        ratio = figures["ratios"].get(library)
-        if ratio is not None:
-            row += f"   boxgrad takes {ratio:.2f} ×"
-            goal = GOALS.get((name, library))
-            row += f" (goal ≤ {goal})" if goal else ""
-        print(row)
-    best = figures["best_probe"]
-    print(
-        f"{'':<12}losses {figures['losses'][0]:.4f} … {figures['losses'][-1]:.4f} agree to "
-        f"{figures['largest_difference_of_losses']:.0e}; "
-        f"{figures['slow_blocks']} of {figures['blocks']} blocks slow; "
-        f"best probe {best['gflops']:.0f} GFLOP/s, {best['loops']:.0f} M loops/s",
-        flush=True,
-    )
+    return step
 
 
 def main() -> None:
-    """Measure, print a table, write JSON if asked."""
+    """Measure, print, write JSON if asked."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--models", nargs="+", choices=CASES, default=list(CASES), metavar="NAME")
-    parser.add_argument("--rounds", type=int, default=8, help="blocks of each library for each model")
+    parser.add_argument("--rounds", type=int, default=8, help="blocks of each")
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", metavar="FILE", help="write all figures there")
     options = parser.parse_args()
-    threads = int(os.environ["OMP_NUM_THREADS"])
-    torch.set_num_threads(threads)
-    figures = []
-    for name in options.models:
-        figures.append(run(name, options.rounds))
-        report(figures[-1])
+    case = CASES["mlp"]
+    state = case.state()
+    with threads_of(options.threads):
+        steps = {OURS: boxgrad_step(case, state, "numpy")[0], "by hand": by_hand_step(case, state)}
+        losses = [[float(step()) for _ in range(5)] for step in steps.values()]
+        if not np.allclose(*losses, rtol=1e-4):
+            sys.exit(f"the losses of the first steps differ: {losses}")
+        figures: Figures = measure_steps("mlp", steps, None, options.threads, options.rounds)
+    times = 1 / figures.ratios["by hand"]
+    print(
+        f"boxgrad's NumPy engine {figures.ours_ms:.3f} ms, by hand {figures.peers['by hand']:.3f} ms: "
+        f"{times:.2f} × (goal ≤ {GOAL}); {figures.slow} of {figures.blocks} blocks slow"
+    )
     if options.json:
-        record = {"threads": threads, "torch": torch.__version__, "models": figures}
         with open(options.json, "w", encoding="utf-8") as file:
-            json.dump(record, file, indent=1)
+            json.dump(asdict(figures), file, indent=1)
 
 
 if __name__ == "__main__":

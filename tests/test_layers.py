@@ -29,6 +29,7 @@ LINES = (
     ("explain", "check", "engines"),
     ("__init__",),
     ("train", "interop", "book"),
+    ("bench",),
     ("cli",),
 )
 LEVEL = {name: level for level, names in enumerate(LINES) for name in names}
@@ -39,7 +40,7 @@ ASIDE = ("nn", "optim", "data")
 PUBLIC_FUNCTIONS = "functions"
 # What may be loaded by ``import boxgrad``, which is to cost little more than ``import numpy``.
 LIGHT = ("numpy", "optree")
-LOADED_ON_USE = ("train", "interop", "book", "cli")
+LOADED_ON_USE = ("train", "interop", "book", "bench", "cli")
 # The places where a module of boxgrad is loaded by its name.
 BY_NAME = ("__init__.py", "engines/engine.py")
 

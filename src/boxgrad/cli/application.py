@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from boxgrad.cli.bench import bench
 from boxgrad.cli.book import book
 from boxgrad.cli.cache import cache
 from boxgrad.cli.explain import explain
@@ -27,6 +28,7 @@ app = typer.Typer(
 app.command()(train)
 app.command()(explain)
 app.command()(book)
+app.command()(bench)
 app.command()(predict)
 app.command()(sample)
 app.command()(cache)

@@ -86,7 +86,7 @@ def explain(
             )
         function, args = _run(path, seed)
     else:
-        function = _function(target)
+        function = function_in(target)
         args = _arguments(
             function, _named(shape, "--shape", "X=3x3"), _named(value, "--value", "x=1.5"), seed
         )
@@ -136,7 +136,7 @@ def _picture(error: Exception, html: Path | None) -> list[str]:
 
 
 # ---- a function in a file
-def _function(target: str) -> Callable[..., Any]:
+def function_in(target: str) -> Callable[..., Any]:
     file, _, name = target.rpartition(":")
     if not file or not name.isidentifier():
         raise fail(

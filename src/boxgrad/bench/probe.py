@@ -1,14 +1,14 @@
 """How fast the machine is right now, so that a slow moment is not mistaken for slow code.
 
-Knows two rates, the floating-point rate of a float32 matrix product that stays in the cache and the speed
-of a plain Python loop, and how to tell good samples from bad ones; knows nothing of what is being measured.
+Knows two rates, the processor's floating-point peak and the speed of a plain Python loop, and how to tell
+good samples from bad ones; knows nothing of what is being measured.
 
 A virtual machine has phases: its processors may share a core with each other or with somebody else's work.
 ``Bracketed`` probes the machine before and after each block of samples. A block is *slow* where one of
 its probes falls short of the best seen in the whole run by more than a fifth; medians are taken over the
 other blocks where there are any.
 
-    python benchmarks/probe.py            # print both rates twice a second
+    python -m boxgrad.bench.probe         # print both rates twice a second
 """
 
 from __future__ import annotations
@@ -18,12 +18,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
+from boxgrad.bench.peak import peak
 
 SLACK = 0.2
 """How far a probe may fall short of the best before its block counts as slow."""
-
-_SIDE = 256  # three float32 matrices of this side: 0.75 MiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +34,6 @@ class Reading:
     def relative_to(self, best: Reading) -> float:
         """The lower of both rates as a share of the best."""
         return min(self.gflops / best.gflops, self.loops / best.loops)
-
-
-_a = np.full((_SIDE, _SIDE), 0.01, np.float32)
-_b = np.full((_SIDE, _SIDE), 0.01, np.float32)
-_c = np.empty((_SIDE, _SIDE), np.float32)
-
-
-def _product() -> None:
-    np.matmul(_a, _b, out=_c)
 
 
 def _loop() -> None:
@@ -64,10 +53,9 @@ def _rate(work: Callable[[], None], amount: float, seconds: float) -> float:
     return statistics.median(rates)
 
 
-def probe(seconds: float = 0.05) -> Reading:
-    """Measure both rates now, ``seconds`` of each; the product uses the process's BLAS threads."""
-    gflops = _rate(_product, 2 * _SIDE**3 / 1e9, seconds)
-    return Reading(gflops, _rate(_loop, 20_000 / 1e6, seconds / 2))
+def probe(threads: int = 2, seconds: float = 0.03) -> Reading:
+    """Measure both rates now, about ``seconds`` of each; the peak with as many threads as are measured."""
+    return Reading(peak(threads, seconds / 3), _rate(_loop, 20_000 / 1e6, seconds))
 
 
 @dataclass(slots=True)
@@ -99,15 +87,17 @@ class Bracketed:
     Args:
         gap: seconds of rest before a probe. Thread pools of two libraries fight while the one that has
             just worked still spins for more; after a fifth of a second all of them are asleep.
+        threads: how many threads the subjects use.
     """
 
     gap: float = 0.2
+    threads: int = 2
     blocks: list[Block] = field(default_factory=list)
 
     def measure(self, subject: str, work: Callable[[], None], repeat: int, warm: int = 1) -> None:
         """Add a block: ``warm`` calls that are not timed, then ``repeat`` that are."""
         time.sleep(self.gap)
-        before = probe()
+        before = probe(self.threads)
         time.sleep(self.gap)
         for _ in range(warm):
             work()
@@ -117,7 +107,7 @@ class Bracketed:
             work()
             samples.append(time.perf_counter() - start)
         time.sleep(self.gap)
-        self.blocks.append(Block(subject, samples, before, probe()))
+        self.blocks.append(Block(subject, samples, before, probe(self.threads)))
 
     @property
     def best(self) -> Reading:
@@ -138,6 +128,14 @@ class Bracketed:
         dropped = sum(len(block.samples) for block in mine) - len(samples) if good else len(samples)
         low, median, high = quartiles(samples)
         return Summary(median, low, high, len(samples), dropped)
+
+    def peak(self, subject: str) -> float:
+        """The median of the floating-point peaks around a subject's good blocks, in GFLOP/s."""
+        mine = [block for block in self.blocks if block.subject == subject]
+        good = [block for block in mine if not self.is_slow(block)]
+        return statistics.median(
+            reading.gflops for block in good or mine for reading in (block.before, block.after)
+        )
 
     def ratio(self, subject: str, other: str) -> float:
         """The median of the ratios of neighbouring blocks: what both lived through cancels out."""
