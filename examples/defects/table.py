@@ -1,0 +1,63 @@
+"""Print the table of the README: what a plain gradient check says of each defect, and what boxgrad says.
+
+python examples/defects/table.py [--lang zh]
+"""
+
+from __future__ import annotations
+
+import argparse
+from types import ModuleType
+
+import numpy as np
+from defects import TITLES, check, example, plain_check, point
+
+HEADS = {"en": ("defect", "a plain gradient check", "boxgrad"), "zh": ("缺陷", "普通的梯度检查", "boxgrad")}
+SAYINGS = {
+    "en": (
+        "relative error {:.1e}: wrong",
+        "relative error {:.0e}: right",
+        "with one image: right",
+        "cannot read it",
+    ),
+    "zh": ("相对误差 {:.1e}：错误", "相对误差 {:.0e}：正确", "只有一张图像时：正确", "看不懂公式"),
+}
+TOLERANCE = 1e-5
+
+
+def row(name: str, lang: str) -> str:
+    """One defect as a row."""
+    chosen = example(name)
+    title = TITLES[name][lang == "zh"]
+    return f"| [{title}](examples/defects/{name}.py) | {plain(chosen, lang)} | {found(chosen, lang)} |"
+
+
+def plain(chosen: ModuleType, lang: str) -> str:
+    """What a plain check says."""
+    wrong, right, one_image, unreadable = SAYINGS[lang]
+    if isinstance(chosen.wrong, str):
+        return unreadable
+    error = plain_check(chosen.loss, chosen.wrong, point(chosen), chosen.WRT)
+    said = (wrong if error > TOLERANCE else right).format(error)
+    if hasattr(chosen, "one_image"):
+        alone = plain_check(chosen.loss, chosen.wrong, chosen.one_image(np.random.default_rng(0)), chosen.WRT)
+        said += f"; {one_image}" if alone <= TOLERANCE else ""
+    return said
+
+
+def found(chosen: ModuleType, lang: str) -> str:
+    """The first line of boxgrad's first finding."""
+    verdict = check(chosen, chosen.wrong, lang=lang)
+    return verdict.findings[0].kind
+
+
+def table(lang: str) -> str:
+    """The whole table in Markdown."""
+    heads = HEADS[lang]
+    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads), *(row(name, lang) for name in TITLES)]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--lang", choices=["en", "zh"], default="en")
+    print(table(parser.parse_args().lang))
