@@ -36,7 +36,8 @@ class Point:
     kind: str = "random"
     tape: Tape | None = field(default=None, repr=False)
     numbers: Numbers = field(default_factory=dict, repr=False)
-    found: dict[Value, Any] = field(default_factory=dict, repr=False)
+    now: Numbers = field(default_factory=dict, repr=False)
+    """The numbers with the true gradients."""
 
     @property
     def double(self) -> list[Any]:
@@ -105,7 +106,7 @@ class Subject:
 
     def prepare(self, point: Point) -> Point:
         """The numbers and true gradients at a point; traced anew where the function takes another branch."""
-        if point.found:
+        if point.now:
             return point
         with np.errstate(all="ignore"):
             tape = point.tape or self.tape
@@ -115,7 +116,7 @@ class Subject:
             else:
                 point.tape = tape = Tape(self._model(point))
                 numbers = tape.run(point.double)
-            point.numbers, point.found = numbers, tape.backward(numbers)
+            point.numbers, point.now = numbers, tape.backward(numbers)
         return point
 
     def _agrees(self, tape: Tape, numbers: Numbers, point: Point) -> bool:
@@ -152,8 +153,14 @@ class Subject:
     def gradients(self, point: Point) -> dict[str, Any]:
         """The true ∂L/∂(value) for every named value that has one, in the value's shape."""
         self.prepare(point)
-        found = {value.name: np.asarray(g) for value, g in point.found.items()}
-        for value in self.model.wrt:
+        assert point.tape is not None
+        tape = point.tape
+        found: dict[str, Any] = {}
+        for node, value in tape.model.values.items():
+            leaf = tape.gradient.get(node)
+            if leaf is not None and leaf in point.now:
+                found[value.name] = np.asarray(point.now[leaf])
+        for value in tape.model.wrt:
             found.setdefault(value.name, np.zeros(value.shape))
         return found
 
