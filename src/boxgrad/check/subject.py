@@ -84,6 +84,10 @@ class Subject:
         """The point with these numbers."""
         return Point(self.places.filled(leaves), list(leaves), kind)
 
+    def at(self, args: Sequence[Any]) -> Point:
+        """The point of some arguments of the same structure."""
+        return self.point(Places(args).leaves, "given")
+
     def call(self, point: Point) -> Any:
         """The function's value in double precision, without warnings."""
         with warnings.catch_warnings(), np.errstate(all="ignore"):

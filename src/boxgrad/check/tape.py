@@ -78,6 +78,12 @@ def leaf_boxes(boxes: Iterable[Box]) -> Iterator[Box]:
             yield box
 
 
+def _all_boxes(boxes: Iterable[Box]) -> Iterator[Box]:
+    for box in boxes:
+        yield box
+        yield from _all_boxes(box.inner)
+
+
 class Tape:
     """The edges of a model's graph in the order of the backward pass."""
 
@@ -103,7 +109,40 @@ class Tape:
         """For each node the edges that make up its gradient."""
         for edge in self.edges:
             self.into.setdefault(edge.input, []).append(edge)
+        self.complete = {node: edges[-1].number for node, edges in self.into.items()}
+        """For each node the edge after which its gradient is complete."""
+        self.complete[self.output] = -1
         self.reach = self._reach()
+        self.users: dict[Node, list[Node]] = {}
+        """For each node those that read it."""
+        for node in self.forward:
+            for x in node.inputs:
+                self.users.setdefault(x, []).append(node)
+        self.closed = [box for box in _all_boxes(model.boxes) if box.inner]
+        """The closed boxes, which are a function to their author."""
+        self._sites()
+
+    def _sites(self) -> None:
+        """Where in the user's code each node was made: the same for every copy of a line."""
+        self._site: dict[Node, tuple[Any, ...]] = {}
+        self._count: dict[Any, int] = {}
+        before: Any = None
+        ordinal = 0
+        for node in self.forward:
+            ordinal = ordinal + 1 if node.derived and node.origin == before else 0
+            before = node.origin
+            self._site[node] = (node.primitive, ordinal)
+            for site in (self.site(node), self.site(node, innermost=True)):
+                self._count[site] = self._count.get(site, 0) + 1
+
+    def site(self, node: Node, innermost: bool = False) -> Any:
+        """What all copies of a line share; ``innermost`` looks at the line alone, not at who called it."""
+        origin = node.origin[:2] if innermost else node.origin
+        return (innermost, origin or node.number, *self._site[node])
+
+    def copies(self, node: Node, innermost: bool = False) -> int:
+        """How many nodes come from the same line."""
+        return self._count[self.site(node, innermost)]
 
     def _derive(self) -> None:
         """The local rules of all nodes on the way, from last to first."""
@@ -189,9 +228,7 @@ class Tape:
     def gradients(self, now: Numbers) -> dict[Node, Any]:
         """The gradients of the inputs among the numbers of a backward pass."""
         return {
-            node: now[self.gradient[node]]
-            if self.gradient.get(node) in now
-            else np.zeros(node.shape)
+            node: now[self.gradient[node]] if self.gradient.get(node) in now else np.zeros(node.shape)
             for node in self.wrt
         }
 
