@@ -1,0 +1,59 @@
+"""What a claim is, to whoever compares it: names of inputs, and their gradients at a point.
+
+Knows how a claim that cannot be compared is reported; knows nothing of how claims are written.
+"""
+
+from __future__ import annotations
+
+import difflib
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from boxgrad.errors import BoxgradError
+
+Arrays = dict[str, np.ndarray[Any, Any]]
+
+
+class ClaimProblem(BoxgradError, ValueError):  # noqa: N818: a finding, not a failure of boxgrad
+    """Why a claim cannot be compared: its ``kind``, and a ``text`` for the reader.
+
+    ``argument`` names the input that it is about, where it is about one.
+    """
+
+    def __init__(self, kind: str, text: str, argument: str = "") -> None:
+        super().__init__(text)
+        self.kind, self.text, self.argument = kind, text, argument
+
+
+class Claim(ABC):
+    """Somebody's gradient of a function.
+
+    ``arguments`` are the inputs it speaks of, by the names that the model of the function has for them.
+    ``fixed`` tells that it is known only at the arguments it was given for. ``remarks`` are sentences about
+    how it was read.
+    """
+
+    arguments: tuple[str, ...]
+    fixed: bool = False
+    remarks: tuple[str, ...] = ()
+
+    @abstractmethod
+    def gradients(self, args: Sequence[Any]) -> Arrays:
+        """The claimed gradient of each argument at a point.
+
+        Raises:
+            ClaimProblem: nothing came back that can be compared.
+        """
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that was probably meant."""
+    names = list(known)
+    lower = {one.lower(): one for one in reversed(names)}
+    if name.lower() in lower:
+        return lower[name.lower()]
+    found = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return found[0] if found else None
