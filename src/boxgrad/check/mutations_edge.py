@@ -61,14 +61,19 @@ def _left_out(edge: Edge, leaf: Node) -> tuple[str, float]:
     return ("sign", 0.25) if factor == -1 else ("constant factor", 0.25)
 
 
+def is_constant(node: Node) -> bool:
+    """Whether a node is a number written in the code, or a count that NumPy put there."""
+    return node.primitive is None and node.value is not None and np.size(node.value) == 1 and not node.label
+
+
 def constant_of(edge: Edge, leaf: Node) -> float | None:
     """The number that a rule multiplies the gradient by, where it does nothing else."""
     numbers: dict[Node, Any] = {leaf: np.linspace(1.0, 2.0, int(np.prod(leaf.shape))).reshape(leaf.shape)}
     for node in (*edge.fixed, *edge.moving):
         if node.primitive is None:
             numbers[node] = node.value
-        elif all(x in numbers or x.is_number for x in node.inputs):
-            numbers.update({x: x.value for x in node.inputs if x.is_number})
+        elif all(x in numbers or is_constant(x) for x in node.inputs):
+            numbers.update({x: x.value for x in node.inputs if is_constant(x)})
             numbers[node] = applied(node, numbers)
         else:
             return None
