@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from boxgrad.check.edits import Edit, Look
-from boxgrad.check.tape import Edge, Tape
+from boxgrad.check.tape import Edge, Tape, applied
+from boxgrad.graph.node import Node
 
 
 def edge_edits(tape: Tape, edge: Edge) -> Iterator[Edit]:
@@ -24,7 +25,7 @@ def edge_edits(tape: Tape, edge: Edge) -> Iterator[Edit]:
 
     alone = len(tape.into[edge.input]) == 1
     yield Edit(edge, "path dropped", ("drop",), 1.2 if alone else 0.4, lambda look: np.zeros(shape))
-    yield Edit(edge, "counted twice", ("twice",), 2.0, lambda look: 2 * result(look))
+    yield Edit(edge, "counted twice", ("twice",), 1.85, lambda look: 2 * result(look))
     yield Edit(edge, "sign", ("sign",), 0.5, lambda look: -result(look))
     for leaf in edge.leaves:
         if leaf.shape == shape and leaf is not root:
@@ -36,10 +37,48 @@ def edge_edits(tape: Tape, edge: Edge) -> Iterator[Edit]:
                 lambda look, leaf=leaf: look(leaf),
                 detail="1",
             )
+    if edge.input in tape.wrt and "axis" in root.parameters and root in edge.moving:
+        yield Edit(
+            edge,
+            "sum missing",
+            ("sum missing",),
+            0.5,
+            lambda look: look(root.inputs[0]),
+            at=None,
+            detail="sum",
+        )
     if edge.input in tape.wrt or _gathers(edge):
         yield from _sums(edge)
     if edge.input in tape.wrt or _rearranges(edge):
         yield from _orders(edge)
+
+
+def _left_out(edge: Edge, leaf: Node) -> tuple[str, float]:
+    """What it is called to leave a rule out: a sign or a constant, where the rule is no more than that."""
+    factor = constant_of(edge, leaf)
+    if factor is None:
+        return "derivative left out", 0.3
+    return ("sign", 0.25) if factor == -1 else ("constant factor", 0.25)
+
+
+def is_constant(node: Node) -> bool:
+    """Whether a node is a number written in the code, or a count that NumPy put there."""
+    return node.primitive is None and node.value is not None and np.size(node.value) == 1 and not node.label
+
+
+def constant_of(edge: Edge, leaf: Node) -> float | None:
+    """The number that a rule multiplies the gradient by, where it does nothing else."""
+    numbers: dict[Node, Any] = {leaf: np.linspace(1.0, 2.0, int(np.prod(leaf.shape))).reshape(leaf.shape)}
+    for node in (*edge.fixed, *edge.moving):
+        if node.primitive is None:
+            numbers[node] = node.value
+        elif all(x in numbers or is_constant(x) for x in node.inputs):
+            numbers.update({x: x.value for x in node.inputs if is_constant(x)})
+            numbers[node] = applied(node, numbers)
+        else:
+            return None
+    ratio = np.asarray(numbers[edge.root] / numbers[leaf])
+    return float(ratio.flat[0]) if np.ptp(ratio) <= 1e-12 * np.abs(ratio).max() else None
 
 
 def _gathers(edge: Edge) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from boxgrad.check.edits import Edit, Look
+from boxgrad.check.mutations_edge import is_constant
 from boxgrad.check.tape import Edge, Tape
 from boxgrad.graph.node import Node
 from boxgrad.graph.primitive import primitive_of
@@ -98,7 +99,7 @@ class RuleEdits:
             return ("derivative left out", 1.5) if moving else ("wrong value", 2.4)
         if additive:
             return "term missing", 1.6
-        if all(_is_number(z) for z in others):
+        if all(is_constant(z) for z in others):
             return "constant factor", 0.7
         if moving:
             return "derivative left out", 0.9
@@ -108,7 +109,7 @@ class RuleEdits:
     def _operand(self, node: Node, position: int, x: Node) -> Iterator[Edit]:
         if x in self.tape.of:
             yield from self._upstream(node, position, x)
-        elif _is_number(x):
+        elif is_constant(x):
             yield from self._number(node, position, x)
         elif x not in self.moving and x not in self.edge.fixed and x.shape != ():
             yield from self._value(node, position, x)
@@ -385,10 +386,6 @@ class RuleEdits:
 def _plain(node: Node, look: Look) -> Any:
     assert node.primitive is not None
     return node.primitive.meaning(*[look(x) for x in node.inputs], **node.parameters)
-
-
-def _is_number(node: Node) -> bool:
-    return node.primitive is None and node.value is not None and np.size(node.value) == 1 and not node.label
 
 
 def _spreads(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:

@@ -94,6 +94,20 @@ class Subject:
             warnings.simplefilter("ignore")
             return self.function(*self.places.filled(point.double))
 
+    def varies(self) -> bool:
+        """Whether the function gives different values for the same arguments."""
+        one, two = self.call(self.given), self.call(self.given)
+        return not np.allclose(one, two, rtol=1e-12, atol=0, equal_nan=True)
+
+    @property
+    def is_single(self) -> bool:
+        """Whether an argument is in less than double precision."""
+        return any(
+            leaf.dtype.kind == "f" and leaf.dtype.itemsize < 8
+            for leaf in self.places.leaves
+            if isinstance(leaf, (np.ndarray, np.generic))
+        )
+
     def _is_finite(self, point: Point) -> bool:
         try:
             return bool(np.all(np.isfinite(self.call(point))))
