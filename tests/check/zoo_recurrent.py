@@ -137,12 +137,12 @@ CASES = (
     Case(
         lstm_loop,
         lambda r: normal(r, (2, 5, 3), (5, 4), (5, 4), (3, 16), (4, 16), 16, (5, 4)),
-        ("W", "U", "b", "h"),
+        ("h", "W", "U", "b"),
     ),
     Case(
         lstm_scan,
         lambda r: normal(r, (3, 5, 2), (5, 4), (5, 4), (6, 4), (6, 4), (6, 4), (6, 4), (3, 5, 4)),
-        ("Wf", "Wi", "Wo", "Wg", "h", "c"),
+        ("h", "c", "Wf", "Wi", "Wo", "Wg"),
     ),
     Case(gru_loop, lambda r: normal(r, *_GRU, (5, 4)), ("h", "Wu", "Uu", "Wr", "Ur", "Wc", "Uc")),
     Case(gru_scan, lambda r: normal(r, *_GRU, (2, 5, 4)), ("h", "Wu", "Uu", "Wr", "Ur", "Wc", "Uc")),
