@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 
 from boxgrad.check.case import Case
+from boxgrad.check.forward import ForwardEdit
 from boxgrad.check.hypotheses import Hypothesis, factor_name
 from boxgrad.check.mutations import Mutation, box_name, sizes_of
 from boxgrad.check.verdict import Finding, Where
@@ -135,6 +137,22 @@ class Describer:
             self.repairs.code(name),
             others,
         )
+
+    def function_edit(self, edits: Sequence[ForwardEdit]) -> Finding:
+        """The finding of other functions that the claim is the gradient of."""
+        made: list[Finding] = []
+        seen: set[tuple[str, str]] = set()
+        for edit in edits[: 2 * OTHERS]:
+            where = self.where(edit.node)
+            if (edit.kind, where.box) in seen:
+                continue
+            seen.add((edit.kind, where.box))
+            evidence: dict[str, float | str] = {
+                f"error {self.name(x)}": self.case.errors[x] for x in self.case.wrong
+            }
+            text = sentence(edit.kind, self.lang, box=where.box, detail=edit.detail)
+            made.append(Finding(self._argument(), edit.kind, where, {**evidence, "instead": edit.detail}, text))
+        return replace(made[0], alternatives=tuple(made[1 : 1 + OTHERS]))
 
     def name(self, x: Node) -> str:
         return self.tape.model.values[x].name

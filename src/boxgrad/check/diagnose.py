@@ -12,6 +12,7 @@ import numpy as np
 
 from boxgrad.check.case import Case
 from boxgrad.check.describe import Describer
+from boxgrad.check.forward import Functions
 from boxgrad.check.hypotheses import Pair, hypotheses
 from boxgrad.check.search import Search
 from boxgrad.check.verdict import Finding
@@ -33,6 +34,9 @@ def diagnosed(case: Case, describer: Describer) -> Result:
     hits = search.run()
     if hits:
         return Result([describer.mutation(hits)], search.seconds if search.capped else 0.0)
+    functions = Functions(case).search(3.0)
+    if functions:
+        return Result([describer.function_edit(functions)], search.seconds if search.capped else 0.0)
     findings = [one for x in case.wrong if (one := whole(case, describer, x)) is not None]
     explained = {f.argument for f in findings}
     rest = [x for x in case.wrong if describer.name(x) not in explained]
