@@ -138,6 +138,26 @@ class Describer:
             others,
         )
 
+    def pair(self, found: Sequence[tuple[Mutation, Mutation]]) -> list[Finding]:
+        """The findings of two mistakes that explain the claim together."""
+        first = [self._one(hit, self._of(hit), []) for hit in found[0]]
+        others = [self._one(hit, self._of(hit), []) for pair in found[1:] for hit in pair]
+        text = said("several", self.lang, count=2)
+        return [
+            replace(
+                one,
+                evidence={**one.evidence, "mistakes": 2},
+                explanation=f"{text} {one.explanation}",
+                alternatives=tuple(o for o in others if o.where != one.where or o.kind != one.kind)[:OTHERS],
+            )
+            for one in first
+        ]
+
+    def _of(self, hit: Mutation) -> str:
+        """The input that a mistake shows in, where it is one alone."""
+        names = [self.name(x) for x in self.case.wrong if x in self.tape.reach.get(hit.edge.input, ())]
+        return names[0] if len(names) == 1 else ""
+
     def function_edit(self, edits: Sequence[ForwardEdit]) -> Finding:
         """The finding of other functions that the claim is the gradient of."""
         made: list[Finding] = []

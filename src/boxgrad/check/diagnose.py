@@ -14,10 +14,15 @@ from boxgrad.check.case import Case
 from boxgrad.check.describe import Describer
 from boxgrad.check.forward import Functions
 from boxgrad.check.hypotheses import Pair, hypotheses
+from boxgrad.check.localise import places
+from boxgrad.check.pairs import pairs
 from boxgrad.check.search import Search
 from boxgrad.check.verdict import Finding
-from boxgrad.check.words import sentence
 from boxgrad.graph.node import Node
+
+
+PAIRS, PLACES = 4.0, 3.0
+"""Seconds for pairs of mistakes and for places."""
 
 
 @dataclass
@@ -38,10 +43,18 @@ def diagnosed(case: Case, describer: Describer) -> Result:
     if functions:
         return Result([describer.function_edit(functions)], search.seconds if search.capped else 0.0)
     findings = [one for x in case.wrong if (one := whole(case, describer, x)) is not None]
+    if len(findings) == len(case.wrong):
+        return _result(search, findings)
+    both = pairs(search, PAIRS)
+    if both:
+        return _result(search, describer.pair(both))
     explained = {f.argument for f in findings}
     rest = [x for x in case.wrong if describer.name(x) not in explained]
-    if rest:
-        findings.append(describer.unknown([], rest))
+    findings.append(describer.unknown(places(search, PLACES), rest))
+    return _result(search, findings)
+
+
+def _result(search: Search, findings: list[Finding]) -> Result:
     return Result(findings, search.seconds if search.capped else 0.0)
 
 
