@@ -108,8 +108,20 @@ class Describer:
         return inputs[0].name if inputs else box.outputs[-1].name
 
     # ---- findings
-    def mutation(self, hits: Sequence[Mutation], argument: str = "") -> Finding:
-        """The finding of a class of mutations that give the same gradient; the first is the likeliest."""
+    def mutation(
+        self, hits: Sequence[Mutation], argument: str = "", functions: Sequence[ForwardEdit] = ()
+    ) -> Finding:
+        """The finding of a class of mutations that give the same gradient; the first is the likeliest.
+
+        ``functions`` are other functions that the claim is the right gradient of.
+        """
+        if functions:
+            other, own = self.function_edit(functions), self.mutation(hits, argument)
+            first, second = (other, own) if functions[0].rank < hits[0].rank else (own, other)
+            return replace(
+                first,
+                alternatives=(replace(second, alternatives=()), *first.alternatives, *second.alternatives),
+            )
         best = hits[0]
         others: list[Finding] = []
         seen = {(best.kind, best.box)}
@@ -140,8 +152,8 @@ class Describer:
 
     def pair(self, found: Sequence[tuple[Mutation, Mutation]]) -> list[Finding]:
         """The findings of two mistakes that explain the claim together."""
-        first = [self._one(hit, self._of(hit), []) for hit in found[0]]
-        others = [self._one(hit, self._of(hit), []) for pair in found[1:] for hit in pair]
+        first = [self._one(hit, self.of(hit), []) for hit in found[0]]
+        others = [self._one(hit, self.of(hit), []) for pair in found[1:] for hit in pair]
         text = said("several", self.lang, count=2)
         return [
             replace(
@@ -153,7 +165,7 @@ class Describer:
             for one in first
         ]
 
-    def _of(self, hit: Mutation) -> str:
+    def of(self, hit: Mutation) -> str:
         """The input that a mistake shows in, where it is one alone."""
         names = [self.name(x) for x in self.case.wrong if x in self.tape.reach.get(hit.edge.input, ())]
         return names[0] if len(names) == 1 else ""

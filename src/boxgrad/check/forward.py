@@ -90,7 +90,7 @@ class Functions:
                     kind,
                     node,
                     {node: lambda now, x=x: now[x]},
-                    0.8 if node.primitive in _ARITHMETIC[:2] else 1.4,
+                    self._term(node, x, others[0]),
                     f"without {self._written(others[0])}",
                     ("input", position),
                 )
@@ -143,6 +143,13 @@ class Functions:
                     "with the term of 1 − y and 1 − p added",
                     ("counterpart",),
                 )
+
+    def _term(self, node: Node, kept: Node, left: Node) -> float:
+        """The rank of an operand left out: small for a term of a loss, which depends on the same as the other."""
+        if node.primitive not in _ARITHMETIC[:2]:
+            return 1.4
+        alike = self.tape.reach.get(kept) == self.tape.reach.get(left)
+        return 0.3 if alike and not is_constant(left) and kept not in self.tape.wrt else 0.8
 
     def _swaps(self, node: Node, position: int, x: Node) -> Iterator[ForwardEdit]:
         values = self.tape.model.values

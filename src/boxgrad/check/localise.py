@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from boxgrad.check.fingerprints import Transposes
+from boxgrad.check.mutations import box_name
 from boxgrad.check.search import Search
 from boxgrad.check.tape import Tape
 from boxgrad.graph.node import Node
@@ -41,14 +42,17 @@ def places(search: Search, seconds: float) -> list[Node]:
     started = time.perf_counter()
     candidates = exact or reachable
     passing = _explaining(search, candidates, started + seconds)
-    if passing is None:
-        passing = candidates
     if not passing:
         return []
-    last = min(passing, key=lambda n: (n.number, n.shape))
-    users = [edge.node for edge in tape.into.get(last, [])]
-    found = [*users[:2]] if last not in tape.wrt and users else _above(tape, [last])
-    return found or [last]
+    last = min(passing, key=lambda n: n.number)
+    found: dict[str, Node] = {}
+    front = [last]
+    while front and len(found) < 2:
+        users = [edge.node for x in front for edge in tape.into.get(x, [])]
+        for user in users:
+            found.setdefault(box_name(tape, user), user)
+        front = users if len({box_name(tape, u) for u in users}) == 1 else []
+    return list(found.values())[:2] or [last]
 
 
 def _above(tape: Tape, inputs: list[Node]) -> list[Node]:
@@ -56,29 +60,31 @@ def _above(tape: Tape, inputs: list[Node]) -> list[Node]:
     return list(dict.fromkeys(edge.node for x in inputs for edge in tape.into.get(x, [])))
 
 
-def _explaining(search: Search, candidates: list[Node], stop: float) -> list[Node] | None:
-    """The values of which one wrong gradient explains the claim; None where they are too large to tell."""
+def _explaining(search: Search, candidates: list[Node], stop: float) -> list[Node]:
+    """The values of which one wrong gradient explains the claim, or which are too large to tell."""
     tape, look, case = search.case.tape, search.case.looks[0], search.case
     small = [n for n in candidates if int(np.prod(n.shape)) <= LARGEST and n not in tape.wrt]
     if not small:
-        return None
+        return candidates
     count = max(int(np.prod(n.shape)) for n in small) + MORE
     rows = _tangents(search.transposes, look, case.wrt, small, count, stop)
     if rows is None:
-        return None
+        return candidates
     matrices, targets = rows
     scale = float(np.abs(targets).max())
     passing: list[Node] = []
+    undecided: list[Node] = []
     size = sum(int(np.prod(x.shape)) for x in case.wrt)
     for node in small:
         n = int(np.prod(node.shape)) + MORE
         matrix, target = matrices[node][:n], targets[:n]
         if n - MORE >= size:
+            undecided.append(node)
             continue
         found, _, rank, _ = np.linalg.lstsq(matrix, target, rcond=1e-11)
         if rank < n and np.abs(matrix @ found - target).max() <= (1e-3 if case.single else 1e-6) * scale:
             passing.append(node)
-    return passing
+    return passing or undecided
 
 
 def _tangents(

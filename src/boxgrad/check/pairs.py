@@ -35,6 +35,36 @@ def pairs(search: Search, seconds: float) -> list[Pair]:
     return sorted(found, key=lambda pair: pair[0].rank + pair[1].rank)
 
 
+def cover(search: Search) -> list[list[Mutation]]:
+    """Mistakes that each explain some of the wrong gradients and leave the others alone, all wrong ones together.
+
+    One class of mutations for each group of inputs; empty where some input is left over.
+    """
+    case, target = search.case, search.target
+    wrong = np.array([x in case.wrong for x in case.wrt])
+    if np.any(np.isnan(target)):
+        return []
+    groups: dict[tuple[bool, ...], list[Mutation]] = {}
+    for one in search.scored:
+        touched = np.abs(one.weights) > search.slack
+        if not touched.any() or np.any(touched & ~wrong) or tuple(touched) == tuple(wrong):
+            continue
+        if search.close(one.weights, np.where(touched, target, 0.0)):
+            groups.setdefault(tuple(touched), []).append(one.mutation)
+    left, found = wrong.copy(), []
+    order = sorted(groups.items(), key=lambda g: (-sum(g[0]), min(m.rank for m in g[1])))
+    for touched, mutations in order:
+        part = np.array(touched)
+        if np.any(part & ~left):
+            continue
+        only = [x for x, t in zip(case.wrt, part, strict=True) if t]
+        hits = [m for m in sorted(mutations, key=lambda m: m.rank) if case.explains(m.changes, only)]
+        if hits:
+            found.append(hits)
+            left &= ~part
+    return found if found and not left.any() else []
+
+
 def _apart(search: Search) -> list[Pair]:
     """Pairs whose fingerprints add up to the claim's."""
     target = search.target

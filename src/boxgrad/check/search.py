@@ -94,7 +94,10 @@ class Search:
         for mutation in self.mutations:
             if self.late:
                 break
-            if not wrong <= self.reached(mutation.changes):
+            reached = self.reached(mutation.changes)
+            if not wrong <= reached:
+                if mutation.copies == 1 and reached & wrong:
+                    self.passes(mutation)
                 continue
             if self.passes(mutation) and self.case.explains(mutation.changes):
                 self.hits.append(mutation)
