@@ -29,14 +29,8 @@ def edge_edits(tape: Tape, edge: Edge) -> Iterator[Edit]:
     yield Edit(edge, "sign", ("sign",), 0.5, lambda look: -result(look))
     for leaf in edge.leaves:
         if leaf.shape == shape and leaf is not root:
-            yield Edit(
-                edge,
-                "derivative left out",
-                ("left out",),
-                0.3,
-                lambda look, leaf=leaf: look(leaf),
-                detail="1",
-            )
+            kind, rank = _left_out(edge, leaf)
+            yield Edit(edge, kind, ("left out",), rank, lambda look, leaf=leaf: look(leaf), detail="1")
     if edge.input in tape.wrt and "axis" in root.parameters and root in edge.moving:
         yield Edit(
             edge,

@@ -17,6 +17,7 @@ import numpy as np
 from boxgrad.check.edits import Edit, Look
 from boxgrad.check.mutations_edge import is_constant
 from boxgrad.check.tape import Edge, Tape
+from boxgrad.explain.boxes import is_elementwise
 from boxgrad.graph.node import Node
 from boxgrad.graph.primitive import primitive_of
 
@@ -173,7 +174,7 @@ class RuleEdits:
         own = (self.edge.node, *self.edge.node.inputs)
         if roles.count("parameter") == 2:
             return "parameter swapped", 1.9
-        if x in own and other in own:
+        if (x in own and other in own) or _before(x, other) or _before(other, x):
             return "wrong value", 1.1
         return "wrong value", 2.6 if self.tape.box_of.get(other) is self.edge.box else 3.4
 
@@ -386,6 +387,20 @@ class RuleEdits:
 def _plain(node: Node, look: Look) -> Any:
     assert node.primitive is not None
     return node.primitive.meaning(*[look(x) for x in node.inputs], **node.parameters)
+
+
+def _before(x: Node, y: Node) -> bool:
+    """Whether x is what y was a moment ago, element by element."""
+    for _ in range(6):
+        if not is_elementwise(y):
+            return False
+        before = [z for z in y.inputs if z.shape == y.shape and not is_constant(z)]
+        if len(before) != 1:
+            return x in before
+        y = before[0]
+        if y is x:
+            return True
+    return False
 
 
 def _spreads(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:

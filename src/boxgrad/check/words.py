@@ -147,8 +147,8 @@ MEANS: Words = {
         "zh": "除函数的尖点外 {gradient} 都对；在尖点处，它不是两侧斜率之间的值。",
     },
     "right for batch 1 only": {
-        "en": "{gradient} is right where axes of size {detail} are 1, and wrong where they are larger.",
-        "zh": "大小为 {detail} 的轴为 1 时 {gradient} 正确，更大时就不对。",
+        "en": "{gradient} is right for a batch of 1, and wrong for a larger one ({detail}).",
+        "zh": "批量为 1 时 {gradient} 正确，更大（{detail}）就不对。",
     },
     "right for square shapes only": {
         "en": "{gradient} is right where two sizes are equal ({detail}), and wrong where they differ.",
