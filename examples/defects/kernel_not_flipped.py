@@ -16,26 +16,27 @@ def loss(X, K, R):
     return L
 
 
-def slide(X, K):
+def slide(X, K, size):
     """Each output channel o: the sum over channels c and places (i, j) of X shifted, times K[o, c, i, j]."""
-    rows, columns = X.shape[2] - 2, X.shape[3] - 2
+    rows, columns = size
     return sum(
         np.einsum("nchw,oc->nohw", X[:, :, i : i + rows, j : j + columns], K[:, :, i, j])
-        for i in range(3)
-        for j in range(3)
+        for i in range(K.shape[2])
+        for j in range(K.shape[3])
     )
 
 
-def padded(X):
-    return np.pad(X, ((0, 0), (0, 0), (1, 1), (1, 1)))
+def padded(R, K):
+    above, left = K.shape[2] - 2, K.shape[3] - 2
+    return np.pad(R, ((0, 0), (0, 0), (above, above), (left, left)))
 
 
 def wrong(X, K, R):
-    return slide(padded(R), K.transpose(1, 0, 2, 3))
+    return slide(padded(R, K), K.transpose(1, 0, 2, 3), X.shape[2:])
 
 
 def right(X, K, R):
-    return slide(padded(R), K.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1])
+    return slide(padded(R, K), K.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1], X.shape[2:])
 
 
 def arguments(random):
