@@ -169,8 +169,8 @@ PASSES = (
         {
             "probabilities not transposed": ("Y",),
             "mean in softmax": ("P", "E"),
-            "gradient not weighted in softmax": ("P",),
-            "softmax over the queries": ("P",),
+            "gradient not weighted in softmax": ("P", "E"),
+            "softmax over the queries": ("P", "E"),
             "softmax as a sigmoid": ("P", "E"),
             "softmax left out": ("P", "E"),
             "scale forgotten": ("Z", "S"),
@@ -189,8 +189,8 @@ PASSES = (
         {
             "heads merged in the wrong order": ("M", "Y"),
             "heads split in the wrong order": ("M",),
-            "mask forgotten": ("S", "P", "E"),
-            "gradient of one head for both": ("P", "S"),
+            "mask forgotten": ("P", "E"),
+            "gradient of one head for both": ("P", "E"),
             "values get the keys' gradient": ("T", "V"),
             "parts stacked in another order": ("Q", "K", "G", "S"),
             "residual path that is not there": ("H",),
