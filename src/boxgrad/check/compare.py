@@ -46,8 +46,11 @@ def error(claimed: Any, true: Any) -> float:
 
 
 def _norm(x: Any) -> float:
-    scale = float(np.max(np.abs(x), initial=0.0))
-    return scale * float(np.linalg.norm(np.asarray(x, np.float64).ravel() / scale)) if scale else 0.0
+    values = np.asarray(x, np.float64).ravel()
+    scale = max(float(values.max(initial=0.0)), -float(values.min(initial=0.0)))
+    if 1e-140 < scale < 1e140:
+        return float(np.sqrt(np.add.reduce(values * values)))
+    return scale * float(np.sqrt(np.add.reduce((values / scale) ** 2))) if scale else 0.0
 
 
 def same(claimed: Any, true: Any, allowed: float, noise: float = 0.0) -> bool:

@@ -50,6 +50,7 @@ def diagnosed(case: Case, describer: Describer) -> Result:
     findings = [one for x in case.wrong if (one := whole(case, describer, x)) is not None]
     if len(findings) == len(case.wrong):
         return _result(search, findings)
+    search.extend(PAIRS)
     apart = cover(search)
     if apart:
         return _result(search, [describer.mutation(hits, describer.of(hits[0])) for hits in apart])

@@ -243,14 +243,15 @@ class Examination:
         self._measure(points, claims)
         inside = self._diagnosed(points, claims)
         findings: list[Finding] = []
-        for name in wrong:
+        together = len(wrong) > 1 and len(inside) == 1 and not inside[0].argument
+        for name in wrong[:1] if together else wrong:
             kind = variation.finding
             text = sentence(kind, self.lang, gradient=self._gradient(name), detail=variation.detail)
             found = [f for f in inside if f.argument in (name, "") and f.kind != "unknown"]
             first = found[0] if found else Finding(name, kind)
             findings.append(
                 Finding(
-                    name,
+                    "" if together else name,
                     kind,
                     first.where,
                     {f"error {name}": self.errors[name], "sizes": variation.detail},

@@ -84,16 +84,20 @@ class Fingerprints:
         self.tape, self.numbers, self.now = transposes.tape, numbers, now
         self.wrt = wrt
         self.directions = {node: random.normal(size=node.shape) for node in wrt}
+        self._sums: dict[Node, Any] = {}
         self.tangents = [transposes.tangents(numbers, {x: r}) for x, r in self.directions.items()]
 
     def weigh(self, node: Node, change: Any) -> np.ndarray[Any, Any]:
         """What a change of a node's gradient does to r · ∂L/∂x, for each input x."""
         return np.array([float(np.vdot(t[node], change)) if node in t else 0.0 for t in self.tangents])
 
-    def sizes(self, node: Node, change: Any) -> np.ndarray[Any, Any]:
-        """The size of the terms that such a product adds up, which says how exact it is."""
-        size = float(np.linalg.norm(change))
-        return np.array([float(np.linalg.norm(t[node])) * size if node in t else 0.0 for t in self.tangents])
+    def roughly(self, node: Node, change: Any) -> tuple[float, float]:
+        """The sum of all weights at once, and its size."""
+        if node not in self._sums:
+            parts = [t[node] for t in self.tangents if node in t]
+            self._sums[node] = np.sum(parts, axis=0) if parts else np.zeros(node.shape)
+        found = float(np.vdot(self._sums[node], change))
+        return found, abs(found)
 
     def of(self, gradients: Mapping[Node, Any]) -> np.ndarray[Any, Any]:
         """r · gradient for each input."""

@@ -39,18 +39,22 @@ class Search:
     seconds: float = 8.0
     capped: bool = False
     hits: list[Mutation] = field(default_factory=list)
-    scored: list[Scored] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.started = time.perf_counter()
         self.mutations = mutations(self.case.subject)
+
+    def extend(self, seconds: float) -> None:
+        """Allow as much time again."""
+        self.seconds += seconds
 
     @property
     def late(self) -> bool:
         """Whether the time is used up."""
         if time.perf_counter() - self.started > self.seconds:
             self.capped = True
-        return self.capped
+            return True
+        return False
 
     @cached_property
     def transposes(self) -> Transposes:
@@ -82,7 +86,7 @@ class Search:
         return np.array(
             [
                 float(np.linalg.norm(r))
-                * (10 * look.allowed[x] * float(np.linalg.norm(look.true[x])) + 10 * look.noise[x])
+                * (10 * look.allowed[x] * float(np.linalg.norm(look.true[x])) + 10 * look.noise.get(x, 0.0))
                 for x, r in self.prints.directions.items()
             ]
         )
@@ -94,10 +98,7 @@ class Search:
         for mutation in self.mutations:
             if self.late:
                 break
-            reached = self.reached(mutation.changes)
-            if not wrong <= reached:
-                if mutation.copies == 1 and reached & wrong:
-                    self.passes(mutation)
+            if not wrong <= self.reached(mutation.changes):
                 continue
             if self.passes(mutation) and self.case.explains(mutation.changes):
                 self.hits.append(mutation)
@@ -115,11 +116,30 @@ class Search:
         """Whether the fingerprint allows a mutation to be the mistake."""
         if mutation.copies > 1:
             return True
-        weights = self.weights(mutation)
-        if weights is None:
+        ((edge, replacement),) = mutation.changes.items()
+        change = self.change(edge, replacement)
+        if change is None:
             return not self.case.shapes_fit
-        self.scored.append(Scored(mutation, weights))
-        return self.close(weights, self.target)
+        if self.case.shapes_fit:
+            rough, size = self.prints.roughly(edge.input, change)
+            goal = float(np.sum(self.target))
+            if abs(rough - goal) > float(np.sum(self.slack)) + 1e-4 * (abs(goal) + size):
+                return False
+        return self.close(self.prints.weigh(edge.input, change), self.target)
+
+    @cached_property
+    def scored(self) -> list[Scored]:
+        """Every mutation of one edge that touches a wrong input, with its fingerprint."""
+        wrong = set(self.case.wrong)
+        found: list[Scored] = []
+        for mutation in self.mutations:
+            if self.late:
+                break
+            if mutation.copies == 1 and self.reached(mutation.changes) & wrong:
+                weights = self.weights(mutation)
+                if weights is not None:
+                    found.append(Scored(mutation, weights))
+        return found
 
     def weights(self, mutation: Mutation) -> Weights | None:
         """The fingerprint of a mutation of one edge; None where it gives no number or another shape."""

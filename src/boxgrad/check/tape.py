@@ -28,7 +28,7 @@ from boxgrad.types import ArrayType
 Array = np.ndarray[Any, Any]
 Numbers = dict[Node, Any]
 Replacement = Callable[[Numbers], Any]
-"""What an edge gives instead, from the numbers of the forward pass and of the gradient leaves."""
+"""What an edge gives instead, from the numbers of the forward pass, the gradient leaves and the edge's true rule."""
 
 
 def compute(nodes: Iterable[Node], numbers: Numbers) -> None:
@@ -213,13 +213,10 @@ class Tape:
             for leaf in edge.leaves:
                 if leaf not in now:
                     now[leaf] = np.zeros(leaf.shape)
+            for node in edge.moving:
+                now[node] = applied(node, now)
             replacement = changed.get(edge)
-            if replacement is not None:
-                share = replacement(now)
-            else:
-                for node in edge.moving:
-                    now[node] = applied(node, now)
-                share = now[edge.root]
+            share = now[edge.root] if replacement is None else replacement(now)
             leaf = self.gradient[edge.input]
             before = now.get(leaf)
             now[leaf] = share if before is None else before + share
