@@ -11,6 +11,8 @@ from types import ModuleType
 import numpy as np
 from defects import TITLES, check, example, plain_check, point
 
+from boxgrad.check.words import kind_name
+
 HEADS = {"en": ("defect", "a plain gradient check", "boxgrad"), "zh": ("缺陷", "普通的梯度检查", "boxgrad")}
 SAYINGS = {
     "en": (
@@ -21,6 +23,7 @@ SAYINGS = {
     ),
     "zh": ("相对误差 {:.1e}：错误", "相对误差 {:.0e}：正确", "只有一张图像时：正确", "看不懂公式"),
 }
+FOUND = {"en": ("**{}** at `{}`", "**{}**"), "zh": ("`{1}` 处**{0}**", "**{}**")}
 TOLERANCE = 1e-5
 
 
@@ -45,9 +48,13 @@ def plain(chosen: ModuleType, lang: str) -> str:
 
 
 def found(chosen: ModuleType, lang: str) -> str:
-    """The first line of boxgrad's first finding."""
-    verdict = check(chosen, chosen.wrong, lang=lang)
-    return verdict.findings[0].kind
+    """Kind and box of what boxgrad finds."""
+    placed, placeless = FOUND[lang]
+    words = []
+    for finding in check(chosen, chosen.wrong, lang=lang).findings:
+        kind = kind_name(finding.kind, lang)
+        words.append(placed.format(kind, finding.where.box) if finding.where else placeless.format(kind))
+    return "; ".join(words)
 
 
 def table(lang: str) -> str:
