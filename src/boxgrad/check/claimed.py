@@ -17,15 +17,15 @@ from boxgrad.errors import BoxgradError
 Arrays = dict[str, np.ndarray[Any, Any]]
 
 
-class ClaimProblem(BoxgradError, ValueError):  # noqa: N818: a finding, not a failure of boxgrad
+class ClaimProblem(BoxgradError, ValueError):  # noqa: N818
     """Why a claim cannot be compared: its ``kind``, and a ``text`` for the reader.
 
-    ``argument`` names the input that it is about, where it is about one.
+    ``argument`` names the input that it is about, where it is about one; ``at`` is the place in a formula.
     """
 
-    def __init__(self, kind: str, text: str, argument: str = "") -> None:
+    def __init__(self, kind: str, text: str, argument: str = "", at: int = 0) -> None:
         super().__init__(text)
-        self.kind, self.text, self.argument = kind, text, argument
+        self.kind, self.text, self.argument, self.at = kind, text, argument, at
 
 
 class Claim(ABC):
