@@ -36,7 +36,8 @@ class Point:
     kind: str = "random"
     tape: Tape | None = field(default=None, repr=False)
     numbers: Numbers = field(default_factory=dict, repr=False)
-    found: dict[Value, Any] = field(default_factory=dict, repr=False)
+    now: Numbers = field(default_factory=dict, repr=False)
+    """The numbers with the true gradients."""
 
     @property
     def double(self) -> list[Any]:
@@ -83,11 +84,29 @@ class Subject:
         """The point with these numbers."""
         return Point(self.places.filled(leaves), list(leaves), kind)
 
+    def at(self, args: Sequence[Any]) -> Point:
+        """The point of some arguments of the same structure."""
+        return self.point(Places(args).leaves, "given")
+
     def call(self, point: Point) -> Any:
         """The function's value in double precision, without warnings."""
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             return self.function(*self.places.filled(point.double))
+
+    def varies(self) -> bool:
+        """Whether the function gives different values for the same arguments."""
+        one, two = self.call(self.given), self.call(self.given)
+        return not np.allclose(one, two, rtol=1e-12, atol=0, equal_nan=True)
+
+    @property
+    def is_single(self) -> bool:
+        """Whether an argument is in less than double precision."""
+        return any(
+            leaf.dtype.kind == "f" and leaf.dtype.itemsize < 8
+            for leaf in self.places.leaves
+            if isinstance(leaf, (np.ndarray, np.generic))
+        )
 
     def _is_finite(self, point: Point) -> bool:
         try:
@@ -105,7 +124,7 @@ class Subject:
 
     def prepare(self, point: Point) -> Point:
         """The numbers and true gradients at a point; traced anew where the function takes another branch."""
-        if point.found:
+        if point.now:
             return point
         with np.errstate(all="ignore"):
             tape = point.tape or self.tape
@@ -115,7 +134,7 @@ class Subject:
             else:
                 point.tape = tape = Tape(self._model(point))
                 numbers = tape.run(point.double)
-            point.numbers, point.found = numbers, tape.backward(numbers)
+            point.numbers, point.now = numbers, tape.backward(numbers)
         return point
 
     def _agrees(self, tape: Tape, numbers: Numbers, point: Point) -> bool:
@@ -152,8 +171,14 @@ class Subject:
     def gradients(self, point: Point) -> dict[str, Any]:
         """The true ∂L/∂(value) for every named value that has one, in the value's shape."""
         self.prepare(point)
-        found = {value.name: np.asarray(g) for value, g in point.found.items()}
-        for value in self.model.wrt:
+        assert point.tape is not None
+        tape = point.tape
+        found: dict[str, Any] = {}
+        for node, value in tape.model.values.items():
+            leaf = tape.gradient.get(node)
+            if leaf is not None and leaf in point.now:
+                found[value.name] = np.asarray(point.now[leaf])
+        for value in tape.model.wrt:
             found.setdefault(value.name, np.zeros(value.shape))
         return found
 

@@ -79,33 +79,54 @@ class Verdict:
 
     def _lines(self) -> list[str]:
         lang = self.lang
-        wrong = dict.fromkeys(f"∂L/∂{f.argument}" if f.argument else "mine" for f in self.findings)
-        if self.ok:
-            lines = [said("right", lang, title=self.title)]
-        elif self.ok is None:
+        if self.ok is None:
             lines = [said("unclear", lang, title=self.title)]
+        elif self.ok:
+            lines = [said("right", lang, title=self.title)]
         else:
-            lines = [said("wrong", lang, title=self.title, wrong=said("and", lang).join(wrong))]
-        for finding in self.findings:
-            lines += self._finding(finding)
-        return [*lines, *(f"  {note}" for note in self.notes)]
+            wrong = [name for name, error in self.errors.items() if error > 1e-7] or list(self.errors)
+            named = dict.fromkeys(f.argument for f in self.findings if f.argument)
+            names = [
+                n
+                for n in self.errors
+                if n in wrong and (n in named or "" in {f.argument for f in self.findings})
+            ]
+            text = said("comma", lang).join(self._gradient(name) for name in names or named)
+            lines = [said("wrong", lang, title=self.title, wrong=text or "∂")]
+        for number, finding in enumerate(self.findings, start=1):
+            lines += ["", *self._finding(finding, f"{number}. " if len(self.findings) > 1 else "")]
+        notes = [f"  {note}" for note in self.notes]
+        return [*lines, *([""] if notes else []), *notes]
 
-    def _finding(self, finding: Finding) -> list[str]:
-        name = kind_name(finding.kind, self.lang)
-        place = ""
-        if finding.where is not None:
-            line = finding.where.line
-            place = ", " + (
-                said("at", self.lang, box=finding.where.box, line=line) if line else finding.where.box
-            )
-        lines = [f"  {name}{place}"]
+    def _gradient(self, name: str) -> str:
+        output = self.model.output.name if self.model is not None else "L"
+        return f"∂{output}/∂{name}"
+
+    def _finding(self, finding: Finding, number: str) -> list[str]:
+        lang = self.lang
+        head = f"  {number}{kind_name(finding.kind, lang)}"
+        where = finding.where
+        if where is not None:
+            more = said("comma", lang).join(where.more)
+            place = said("or at", lang, box=where.box, more=more) if more else said("at", lang, box=where.box)
+            head += f"{', ' if lang == 'en' else '，'}{place}"
+        error = self.errors.get(finding.argument)
+        if error is not None and error > 0:
+            separator = ", " if lang == "en" else "，"
+            head += separator + said("error", lang, error=f"{error:.2g}")
+        lines = [head]
         if finding.explanation:
-            lines.append(f"    {finding.explanation}")
-        if finding.formula:
-            lines.append(f"    {said('repair', self.lang)}: {finding.formula}")
-        if finding.code:
-            lines.append(f"    {said('repair', self.lang)}: {finding.code}")
+            lines += [f"    {line}" for line in finding.explanation.splitlines()]
+        rows = [("line", str(where.line) if where is not None and where.line is not None else "")]
+        rows += [("repair", finding.formula), ("repair", finding.code)]
         if finding.alternatives:
-            others = "; ".join(kind_name(other.kind, self.lang) for other in finding.alternatives)
-            lines.append(f"    {said('same', self.lang)}: {others}")
-        return lines
+            rows.append(
+                ("same", said("comma", lang).join(_short(other, lang) for other in finding.alternatives))
+            )
+        return lines + [f"    {said(key, lang)} {text}" for key, text in rows if text]
+
+
+def _short(finding: Finding, lang: str) -> str:
+    """A kind and its box."""
+    name = kind_name(finding.kind, lang)
+    return f"{name} ({finding.where.box})" if finding.where is not None else name

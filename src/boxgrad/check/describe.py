@@ -1,0 +1,216 @@
+"""From a mutation to a finding: where it is, what it means, and the repair as formula and as code.
+
+The formulas and the code are those of ``explain``, for the same model. Knows words and views; finds nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+
+import numpy as np
+
+from boxgrad.check.case import Case
+from boxgrad.check.hypotheses import Hypothesis, factor_name
+from boxgrad.check.mutations import Mutation, box_name, sizes_of
+from boxgrad.check.verdict import Finding, Where
+from boxgrad.check.words import said, sentence
+from boxgrad.errors import BoxgradError
+from boxgrad.explain.boxes import Model
+from boxgrad.explain.code import code_of
+from boxgrad.explain.math import math_of
+from boxgrad.graph.node import Node
+
+LARGEST = 400
+"""The most nodes of a function whose formulas are written out for a repair."""
+OTHERS = 6
+"""How many alternatives a finding names."""
+
+
+class Repairs:
+    """The right formula and the right line of code for the gradient of a value."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    @cached_property
+    def _formulas(self) -> dict[str, str]:
+        if len(self._model.graph.nodes) > LARGEST:
+            return {}
+        try:
+            with np.errstate(all="ignore"):
+                lines = math_of(self._model, expand=False).section("backward")
+        except BoxgradError:
+            return {}
+        return {line.value.name: line.text for line in reversed(lines) if line.value is not None}
+
+    @cached_property
+    def _code(self) -> dict[str, str]:
+        if len(self._model.graph.nodes) > LARGEST:
+            return {}
+        found: dict[str, list[str]] = {}
+        try:
+            source = code_of(self._model).source
+        except BoxgradError:
+            return {}
+        for line in source.splitlines():
+            made = re.match(r"\s+dL_d(\w+)(\[.*\])? \+?= ", line)
+            if made:
+                found.setdefault(made[1], []).append(re.sub(r"\s+# \(.*\)$", "", line.strip()))
+        return {name: "; ".join(lines[:3]) for name, lines in found.items()}
+
+    def formula(self, name: str) -> str:
+        """∂L/∂(value) = …, as the explanation has it."""
+        return self._formulas.get(name, "")
+
+    def code(self, name: str) -> str:
+        """The line that computes it."""
+        return self._code.get(name, "")
+
+
+class Describer:
+    """Findings in the words of a language."""
+
+    def __init__(self, case: Case, lang: str) -> None:
+        self.case, self.lang = case, lang
+        self.tape = case.tape
+        self.repairs = Repairs(case.subject.model)
+        self.sizes = sizes_of(case.tape)
+
+    # ---- places
+    def where(self, node: Node, others: Iterable[Node] = ()) -> Where:
+        """The place of a node's box, and those of others of the same class."""
+        name = box_name(self.tape, node)
+        more = dict.fromkeys(box_name(self.tape, other) for other in others)
+        more.pop(name, None)
+        return Where(name, self.tape.box_of[node].title, self.line(node), tuple(more))
+
+    def line(self, node: Node):  # noqa: ANN201  Place | None
+        """The user's line of a node, or of the box that it is in."""
+        return node.place or self.case.subject.site(self.tape.box_of[node])
+
+    def gradient(self, name: str) -> str:
+        return f"∂{self.case.subject.model.output.name}/∂{name}"
+
+    def input_name(self, mutation: Mutation) -> str:
+        """The name of the value whose gradient the mistake gets wrong first."""
+        return self.value_name(mutation.edge.input, mutation.edge.node)
+
+    def value_name(self, x: Node, user: Node) -> str:
+        value = self.tape.value(x)
+        if value is not None:
+            return value.name
+        box = self.tape.box_of[user]
+        inputs = [v for v in box.inputs if v.node in self.tape.gradient]
+        return inputs[0].name if inputs else box.outputs[-1].name
+
+    # ---- findings
+    def mutation(self, hits: Sequence[Mutation], argument: str = "") -> Finding:
+        """The finding of a class of mutations that give the same gradient; the first is the likeliest."""
+        best = hits[0]
+        others: list[Finding] = []
+        seen = {(best.kind, best.box)}
+        for hit in hits[1:]:
+            if (hit.kind, hit.box) not in seen:
+                seen.add((hit.kind, hit.box))
+                others.append(self._one(hit, argument, []))
+        return self._one(best, argument, hits[1:], tuple(others))
+
+    def _one(
+        self, hit: Mutation, argument: str, rest: Sequence[Mutation], others: tuple[Finding, ...] = ()
+    ) -> Finding:
+        name = self.input_name(hit)
+        evidence: dict[str, float | str] = {"copies": hit.copies} if hit.copies > 1 else {}
+        evidence |= {f"error {self.name(x)}": self.case.errors[x] for x in self.case.wrong}
+        if hit.detail:
+            evidence["instead"] = hit.detail
+        return Finding(
+            argument or self._argument(),
+            hit.kind,
+            self.where(hit.place, (other.place for other in rest if other.kind == hit.kind)),
+            evidence,
+            self._sentence(hit, name),
+            self.repairs.formula(name),
+            self.repairs.code(name),
+            others,
+        )
+
+    def name(self, x: Node) -> str:
+        return self.tape.model.values[x].name
+
+    def _argument(self) -> str:
+        return self.name(self.case.wrong[0]) if len(self.case.wrong) == 1 else ""
+
+    def _sentence(self, hit: Mutation, name: str) -> str:
+        box = box_name(self.tape, hit.place)
+        values = {
+            "box": box,
+            "gradient": self.gradient(name),
+            "value": name,
+            "detail": hit.detail,
+            "function": self.function(hit.place),
+            "upstream": self.gradient(box),
+        }
+        if hit.key and hit.key[0] == "scaled":
+            values["factor"] = factor_name(float(hit.key[1]), self.sizes)
+            return sentence("scaled", self.lang, **values)
+        for key in (f"{hit.kind}: {hit.key[0]}" if hit.key else "", hit.kind):
+            text = sentence(key, self.lang, **values)
+            if text:
+                break
+        if hit.copies > 1:
+            text += said("copies", self.lang, count=hit.copies)
+        return text
+
+    def function(self, node: Node) -> str:
+        """What a node computes, by the name of its function."""
+        return node.primitive.name if node.primitive is not None else ""
+
+    def hypothesis(self, x: Node, made: Sequence[Hypothesis]) -> Finding:
+        """The finding of a hypothesis about one gradient as a whole."""
+        best, name = made[0], self.name(x)
+        return self._whole(x, best, tuple(self._whole(x, other) for other in made[1:]), name)
+
+    def _whole(self, x: Node, made: Hypothesis, others: tuple[Finding, ...] = (), name: str = "") -> Finding:
+        name = name or self.name(x)
+        edges = self.tape.into.get(x, [])
+        where = self.where(edges[0].node, (edge.node for edge in edges[1:])) if edges else None
+        claimed = np.shape(self.case.looks[0].claims[x])
+        text = sentence(
+            f"whole {made.key}",
+            self.lang,
+            gradient=self.gradient(name),
+            detail=made.detail,
+            shape="×".join(map(str, x.shape)) or said("number", self.lang),
+            claimed="×".join(map(str, claimed)) or said("number", self.lang),
+        )
+        evidence: dict[str, float | str] = {f"error {name}": self.case.errors[x]}
+        if made.factor is not None:
+            evidence["factor"] = made.factor
+        return Finding(
+            name,
+            made.kind,
+            where,
+            evidence,
+            text,
+            self.repairs.formula(name),
+            self.repairs.code(name),
+            others,
+        )
+
+    def shape(self, x: Node) -> Finding:
+        """The finding of a claim whose shape nothing explains."""
+        return self._whole(x, Hypothesis("impossible shape", "shape"))
+
+    def unknown(self, nodes: Sequence[Node], wrong: Sequence[Node]) -> Finding:
+        """The finding where no single mistake explains the claim: what is known of its place."""
+        names = [self.gradient(self.name(x)) for x in wrong]
+        argument = self.name(wrong[0]) if len(wrong) == 1 else ""
+        where = self.where(nodes[0], nodes[1:]) if nodes else None
+        both = said("and", self.lang).join(where.boxes) if where else ""
+        key = "unknown at" if where else "unknown"
+        text = sentence(key, self.lang, gradients=said("and", self.lang).join(names), box=both)
+        evidence: dict[str, float | str] = {f"error {self.name(x)}": self.case.errors[x] for x in wrong}
+        name = argument or (self.name(wrong[0]) if wrong else "")
+        return Finding(argument, "unknown", where, evidence, text, self.repairs.formula(name), "")
