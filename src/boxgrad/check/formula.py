@@ -8,8 +8,8 @@ own explanation prints is understood too, its forward lines as statements about 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, final
 
 import numpy as np
@@ -17,64 +17,22 @@ import numpy as np
 from boxgrad.check.arguments import Places
 from boxgrad.check.claim_words import WORDS
 from boxgrad.check.claimed import Arrays, Claim, ClaimProblem
+from boxgrad.check.formula_diagnosis import Diagnosis
 from boxgrad.check.formula_code import CodeParser
+from boxgrad.check.formula_equation import Formula, decide, evaluators
 from boxgrad.check.formula_names import Vocabulary
 from boxgrad.check.formula_parse import Parser
-from boxgrad.check.formula_readings import Readings, natural
 from boxgrad.check.formula_style import Style
 from boxgrad.check.formula_terms import Term
 from boxgrad.check.formula_tokens import Source
-from boxgrad.check.formula_value import Evaluator, UnfitError, settled
+from boxgrad.check.formula_value import Evaluator, UnfitError
 from boxgrad.check.formula_write import Writer
-from boxgrad.check.subject import Point, Subject
+from boxgrad.check.subject import Subject
+from boxgrad.check.verdict import Finding
 from boxgrad.explain.words import word
 
 _MATHEMATICS = re.compile("[∂⊙ᵀ′·−×Σ∑√∇⊤⋆∗⊗𝟏₀-₉ᵢⱼₖₗ⁰¹²³⁴-⁹∘⋅’]")
 _SHAPE_NOTE = re.compile(r"\s{3,}(\d+(×\d+)*|t = 1.*)\s*$")
-
-
-@dataclass(eq=False)
-class Formula:
-    """One equation. ``what`` says what its left side is: the gradient, the value or the slope of ``key``."""
-
-    what: str
-    key: str
-    letters: tuple[str, ...]
-    written: Term
-    style: Style
-    line: str
-    reading: Term = field(init=False)
-    right: bool = False
-    several: bool = False
-    """Whether it has other readings with the same shape."""
-
-    def value(self, evaluator: Evaluator, reading: Term | None = None) -> np.ndarray[Any, Any]:
-        """The right side as an array.
-
-        Raises:
-            UnfitError: it cannot be computed.
-        """
-        found = evaluator.value(reading or self.reading)
-        try:
-            return settled(found, self.letters, np.shape(self.truth(evaluator)))
-        except ValueError:
-            raise UnfitError(reading or self.reading) from None
-
-    def truth(self, evaluator: Evaluator) -> Any:
-        """What the left side is."""
-        if self.what == "gradient":
-            return np.asarray(evaluator.gradients[self.key])
-        if self.what == "value":
-            return np.asarray(evaluator.values[self.key], np.float64)
-        return evaluator.value(Term("partial", (), tuple(self.key.split("/"))))
-
-
-def near(value: Any, truth: Any) -> bool:
-    """Equal in shape and, to the digits that double precision has here, in numbers."""
-    if np.shape(value) != np.shape(truth):
-        return False
-    scale = float(np.max(np.abs(truth), initial=0.0))
-    return bool(np.all(np.abs(value - truth) <= 1e-8 * (scale + 1e-12)))
 
 
 @final
@@ -98,8 +56,10 @@ class FormulaClaim(Claim):
                 if name.isidentifier():
                     yield word("read_as_count", self.lang, WORDS, name=name, value=value)
             if formula.several:
-                writer = Writer(self.vocabulary, formula.style, explicit=True)
-                text = writer.equation(formula.style.left, formula.reading)
+                style = formula.style
+                if style.notation == "latex":
+                    style = replace(style, notation="text", symbols={}, transpose="", functions={}, differential="")
+                text = Writer(self.vocabulary, style, explicit=True).write(formula.reading)
                 yield word("read_as", self.lang, WORDS, formula=text)
 
     def gradients(self, args: Sequence[Any]) -> Arrays:
@@ -126,42 +86,6 @@ class FormulaClaim(Claim):
                 return evaluator
         leaves = Places(args).leaves
         return Evaluator(self._subject, self.vocabulary, self._subject.point(leaves, "given"))
-
-
-def evaluators(subject: Subject, vocabulary: Vocabulary) -> dict[Point, Evaluator]:
-    """An evaluator for each point where the function does the same, box by box."""
-    points = [point for point in subject.points if subject.follows(point)]
-    return {point: Evaluator(subject, vocabulary, point) for point in points}
-
-
-def decide(formula: Formula, at: dict[Point, Evaluator]) -> None:
-    """Choose the reading: the one that is right, if any is; otherwise the most natural one of the right shape."""
-    everywhere = list(at.values())
-    first = everywhere[0]
-    readings = Readings(first).of(formula.written)
-    fitting = [one for one in readings if _shape(formula, first, one) == np.shape(formula.truth(first))]
-    for reading in fitting:
-        if all(_is_near(formula, evaluator, reading) for evaluator in everywhere):
-            formula.reading, formula.right = reading, True
-            break
-    else:
-        formula.reading = (fitting or readings or [natural(formula.written, first)])[0]
-    values = {str(np.round(formula.value(first, one), 9).tolist()) for one in fitting[:8]}
-    formula.several = len(values) > 1
-
-
-def _shape(formula: Formula, evaluator: Evaluator, reading: Term) -> tuple[int, ...] | None:
-    try:
-        return np.shape(formula.value(evaluator, reading))
-    except UnfitError:
-        return None
-
-
-def _is_near(formula: Formula, evaluator: Evaluator, reading: Term) -> bool:
-    try:
-        return near(formula.value(evaluator, reading), formula.truth(evaluator))
-    except UnfitError:
-        return False
 
 
 # ---- reading
@@ -320,4 +244,19 @@ def _target(
     return None
 
 
+def formula_findings(
+    claim: FormulaClaim, subject: Subject, points: Sequence[Any] = (), lang: str = "en"
+) -> tuple[Finding, ...]:
+    """What is wrong with the formulas of a claim: one finding for each wrong one, with its smallest repair.
 
+    Args:
+        claim: of :func:`formula_claim`, about ``subject``; it knows its points.
+        points: not needed.
+        lang: language of the words.
+    """
+    found: list[Finding] = []
+    for formula in claim.formulas:
+        if not formula.right:
+            at = list(claim.evaluators.values())
+            found.append(Diagnosis(formula, subject, claim.vocabulary, at, lang).finding())
+    return tuple(found)

@@ -258,6 +258,7 @@ class Parser:
         parts: list[Term] = []
         while True:
             value = self.sum()
+            self.accept("&", ",")
             if self.token.kind == "name" and self.token.text in ("if", "otherwise", "for"):
                 condition = number(1) if self.take().text == "otherwise" else self.condition()
             else:
@@ -277,7 +278,25 @@ class Parser:
         opening = self.take()
         if opening.text == "cases":
             return self.cases("cases")
+        if opening.text.endswith("matrix"):
+            return self.matrix()
         raise self.source.problem("command", opening.at, name=rf"\begin{{{opening.text}}}")
+
+    def matrix(self) -> Term:
+        """Rows of elements."""
+        rows: list[list[Term]] = [[self.sum()]]
+        while self.token.kind != "end":
+            if self.accept("&"):
+                rows[-1].append(self.sum())
+            elif self.accept(";"):
+                if self.token.kind != "end":
+                    rows.append([self.sum()])
+            else:
+                raise self.unexpected("&")
+        closing = self.take()
+        if len({len(row) for row in rows}) != 1:
+            raise self.source.problem("expected", closing.at, wanted="&", found=r"\\end")
+        return Term("matrix", tuple(one for row in rows for one in row), (len(rows), len(rows[0])))
 
     def big(self) -> Term:
         symbol, letters = self.take().text, ""
@@ -388,6 +407,8 @@ class Parser:
             found = Term("partial", (), (other, key))
         else:
             raise self.unknown(of, self.tokens[start].at)
+        if letters and all(one.isdigit() for one in letters):
+            return Term("pick", (found,), ",".join(letters) if len(letters) > 1 else letters[0])
         return Term("index", (found,), letters) if letters else found
 
     def spelled_value(self) -> str:
@@ -448,7 +469,7 @@ class Parser:
             return key, ()
         base, _, index = spelling.rpartition("_")
         parts = tuple(index.split(",")) if "," in index else tuple(index)
-        if all(re.fullmatch(r"[a-z]|:", part) for part in parts):
+        if all(re.fullmatch(r"[a-z]|:", part) for part in parts) or index.replace(",", "").isdigit():
             for one in (base, base.upper(), base.capitalize()):
                 key = self.vocabulary.key(one)
                 if key is not None:

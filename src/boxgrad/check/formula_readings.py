@@ -35,6 +35,13 @@ class Readings:
 
     def of(self, term: Term) -> list[Term]:
         """All readings that have a value, the most natural first."""
+        if any(part.op == "pick" for _, part in term.walk()):  # elements are counted from 0 or from 1
+            both = [Readings(self.evaluator)._from(term, first) for first in (0, 1)]
+            return list(dict.fromkeys([*both[0], *both[1]]))
+        return self._from(term, 0)
+
+    def _from(self, term: Term, first: int) -> list[Term]:
+        self.first = first
         counts = sorted({part.mark for _, part in term.walk() if part.op == "count"})
         found: list[Reading] = []
         for penalty, sizes in self._counted(counts):
@@ -73,11 +80,9 @@ class Readings:
             yield 0.0, term
             yield from self._loose_sum(term)
         elif op == "pick":
-            text = digits(term.mark)
-            both = text.replace(",", "").isdigit()
-            yield 0.0, Term("item", term.parts, (term.mark, 0))
-            if both:
-                yield 0.1, Term("item", term.parts, (text, 1))
+            text = digits(term.mark) if self.first else term.mark
+            counted = text.replace(",", "").isdigit()
+            yield 0.0, Term("item", term.parts, (text, self.first if counted else 0))
         elif op == "slope" and term.mark[0] not in vocabulary.functions and term.parts[0].op == "name":
             yield 0.0, term
             key = term.parts[0].mark

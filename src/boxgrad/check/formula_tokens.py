@@ -231,7 +231,10 @@ def _latex(source: Source, line: str, offset: int) -> Iterator[Token]:
     at = 0
     while at < len(line):
         c, here = line[at], offset + at
-        if c.isspace() or c in "&~$":
+        if c.isspace() or c in "~$":
+            at += 1
+        elif c == "&":
+            yield Token("op", "&", here, here + 1)
             at += 1
         elif c == "\\":
             found = re.match(r"\\([A-Za-z]+|.)?", line[at:])
@@ -289,7 +292,7 @@ def _latex(source: Source, line: str, offset: int) -> Iterator[Token]:
             inner, begins, at = group(line, at + 1)
             bare = plain(inner)
             if bare in _TRANSPOSES or bare == "top":
-                yield Token("T", line[start:at], here, offset + at)
+                yield Token("T", line[start:at].rstrip(), here, offset + at)
             elif bare and set(bare) <= {"′", "'"}:
                 yield Token("prime", bare, here, offset + at)
             elif re.fullmatch(r"\(.*\)", bare):

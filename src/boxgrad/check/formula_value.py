@@ -68,6 +68,8 @@ class Evaluator:
             subject.prepare(point)
         self.values = subject.values(point)
         self.gradients = subject.gradients(point)
+        self.size = max((float(np.max(np.abs(g), initial=0.0)) for g in self.gradients.values()), default=0.0)
+        """How large the gradients are here."""
         self._numbers = point.numbers
         self._known: dict[Term, Value | UnfitError] = {}
         self._pullbacks: dict[tuple[str, str], tuple[Node, Node] | None] = {}
@@ -162,6 +164,8 @@ class Evaluator:
             return np.asarray(_plain(parts[0])[_key(*mark)])
         if op == "where":
             return self._where(term, parts)
+        if op == "matrix":
+            return np.array([_plain(part).item() for part in parts]).reshape(mark)
         if op == "conv":
             return convolved(mark, _plain(parts[0]), _plain(parts[1]))
         raise UnfitError(term)
@@ -284,6 +288,8 @@ def settled(value: Value, letters: Sequence[str], shape: tuple[int, ...]) -> Arr
     Raises:
         ValueError: other letters than those on the left.
     """
+    if isinstance(value, Lettered) and not letters:
+        return value.array  # ∂L/∂b = Σ_i (∂L/∂N)_{ij}: j is left
     if isinstance(value, Lettered):
         extra = [c for c in value.axes if c not in letters]
         if extra:

@@ -22,6 +22,7 @@ _NUMPY = {
     "exp", "log", "log1p", "expm1", "sqrt", "sin", "cos", "tan", "tanh", "sinh", "cosh", "arctan", "abs",
     "sign", "square",
 }  # fmt: skip
+_LOWER = dict(zip("aehijklmnoprstuvx", "ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", strict=True))
 _CODE_NAMES = {"σ": "sigmoid", "ReLU": "relu", "max": "np.maximum", "min": "np.minimum", "outer": "np.outer"}
 _LATEX_NAMES = {"σ": r"\sigma", "exp": r"\exp", "log": r"\log", "tanh": r"\tanh", "sin": r"\sin", "cos": r"\cos"}
 
@@ -221,6 +222,9 @@ class Writer:
     def _call(self, term: Term) -> tuple[str, int]:
         function, note = term.mark
         arguments = ", ".join(self.write(part) for part in term.parts)
+        if self.code and self.style.slope == "numpy" and function in ("σ", "ReLU"):
+            x = self.write(term.parts[0], POWER)
+            return (f"1 / (1 + np.exp(-{x}))", PRODUCT) if function == "σ" else (f"np.maximum({x}, 0)", ATOM)
         if isinstance(note, tuple):
             note = note[0]
         if function == "sqrt" and self.latex:
@@ -238,6 +242,8 @@ class Writer:
         else:
             written = self.function(function)
         form = self.style.slope
+        if self.code and form == "numpy":
+            return self._numpy_slope(function, term.parts[0], argument)
         if self.code:
             plain = self.style.functions.get(function) or _CODE_NAMES.get(function, function)
             return f"d{plain}({argument})", ATOM
@@ -249,6 +255,22 @@ class Writer:
             own = Writer(self.vocabulary, replace(self.style, derivative="", losses=set()))
             return own.derivative(written, argument)
         return f"{written}{chr(39) if self.latex else '′'}{self.brackets(argument)}", ATOM
+
+    def _numpy_slope(self, function: str, inner: Term, x: str) -> tuple[str, int]:
+        """A derivative as it is programmed, from the function's result where that has a name."""
+        result = self.vocabulary.applied_to(inner.mark) if inner.op == "name" else None
+        named = result is not None and not result.automatic
+        y = result.name if named and result is not None else self.write(Term("call", (inner,), (function, "")), ATOM)
+        if function == "σ":
+            return f"{y} * (1 - {y})", PRODUCT
+        if function == "tanh":
+            return f"(1 - {y} ** 2)", ATOM
+        if function == "ReLU":
+            return f"({x} > 0)", ATOM
+        if function in ("exp", "sin", "cos", "log"):
+            known = {"exp": y, "sin": f"np.cos({x})", "cos": f"-np.sin({x})", "log": f"1 / {x}"}[function]
+            return known, SUM if function in ("cos", "log") else ATOM
+        return f"d{_CODE_NAMES.get(function, function)}({x})", ATOM
 
     def _slope_at(self, written: str, variable: str, argument: str) -> str:
         d = self.differential
@@ -264,6 +286,8 @@ class Writer:
             options += ["keepdims=True"] if keep else []
             return f"np.{name}({', '.join([self.write(term.parts[0]), *options])})", ATOM
         letters = "" if axes is None else ",".join("ijklmn"[axis] for axis in axes)
+        if not self.latex and len(letters) == 1:
+            return f"{kind}{_LOWER[letters]} {self.write(term.parts[0], FACTOR)}", PRODUCT
         symbol = {"Σ": r"\sum", "Π": r"\prod"}.get(kind, rf"\{kind}") if self.latex else kind
         below = (f"_{{{letters}}}" if self.latex or len(letters) > 1 else f"_{letters}") if letters else ""
         body = self.write(term.parts[0], FACTOR if self.latex else ATOM)
@@ -274,13 +298,17 @@ class Writer:
         glyph = {"Σ": r"\sum", "Π": r"\prod"}.get(symbol, rf"\{symbol}") if self.latex else symbol
         below = ",".join(letters)
         body = self.write(term.parts[0], PRODUCT)
-        return f"{glyph}_{{{below}}} {body}" if len(below) > 1 or self.latex else f"{glyph}_{below} {body}", PRODUCT
+        if not self.latex and len(below) == 1:
+            return f"{glyph}{_LOWER.get(below, '_' + below)} {body}", PRODUCT
+        return f"{glyph}_{{{below}}} {body}", PRODUCT
 
     def _index(self, term: Term) -> tuple[str, int]:
         base = self.write(term.parts[0], ATOM)
         letters = ("," if ":" in term.mark else "").join(term.mark)
         if term.parts[0].op == "gradient" and not self.latex and self.style.derivative in ("", "inline"):
             base = self.write(term.parts[0])  # ∂L/∂N_ij: the index belongs to N
+        if not self.latex and all(c in _LOWER for c in letters):
+            return base + "".join(_LOWER[c] for c in letters), ATOM
         return (f"{base}_{{{letters}}}" if self.latex or len(letters) > 1 else f"{base}_{letters}"), ATOM
 
     def _item(self, term: Term) -> tuple[str, int]:
@@ -308,6 +336,17 @@ class Writer:
 
     def _either(self, term: Term) -> tuple[str, int]:
         return f"{self.write(term.parts[0], SUM)} {'|' if self.code else '∨'} {self.write(term.parts[1], SUM)}", 0
+
+    def _matrix(self, term: Term) -> tuple[str, int]:
+        width = term.mark[1]
+        cells = [self.write(part) for part in term.parts]
+        rows = [cells[i : i + width] for i in range(0, len(cells), width)]
+        if self.latex:
+            body = r" \\ ".join(" & ".join(row) for row in rows)
+            return rf"\begin{{bmatrix}} {body} \end{{bmatrix}}", ATOM
+        if self.code:
+            return "np.array([" + ", ".join(f"[{', '.join(row)}]" for row in rows) + "])", ATOM
+        return "[" + "; ".join("  ".join(row) for row in rows) + "]", ATOM
 
     def _where(self, term: Term) -> tuple[str, int]:
         rows = list(zip(term.parts[::2], term.parts[1::2], strict=True))
