@@ -56,20 +56,20 @@ class Case:
         """Whether every claim has the shape of its input."""
         return all(np.shape(self.looks[0].claims[x]) == x.shape for x in self.wrt)
 
-    def explains(self, changes: Mapping[Edge, Replacement]) -> bool:
-        """Whether the claim is what comes out with some edges replaced, at every point."""
-        return all(self.gives(look, changes) for look in self.looks)
+    def explains(self, changes: Mapping[Edge, Replacement], only: Sequence[Node] | None = None) -> bool:
+        """Whether the claim, or that of some inputs, is what comes out with some edges replaced, at every point."""
+        return all(self.gives(look, changes, only) for look in self.looks)
 
-    def gives(self, look: Look, changes: Mapping[Edge, Replacement]) -> bool:
+    def gives(self, look: Look, changes: Mapping[Edge, Replacement], only: Sequence[Node] | None = None) -> bool:
         """The same at one point; stops at the first input that comes out otherwise."""
         try:
             with np.errstate(all="ignore"):
-                found = replay(self.tape, look, changes, look)
+                found = replay(self.tape, look, changes, look if only is None else None)
         except (ValueError, TypeError, IndexError, KeyError):
             return False
         if found is None:
             return False
-        return all(look.agrees(x, found.get(x, look.true[x])) for x in self.wrt)
+        return all(look.agrees(x, found.get(x, look.true[x])) for x in (only or self.wrt))
 
 
 def replay(

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 
 from boxgrad.check.case import Case
+from boxgrad.check.forward import ForwardEdit
 from boxgrad.check.hypotheses import Hypothesis, factor_name
 from boxgrad.check.mutations import Mutation, box_name, sizes_of
 from boxgrad.check.verdict import Finding, Where
@@ -106,8 +108,20 @@ class Describer:
         return inputs[0].name if inputs else box.outputs[-1].name
 
     # ---- findings
-    def mutation(self, hits: Sequence[Mutation], argument: str = "") -> Finding:
-        """The finding of a class of mutations that give the same gradient; the first is the likeliest."""
+    def mutation(
+        self, hits: Sequence[Mutation], argument: str = "", functions: Sequence[ForwardEdit] = ()
+    ) -> Finding:
+        """The finding of a class of mutations that give the same gradient; the first is the likeliest.
+
+        ``functions`` are other functions that the claim is the right gradient of.
+        """
+        if functions:
+            other, own = self.function_edit(functions), self.mutation(hits, argument)
+            first, second = (other, own) if functions[0].rank < hits[0].rank else (own, other)
+            return replace(
+                first,
+                alternatives=(replace(second, alternatives=()), *first.alternatives, *second.alternatives),
+            )
         best = hits[0]
         others: list[Finding] = []
         seen = {(best.kind, best.box)}
@@ -135,6 +149,42 @@ class Describer:
             self.repairs.code(name),
             others,
         )
+
+    def pair(self, found: Sequence[tuple[Mutation, Mutation]]) -> list[Finding]:
+        """The findings of two mistakes that explain the claim together."""
+        first = [self._one(hit, self.of(hit), []) for hit in found[0]]
+        others = [self._one(hit, self.of(hit), []) for pair in found[1:] for hit in pair]
+        text = said("several", self.lang, count=2)
+        return [
+            replace(
+                one,
+                evidence={**one.evidence, "mistakes": 2},
+                explanation=f"{text} {one.explanation}",
+                alternatives=tuple(o for o in others if o.where != one.where or o.kind != one.kind)[:OTHERS],
+            )
+            for one in first
+        ]
+
+    def of(self, hit: Mutation) -> str:
+        """The input that a mistake shows in, where it is one alone."""
+        names = [self.name(x) for x in self.case.wrong if x in self.tape.reach.get(hit.edge.input, ())]
+        return names[0] if len(names) == 1 else ""
+
+    def function_edit(self, edits: Sequence[ForwardEdit]) -> Finding:
+        """The finding of other functions that the claim is the gradient of."""
+        made: list[Finding] = []
+        seen: set[tuple[str, str]] = set()
+        for edit in edits[: 2 * OTHERS]:
+            where = self.where(edit.node)
+            if (edit.kind, where.box) in seen:
+                continue
+            seen.add((edit.kind, where.box))
+            evidence: dict[str, float | str] = {
+                f"error {self.name(x)}": self.case.errors[x] for x in self.case.wrong
+            }
+            text = sentence(edit.kind, self.lang, box=where.box, detail=edit.detail)
+            made.append(Finding(self._argument(), edit.kind, where, {**evidence, "instead": edit.detail}, text))
+        return replace(made[0], alternatives=tuple(made[1 : 1 + OTHERS]))
 
     def name(self, x: Node) -> str:
         return self.tape.model.values[x].name

@@ -12,11 +12,21 @@ import numpy as np
 
 from boxgrad.check.case import Case
 from boxgrad.check.describe import Describer
+from boxgrad.check.forward import Functions
 from boxgrad.check.hypotheses import Pair, hypotheses
+from boxgrad.check.localise import places
+from boxgrad.check.pairs import cover, pairs
 from boxgrad.check.search import Search
 from boxgrad.check.verdict import Finding
-from boxgrad.check.words import sentence
 from boxgrad.graph.node import Node
+
+
+ALSO = 0.5
+"""Seconds for other functions where a mistake of the derivative explains the claim already."""
+LIKE_ANOTHER = ("path dropped", "term missing", "operator", "sign", "constant factor")
+"""Kinds of mistakes that may as well be the right gradient of another function."""
+PAIRS, PLACES = 4.0, 3.0
+"""Seconds for pairs of mistakes and for places."""
 
 
 @dataclass
@@ -32,12 +42,27 @@ def diagnosed(case: Case, describer: Describer) -> Result:
     search = Search(case)
     hits = search.run()
     if hits:
-        return Result([describer.mutation(hits)], search.seconds if search.capped else 0.0)
+        functions = Functions(case).search(ALSO) if hits[0].kind in LIKE_ANOTHER else []
+        return _result(search, [describer.mutation(hits, functions=functions)])
+    functions = Functions(case).search(3.0)
+    if functions:
+        return Result([describer.function_edit(functions)], search.seconds if search.capped else 0.0)
     findings = [one for x in case.wrong if (one := whole(case, describer, x)) is not None]
+    if len(findings) == len(case.wrong):
+        return _result(search, findings)
+    apart = cover(search)
+    if apart:
+        return _result(search, [describer.mutation(hits, describer.of(hits[0])) for hits in apart])
+    both = pairs(search, PAIRS)
+    if both:
+        return _result(search, describer.pair(both))
     explained = {f.argument for f in findings}
     rest = [x for x in case.wrong if describer.name(x) not in explained]
-    if rest:
-        findings.append(describer.unknown([], rest))
+    findings.append(describer.unknown(places(search, PLACES), rest))
+    return _result(search, findings)
+
+
+def _result(search: Search, findings: list[Finding]) -> Result:
     return Result(findings, search.seconds if search.capped else 0.0)
 
 

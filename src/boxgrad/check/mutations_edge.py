@@ -29,14 +29,8 @@ def edge_edits(tape: Tape, edge: Edge) -> Iterator[Edit]:
     yield Edit(edge, "sign", ("sign",), 0.5, lambda look: -result(look))
     for leaf in edge.leaves:
         if leaf.shape == shape and leaf is not root:
-            yield Edit(
-                edge,
-                "derivative left out",
-                ("left out",),
-                0.3,
-                lambda look, leaf=leaf: look(leaf),
-                detail="1",
-            )
+            kind, rank = _left_out(edge, leaf)
+            yield Edit(edge, kind, ("left out",), rank, lambda look, leaf=leaf: look(leaf), detail="1")
     if edge.input in tape.wrt and "axis" in root.parameters and root in edge.moving:
         yield Edit(
             edge,
@@ -61,14 +55,19 @@ def _left_out(edge: Edge, leaf: Node) -> tuple[str, float]:
     return ("sign", 0.25) if factor == -1 else ("constant factor", 0.25)
 
 
+def is_constant(node: Node) -> bool:
+    """Whether a node is a number written in the code, or a count that NumPy put there."""
+    return node.primitive is None and node.value is not None and np.size(node.value) == 1 and not node.label
+
+
 def constant_of(edge: Edge, leaf: Node) -> float | None:
     """The number that a rule multiplies the gradient by, where it does nothing else."""
     numbers: dict[Node, Any] = {leaf: np.linspace(1.0, 2.0, int(np.prod(leaf.shape))).reshape(leaf.shape)}
     for node in (*edge.fixed, *edge.moving):
         if node.primitive is None:
             numbers[node] = node.value
-        elif all(x in numbers or x.is_number for x in node.inputs):
-            numbers.update({x: x.value for x in node.inputs if x.is_number})
+        elif all(x in numbers or is_constant(x) for x in node.inputs):
+            numbers.update({x: x.value for x in node.inputs if is_constant(x)})
             numbers[node] = applied(node, numbers)
         else:
             return None

@@ -153,7 +153,7 @@ def _single(tape: Tape, u: Node, inside: list[Node]) -> bool:
 
 
 def _arguments(tape: Tape, u: Node, y: Node) -> Iterator[tuple[str, Node, float]]:
-    yield "result", y, 1.0
+    yield tape.name(y), y, 1.0
     for value in tape.model.values.values():
         node = value.node
         if node.shape == u.shape and node not in (u, y) and not value.automatic and node.dtype.kind == "f":
@@ -241,7 +241,7 @@ def _forms(
     def whole(v: Any) -> Any:
         return form[0] + form[1] * v + form[2] * v * v
 
-    for name, value, rank in (("argument", u, 0.7), *_arguments(tape, u, y)):
+    for name, value, rank in ((tape.name(u), u, 0.7), *_arguments(tape, u, y)):
         if value is not y:
             yield put("wrong value", rank, ("at", name), whole, value, name)
     yield put("wrong value", 2.4, ("of result",), lambda v: whole(applied_again(tape, u, y, v)))

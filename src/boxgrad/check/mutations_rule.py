@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 
 from boxgrad.check.edits import Edit, Look
+from boxgrad.check.mutations_edge import is_constant
 from boxgrad.check.tape import Edge, Tape
+from boxgrad.explain.boxes import is_elementwise
 from boxgrad.graph.node import Node
 from boxgrad.graph.primitive import primitive_of
 
@@ -98,7 +100,7 @@ class RuleEdits:
             return ("derivative left out", 1.5) if moving else ("wrong value", 2.4)
         if additive:
             return "term missing", 1.6
-        if all(_is_number(z) for z in others):
+        if all(is_constant(z) for z in others):
             return "constant factor", 0.7
         if moving:
             return "derivative left out", 0.9
@@ -108,7 +110,7 @@ class RuleEdits:
     def _operand(self, node: Node, position: int, x: Node) -> Iterator[Edit]:
         if x in self.tape.of:
             yield from self._upstream(node, position, x)
-        elif _is_number(x):
+        elif is_constant(x):
             yield from self._number(node, position, x)
         elif x not in self.moving and x not in self.edge.fixed and x.shape != ():
             yield from self._value(node, position, x)
@@ -172,7 +174,7 @@ class RuleEdits:
         own = (self.edge.node, *self.edge.node.inputs)
         if roles.count("parameter") == 2:
             return "parameter swapped", 1.9
-        if x in own and other in own:
+        if (x in own and other in own) or _before(x, other) or _before(other, x):
             return "wrong value", 1.1
         return "wrong value", 2.6 if self.tape.box_of.get(other) is self.edge.box else 3.4
 
@@ -387,8 +389,18 @@ def _plain(node: Node, look: Look) -> Any:
     return node.primitive.meaning(*[look(x) for x in node.inputs], **node.parameters)
 
 
-def _is_number(node: Node) -> bool:
-    return node.primitive is None and node.value is not None and np.size(node.value) == 1 and not node.label
+def _before(x: Node, y: Node) -> bool:
+    """Whether x is what y was a moment ago, element by element."""
+    for _ in range(6):
+        if not is_elementwise(y):
+            return False
+        before = [z for z in y.inputs if z.shape == y.shape and not is_constant(z)]
+        if len(before) != 1:
+            return x in before
+        y = before[0]
+        if y is x:
+            return True
+    return False
 
 
 def _spreads(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:

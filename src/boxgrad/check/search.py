@@ -94,7 +94,10 @@ class Search:
         for mutation in self.mutations:
             if self.late:
                 break
-            if not wrong <= self._reached(mutation.changes):
+            reached = self.reached(mutation.changes)
+            if not wrong <= reached:
+                if mutation.copies == 1 and reached & wrong:
+                    self.passes(mutation)
                 continue
             if self.passes(mutation) and self.case.explains(mutation.changes):
                 self.hits.append(mutation)
@@ -103,7 +106,8 @@ class Search:
         self.hits.sort(key=lambda m: m.rank)
         return self.hits
 
-    def _reached(self, edges: Iterable[Edge]) -> set[Node]:
+    def reached(self, edges: Iterable[Edge]) -> set[Node]:
+        """The inputs whose gradients some edges have part in."""
         reach = self.case.tape.reach
         return {x for edge in edges for x in reach.get(edge.input, ())}
 
@@ -149,7 +153,7 @@ class Search:
         wrong = set(self.case.wrong)
         known = {(m.edge, m.copies) for m in self.hits if m.kind in ("constant factor", "sign")}
         for edge in self.case.tape.edges:
-            if not wrong <= self._reached([edge]) or (edge, 1) in known or self.late:
+            if not wrong <= self.reached([edge]) or (edge, 1) in known or self.late:
                 continue
             share = self.case.looks[0].shares[edge]
             weights = self.prints.weigh(edge.input, share)

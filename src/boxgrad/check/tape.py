@@ -235,7 +235,10 @@ class Tape:
     def name(self, node: Node) -> str:
         """The name of the value whose box makes a node."""
         value = self.model.values.get(node)
-        return value.name if value is not None else self.box_of[node].outputs[-1].name
+        if value is not None:
+            return value.name
+        box = self.box_of.get(node)
+        return "a constant" if box is None else box.outputs[-1].name
 
     def value(self, node: Node) -> Value | None:
         """The named value that a node is."""
