@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from boxgrad.check.verdict import Finding
 from boxgrad.errors import BoxgradError
 
 Arrays = dict[str, np.ndarray[Any, Any]]
@@ -32,12 +33,13 @@ class Claim(ABC):
     """Somebody's gradient of a function.
 
     ``arguments`` are the inputs it speaks of, by the names that the model of the function has for them.
-    ``fixed`` tells that it is known only at the arguments it was given for. ``remarks`` are sentences about
-    how it was read.
+    ``fixed`` tells that it is known only at the arguments it was given for, ``sized`` that it holds for their
+    sizes only. ``remarks`` are sentences about how it was read.
     """
 
     arguments: tuple[str, ...]
     fixed: bool = False
+    sized: bool = False
     remarks: tuple[str, ...] = ()
 
     @abstractmethod
@@ -47,6 +49,10 @@ class Claim(ABC):
         Raises:
             ClaimProblem: nothing came back that can be compared.
         """
+
+    def findings(self, lang: str) -> tuple[Finding, ...]:
+        """What is wrong with it that can be told without comparing it as a whole: nothing, for most claims."""
+        return ()
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

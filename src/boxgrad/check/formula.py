@@ -47,6 +47,7 @@ class FormulaClaim(Claim):
             decide(formula, self.evaluators)
         self.arguments = tuple(dict.fromkeys(one.key for one in self.formulas if one.what == "gradient"))
         self.remarks = tuple(dict.fromkeys(self._remarks()))
+        self.sized = any(_has_sizes(formula.reading, subject) for formula in self.formulas)
 
     def _remarks(self) -> Iterator[str]:
         """Which reading was taken, where there were several."""
@@ -80,12 +81,27 @@ class FormulaClaim(Claim):
                     raise ClaimProblem("impossible shape", text, formula.key) from None
         return found
 
+    def findings(self, lang: str) -> tuple[Finding, ...]:
+        """One finding for each wrong formula, with its smallest repair."""
+        return formula_findings(self, self._subject, lang=lang)
+
     def _evaluator(self, args: Sequence[Any]) -> Evaluator:
-        for point, evaluator in self.evaluators.items():
-            if point.args is args:
-                return evaluator
         leaves = Places(args).leaves
-        return Evaluator(self._subject, self.vocabulary, self._subject.point(leaves, "given"))
+        if [np.shape(leaf) for leaf in leaves] == [np.shape(leaf) for leaf in self._subject.given.leaves]:
+            return Evaluator(self._subject, self.vocabulary, self._subject.point(leaves, "given"))
+        other = Subject(self._subject.function, args, self._subject.wrt)
+        return Evaluator(other, Vocabulary(other.model), other.given)
+
+
+def _has_sizes(term: Term, subject: Subject) -> bool:
+    """Whether a formula has numbers in it that are sizes of the arguments."""
+    sizes = {n for leaf in subject.given.leaves for n in (*np.shape(leaf), np.size(leaf))} - {0, 1, 2}
+    for _, one in term.walk():
+        if one.op in ("ones", "counted", "conv") or (one.op == "call" and one.mark[1]):
+            return True
+        if one.op == "number" and (one.mark in sizes or (one.mark % 1 and one.mark != 0.5)):
+            return True
+    return False
 
 
 # ---- reading

@@ -73,12 +73,14 @@ class Diagnosis:
             return self._statement()
         repairs = Search(self.formula, self.vocabulary, self.at).repairs()
         if not repairs:
-            text = self.say("nothing found", formula=self.line) + self._shape_clause(None, ended=True)
+            clause = self._shape_clause(None)
+            text = self.say("nothing found", formula=self.line) + clause
             own = Repairs(self.subject.model)
-            return Finding(key, "unknown", None, self._evidence(), text, own.formula(key), own.code(key))
+            kind = "impossible shape" if clause else "unknown"
+            return Finding(key, kind, None, self._evidence(), text, own.formula(key), own.code(key))
         first, *rest = [self._repaired(one) for one in repairs]
-        others = [one for one in rest if (one.kind, one.formula) != (first.kind, first.formula)]
-        return replace(first, alternatives=tuple(others))
+        others = {one.kind: one for one in reversed(rest) if one.kind != first.kind}
+        return replace(first, alternatives=tuple(list(others.values())[::-1]))
 
     def _statement(self) -> Finding:
         """A wrong line that is not about a gradient: N = X Wᵀ."""
@@ -209,7 +211,7 @@ class Diagnosis:
             return self.say("factor must be", ordinal=self.say(ordinal), new=self.text.write(new))
         return self.say("instead", old=self.text.write(edit.old), new=self.text.write(edit.new))
 
-    def _shape_clause(self, edit: Edit | None, ended: bool = False) -> str:
+    def _shape_clause(self, edit: Edit | None) -> str:
         """Why the shapes alone tell that the formula is wrong."""
         key = self.formula.key
         wanted = np.shape(self.formula.truth(self.first))

@@ -224,7 +224,7 @@ class Edits:
         self, term: Term, shape: tuple[int, ...] | None, path: Path
     ) -> Iterator[tuple[float, str, str, Term]]:
         """Something around a term: a factor, a sum, a sign that is missing."""
-        if not path and term.op != "negative":
+        if not path and not any(part.op == "negative" for part in _factors(term)):
             yield 1.0, "sign", "sign", Term("negative", (term,))
         if shape is None:
             return
@@ -264,6 +264,14 @@ class Edits:
                 yield 1.9, "derivative left out", "factor", Term("multiply", (term, rest), (None, FLAT))
             if not path and other_shape == shape:
                 yield 1.8, "term missing", "term", Term("add", (term, other), "+")
+
+
+def _factors(term: Term) -> Iterator[Term]:
+    """A product with its factors."""
+    yield term
+    if term.op in ("multiply", "matmul", "outer"):
+        for part in term.parts:
+            yield from _factors(part)
 
 
 def _broadcasts(a: tuple[int, ...], b: tuple[int, ...]) -> bool:

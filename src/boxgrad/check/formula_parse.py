@@ -427,13 +427,15 @@ class Parser:
         if function is not None:
             style.note_function(function, of, "applied", by)
             return Term("slope", (values[0],), (function, ""))
-        keys = [one.mark for one in values if one.op == "name"]
+        inner = [one.parts[0] if one.op == "pick" else one for one in values]
+        keys = [one.mark for one in inner if one.op == "name"]
         if len(keys) != len(values):
             raise self.source.problem("expected", self.tokens[start].at, wanted="(X)", found="(…)")
         if style.loss_open or of in style.losses or vocabulary.is_output(of):
             style.losses.add(of)
             style.note_derivative("applied", of, by)
-            return gradient(keys[0])
+            found = gradient(keys[0])
+            return Term("pick", (found,), values[0].mark) if values[0].op == "pick" else found
         user = vocabulary.user_of(keys)
         if user is None:
             raise self.unknown(of, self.tokens[start].at)

@@ -21,11 +21,12 @@ from boxgrad.check.formula_names import Vocabulary
 from boxgrad.check.formula_terms import Term
 from boxgrad.check.formula_value import Evaluator, UnfitError
 
-SECONDS = 0.8
+SECONDS = 0.7
 """How long is searched for one formula."""
 FACTOR_COST = 1.2
+CHEAPEST = 0.9
 DEPTH = 3
-DEAREST = 3.6
+DEAREST = 2.6
 """The cost of edits together beyond which nothing is tried."""
 SLACK = 0.25
 """How much dearer another repair may be that is told beside the first."""
@@ -53,35 +54,44 @@ class Search:
 
     def repairs(self, seconds: float = SECONDS) -> list[Repair]:
         """The cheapest repairs, the best first."""
-        start = self.formula.reading
-        count = itertools.count()
-        heap: list[tuple[float, int, Term, tuple[Edit, ...]]] = [(0.0, next(count), start, ())]
-        seen = {start}
-        found: list[Repair] = []
-        end = time.perf_counter() + seconds
-        best = DEAREST
-        while heap and time.perf_counter() < end:
-            cost, _, tree, edits = heapq.heappop(heap)
-            if cost > best + SLACK:
+        self._end = time.perf_counter() + seconds
+        self._found: list[Repair] = []
+        self._best = DEAREST
+        self._seen = {self.formula.reading}
+        self._count = itertools.count()
+        self._heap: list[tuple[float, int, Term, tuple[Edit, ...]]] = []
+        self._try(0.0, self.formula.reading, ())
+        while self._heap and time.perf_counter() < self._end:
+            cost, _, tree, edits = heapq.heappop(self._heap)
+            if cost + CHEAPEST > self._best + SLACK:
                 break
-            factor = self._factor(tree)
-            if factor is not None and (edits or factor != 1) and tree not in self.edits.paths:
-                total = cost + (0 if factor == 1 else FACTOR_COST)
-                found.append(Repair(total, edits, tree, factor))
-                best = min(best, total)
-                if edits:
-                    continue
-            if len(edits) == DEPTH or cost + 0.9 > best + SLACK:
-                continue
-            for edit in self.edits.of(tree):
-                total = cost + edit.cost + (0.1 if edits else 0.0)
-                if total <= best + SLACK and edit.tree not in seen:
-                    seen.add(edit.tree)
-                    if edits and not self._related(edits[-1], edit):
-                        total += 0.3
-                    heapq.heappush(heap, (total, next(count), edit.tree, (*edits, edit)))
-        found.sort(key=lambda one: one.cost)
+            self._expand(cost, tree, edits)
+        found = sorted(self._found, key=lambda one: one.cost)
         return [one for one in found if one.cost <= found[0].cost + SLACK][:6]
+
+    def _expand(self, cost: float, tree: Term, edits: tuple[Edit, ...]) -> None:
+        """Try all edits of a formula."""
+        for edit in self.edits.of(tree):
+            total = cost + edit.cost
+            if edits:
+                total += 0.1 if self._related(edits[-1], edit) else 0.4
+            if total <= self._best + SLACK and edit.tree not in self._seen:
+                self._seen.add(edit.tree)
+                self._try(total, edit.tree, (*edits, edit))
+                if edits and time.perf_counter() > self._end:
+                    return
+
+    def _try(self, cost: float, tree: Term, edits: tuple[Edit, ...]) -> None:
+        """Keep a formula that is right; leave others to be edited again."""
+        factor = self._factor(tree)
+        if factor is not None and (edits or factor != 1) and tree not in self.edits.paths:
+            total = cost + (0 if factor == 1 else FACTOR_COST)
+            self._found.append(Repair(total, edits, tree, factor))
+            self._best = min(self._best, total)
+            if edits:
+                return
+        if len(edits) < DEPTH:
+            heapq.heappush(self._heap, (cost, next(self._count), tree, edits))
 
     @staticmethod
     def _related(a: Edit, b: Edit) -> bool:
