@@ -202,8 +202,10 @@ class Describer:
             "function": self.function(hit.place),
             "upstream": self.gradient(box),
         }
-        if hit.key and hit.key[0] == "scaled":
-            values["factor"] = factor_name(float(hit.key[1]), self.sizes)
+        factor = self.factor(hit) if hit.kind in ("constant factor", "sum too wide", "sign") else None
+        if factor is not None and factor != -1:
+            values["factor"] = factor_name(factor, self.sizes)
+            values["meaning"] = self._meaning(factor)
             return sentence("scaled", self.lang, **values)
         for key in (f"{hit.kind}: {hit.key[0]}" if hit.key else "", hit.kind):
             text = sentence(key, self.lang, **values)
@@ -212,6 +214,39 @@ class Describer:
         if hit.copies > 1:
             text += said("copies", self.lang, count=hit.copies)
         return text
+
+    def factor(self, hit: Mutation) -> float | None:
+        """The number by which a mistake multiplies what its edge passes back, where it does no more."""
+        if hit.copies > 1:
+            return None
+        look = self.case.looks[0]
+        ((edge, replacement),) = hit.changes.items()
+        try:
+            with np.errstate(all="ignore"):
+                made, true = np.asarray(replacement(look.now)), np.asarray(look.shares[edge])
+        except (ValueError, TypeError, IndexError, KeyError):
+            return None
+        square = float(np.vdot(true, true))
+        if made.shape != true.shape or not square:
+            return None
+        factor = float(np.vdot(true, made)) / square
+        return factor if np.allclose(made, factor * true, rtol=1e-9, atol=0) else None
+
+    def _meaning(self, factor: float) -> str:
+        """What a factor, or the one over it, or half or twice it, is the size of."""
+        values = [v for v in self.tape.model.values.values() if not v.automatic]
+        for k in (factor, 1 / factor if factor else 0.0, factor * 2, 2 / factor if factor else 0.0):
+            size = round(k)
+            if size < 3 or abs(k - size) > 1e-6:
+                continue
+            for value in values:
+                if size in value.shape:
+                    axis = value.shape.index(size)
+                    return sentence("axis size", self.lang, size=size, axis=axis, value=value.name)
+            for value in values:
+                if int(np.prod(value.shape)) == size:
+                    return sentence("array size", self.lang, size=size, value=value.name)
+        return ""
 
     def function(self, node: Node) -> str:
         """What a node computes, by the name of its function."""

@@ -18,7 +18,7 @@ from boxgrad.check.diagnose import diagnosed
 from boxgrad.check.formula import FormulaClaim
 from boxgrad.check.subject import Point, Subject
 from boxgrad.check.verdict import Finding, Verdict
-from boxgrad.check.vary import variations
+from boxgrad.check.vary import Variation, variations
 from boxgrad.check.words import said, sentence
 from boxgrad.graph.node import Node
 
@@ -226,39 +226,47 @@ class Examination:
         if self.claim.fixed or self.claim.sized:
             return []
         for variation in variations(self.subject):
-            try:
-                claim = dict(self.claim.gradients(variation.subject.places.filled(variation.point.leaves)))
-            except ClaimProblem as problem:
-                if variation.kind == "batch":
-                    self.notes.append(said("refused", self.lang, error=_short(problem.text)))
-                continue
-            wrong = wrong_at(variation.subject, variation.point, claim)
-            wrong = [name for name in wrong if name in self.names]
-            if wrong:
-                return self._of_sizes(variation, wrong, claim)
+            other = Examination(variation.subject, self.claim, self.lang)
+            findings = other.of_sizes(variation)
+            if findings:
+                self.errors.update(other.errors)
+                return findings
         return []
 
-    def _of_sizes(self, variation: Any, wrong: Sequence[str], claim: dict[str, Any]) -> list[Finding]:
-        other = Examination(_around(variation.subject), self.claim, self.lang)
-        inside = other._diagnosed([variation.point], [claim])  # noqa: SLF001  another of this class
-        true = variation.subject.gradients(variation.point)
+    def of_sizes(self, variation: Variation) -> list[Finding]:
+        """What is wrong at the sizes of a variation."""
+        points, claims = [], []
+        for point in variation.points:
+            try:
+                claims.append(self._claimed(point))
+                points.append(point)
+            except ClaimProblem:  # sizes that mine has written in; the function may have them elsewhere
+                return []
+        known = set(self.subject.inputs)
+        if any(name not in known for name in self.names):
+            return []
+        wrong = self._wrong(points, claims)
+        if not wrong:
+            return []
+        self._measure(points, claims)
+        inside = self._diagnosed(points, claims)
         findings: list[Finding] = []
-        for name in wrong:
-            self.errors[name] = error(claim[name], true[name])
+        together = len(wrong) > 1 and len(inside) == 1 and not inside[0].argument
+        for name in wrong[:1] if together else wrong:
             kind = variation.finding
             text = sentence(kind, self.lang, gradient=self._gradient(name), detail=variation.detail)
-            same_argument = [f for f in inside if f.argument in (name, "") and f.kind != "unknown"]
-            first = same_argument[0] if same_argument else None
+            found = [f for f in inside if f.argument in (name, "") and f.kind != "unknown"]
+            first = found[0] if found else Finding(name, kind)
             findings.append(
                 Finding(
-                    name,
+                    "" if together else name,
                     kind,
-                    first.where if first else None,
+                    first.where,
                     {f"error {name}": self.errors[name], "sizes": variation.detail},
-                    f"{text} {first.explanation}" if first else text,
-                    first.formula if first else "",
-                    first.code if first else "",
-                    tuple(same_argument),
+                    f"{text} {first.explanation}".strip(),
+                    first.formula,
+                    first.code,
+                    tuple(found),
                 )
             )
         return findings
@@ -297,10 +305,6 @@ def wrong_at(subject: Subject, point: Point, claim: dict[str, Any]) -> list[str]
         if not same(c, true[name], allowed, floor.get(values[name], 0.0)):
             found.append(name)
     return found
-
-
-def _around(subject: Subject) -> Subject:
-    return subject
 
 
 def _short(text: str) -> str:

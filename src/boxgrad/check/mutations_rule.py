@@ -140,7 +140,7 @@ class RuleEdits:
                 rank,
                 node,
                 self._put(node, position, lambda look, value=value: value),
-                detail=f"{value:g}",
+                detail=f"{k:g} → {value:g}",
             )
 
     def _value(self, node: Node, position: int, x: Node) -> Iterator[Edit]:

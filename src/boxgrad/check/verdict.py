@@ -92,7 +92,8 @@ class Verdict:
                 if n in wrong and (n in named or "" in {f.argument for f in self.findings})
             ]
             text = said("comma", lang).join(self._gradient(name) for name in names or named)
-            lines = [said("wrong", lang, title=self.title, wrong=text or "∂")]
+            key = "wrong" if text else "wrong at all"
+            lines = [said(key, lang, title=self.title, wrong=text)]
         for number, finding in enumerate(self.findings, start=1):
             lines += ["", *self._finding(finding, f"{number}. " if len(self.findings) > 1 else "")]
         notes = [f"  {note}" for note in self.notes]

@@ -51,12 +51,20 @@ MEANS: Words = {
         "zh": "{box} 处的导数里，有一个常数写错或漏掉了。",
     },
     "constant factor: number": {
-        "en": "In the derivative at {box} a constant is {detail}, which it should not be.",
-        "zh": "{box} 处的导数里，有一个常数成了 {detail}，这不对。",
+        "en": "In the derivative at {box} a constant is another one: {detail}.",
+        "zh": "{box} 处的导数里，有一个常数写错了：{detail}。",
     },
     "scaled": {
-        "en": "What {box} passes back to {gradient} is {factor} times what it should be.",
-        "zh": "{box} 传给 {gradient} 的是应有值的 {factor} 倍。",
+        "en": "What {box} passes back to {gradient} is {factor} times what it should be{meaning}.",
+        "zh": "{box} 传给 {gradient} 的是应有值的 {factor} 倍{meaning}。",
+    },
+    "axis size": {
+        "en": " ({size} is the size of axis {axis} of {value})",
+        "zh": "（{size} 是 {value} 的轴 {axis} 的大小）",
+    },
+    "array size": {
+        "en": " ({size} is the number of elements of {value})",
+        "zh": "（{size} 是 {value} 的元素个数）",
     },
     "sign": {
         "en": "What {box} passes back to {gradient} has the wrong sign.",
@@ -147,8 +155,8 @@ MEANS: Words = {
         "zh": "除函数的尖点外 {gradient} 都对；在尖点处，它不是两侧斜率之间的值。",
     },
     "right for batch 1 only": {
-        "en": "{gradient} is right where axes of size {detail} are 1, and wrong where they are larger.",
-        "zh": "大小为 {detail} 的轴为 1 时 {gradient} 正确，更大时就不对。",
+        "en": "{gradient} is right for a batch of 1, and wrong for a larger one ({detail}).",
+        "zh": "批量为 1 时 {gradient} 正确，更大（{detail}）就不对。",
     },
     "right for square shapes only": {
         "en": "{gradient} is right where two sizes are equal ({detail}), and wrong where they differ.",
@@ -247,6 +255,7 @@ MEANS: Words = {
 SAID: Words = {
     "right": {"en": "{title}: the gradient is right", "zh": "{title}：梯度正确"},
     "wrong": {"en": "{title}: wrong in {wrong}", "zh": "{title}：{wrong} 不对"},
+    "wrong at all": {"en": "{title}: the gradient is wrong", "zh": "{title}：梯度不对"},
     "unclear": {"en": "{title}: cannot tell", "zh": "{title}：无法判断"},
     "error": {"en": "relative error {error}", "zh": "相对误差 {error}"},
     "at": {"en": "at {box}", "zh": "在 {box} 处"},
