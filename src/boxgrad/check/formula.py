@@ -29,9 +29,16 @@ from boxgrad.check.formula_value import Evaluator, UnfitError
 from boxgrad.check.formula_write import Writer
 from boxgrad.check.subject import Subject
 from boxgrad.check.verdict import Finding
-from boxgrad.explain.words import word
+from boxgrad.explain.words import LANGUAGES, word
+from boxgrad.explain.words import WORDS as WORDS_OF_VIEWS
 
 _MATHEMATICS = re.compile("[∂⊙ᵀ′·−×Σ∑√∇⊤⋆∗⊗𝟏₀-₉ᵢⱼₖₗ⁰¹²³⁴-⁹∘⋅’]")
+_EXPANDED = re.compile(
+    rf"^.*?\b({'|'.join(WORDS_OF_VIEWS[key][lang] for key in ('math_expanded', 'math_numbers') for lang in LANGUAGES)})"
+    r"\}?\s*$",
+    re.MULTILINE,
+)
+"""The headings of the sections that write every element out."""
 _SHAPE_NOTE = re.compile(r"\s{3,}(\d+(×\d+)*|t = 1.*)\s*$")
 
 
@@ -146,29 +153,38 @@ def notation_of(text: str) -> str:
 
 def split(text: str) -> Iterator[tuple[str, str]]:
     """The formulas of a text, each with its notation."""
+    text = _EXPANDED.split(text)[0]
     notation = notation_of(text)
     if notation == "latex":
+        if "\\begin{document}" in text:
+            text = text.partition("\\begin{document}")[2].partition("\\end{document}")[0]
         text = re.sub(r"\\(begin|end)\{(align|aligned|equation|gather|gathered|split|eqnarray|multline)\*?\}", "", text)
-        text = re.sub(r"\\[\[\]]|\\label\{[^}]*\}|\$\$?|&&\s*\{?\\scriptstyle.*?(?=\\\\|$)", " ", text)
-        environments = r"\\begin\{(?:cases|array|\w*matrix)\}.*?\\end\{(?:cases|array|\w*matrix)\}"
-        kept: list[str] = []
-
-        def keep(found: re.Match[str]) -> str:
-            kept.append(found[0])
-            return f"\x00{len(kept) - 1}\x00"
-
-        text = re.sub(environments, keep, text, flags=re.DOTALL)
-        pieces = [piece for row in re.split(r"\\\\(?:\[[^\]]*\])?", text) for piece in row.split("\n")]
-        pieces = [re.sub("\x00(\\d+)\x00", lambda m: kept[int(m[1])], piece) for piece in pieces]
-        pieces = [piece.replace("&", " ") for piece in pieces if "\\begin{" not in piece] + [
-            piece for piece in pieces if "\\begin{" in piece
-        ]
+        text = re.sub(r"(?<!\\)\\[\[\]]|\\label\{[^}]*\}|\$\$?", " ", text)
+        text = re.sub(r"&&\s*\{?\\scriptstyle.*?(?=\\\\|$)", " ", text, flags=re.MULTILINE)
+        pieces = [piece.replace("\x00", "&") for row in _rows(text) for piece in row.split("\n")]
     elif notation == "code":
         pieces = [piece.split("#")[0] for row in text.split("\n") for piece in row.split(";")]
     else:
         pieces = [_SHAPE_NOTE.sub("", row) for row in text.split("\n")]
     for piece in _joined(pieces):
         yield piece, notation
+
+
+def _rows(text: str) -> list[str]:
+    """The rows of aligned formulas; the rows of matrices and cases stay together, & in them marked."""
+    rows, depth, at = [""], 0, 0
+    for found in re.finditer(r"\\\\(\[[^\]]*\])?|\\begin\{|\\end\{|&|\n", text):
+        rows[-1] += text[at : found.start()]
+        at = found.end()
+        depth += (found[0] == "\\begin{") - (found[0] == "\\end{")
+        if depth or found[0] == "\\end{":
+            rows[-1] += {"&": "\x00", "\n": " "}.get(found[0], found[0])
+        elif found[0].startswith("\\\\"):
+            rows.append("")
+        else:
+            rows[-1] += " " if found[0] == "&" else found[0]
+    rows[-1] += text[at:]
+    return rows
 
 
 def _joined(pieces: Sequence[str]) -> list[str]:

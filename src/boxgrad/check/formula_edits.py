@@ -152,7 +152,7 @@ class Edits:
             yield 1.5, "operator", "operator", Term("divide", (a, b), "/")
         yield from self._regrouped(term)
         for kept, left in ((a, b), (b, a)):
-            numeric = left.op in ("number", "counted", "divide")
+            numeric = all(part.op not in ("name", "gradient") for _, part in left.walk())
             yield 1.4, "constant factor" if numeric else "wrong value", "extra", kept
 
     def _regrouped(self, term: Term) -> Iterator[tuple[float, str, str, Term]]:

@@ -327,10 +327,10 @@ class Parser:
         if (sign := self.accept("∂")) is not None:
             self.style.note_differential("d" if self.source.line[sign.at] == "d" else "")
             of = self.spelled() if self.token.kind == "name" else None
-            self.expect("}")
-            self.expect("{")
-            self.expect("∂")
-            return self.derived(of, self.at, "frac")
+            if self.accept("}"):
+                self.expect("{")
+                self.expect("∂")
+                return self.derived(of, self.at, "frac")
         self.at = start
         self.expect("{")
         top = self.sum()

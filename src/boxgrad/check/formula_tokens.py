@@ -48,7 +48,6 @@ _WRAPPERS = {
 _IGNORED = {
     "left", "right", "big", "Big", "bigg", "Bigg", "bigl", "bigr", "Bigl", "Bigr", "displaystyle", "limits",
     "nolimits", "quad", "qquad", "textstyle", "scriptstyle", "nonumber", "notag", ",", ";", ":", "!", " ", "thinspace",
-    "mathop", "mathbin", "mathrel",
 }  # fmt: skip
 _TRANSPOSES = {"T", "⊤", "ᵀ", "t", "⊺", "top", "intercal", "Τ"}
 _CHARACTERS = {
@@ -248,6 +247,9 @@ def _latex(source: Source, line: str, offset: int) -> Iterator[Token]:
                     yield Token("op", "{", offset + begins, offset + begins)
                     yield from _latex(source, inner, offset + begins)
                     yield Token("op", "}", offset + at - 1, offset + at)
+            elif command in ("mathop", "mathbin", "mathrel"):
+                inner, begins, at = group(line, at)
+                yield from _latex(source, inner, offset + begins)
             elif command in _WRAPPERS:
                 inner, begins, at = group(line, at)
                 yield from _wrapped(source, command, inner, offset + start, offset + at)
