@@ -46,6 +46,7 @@ _ON_USE = {
     "Trainer": "boxgrad.train",
     "Verdict": "boxgrad.check.verdict",
     "check": "boxgrad.check.checking",
+    "check_grad": "boxgrad.check.differences",
     "explain": "boxgrad.explain.explanation",
     "train": "boxgrad.train",
 }
@@ -65,6 +66,7 @@ __all__ = [
     "avg_pool",
     "boxed",
     "check",
+    "check_grad",
     "compile",
     "conv",
     "conv_transpose",

@@ -115,13 +115,15 @@ def replay(
                 now[node] = applied(node, view)
         own[edge] = view[edge.root] if replacement is None else replacement(view)
         x = edge.input
-        if np.shape(own[edge]) != x.shape and x not in tape.wrt:
+        if np.shape(own[edge]) != x.shape and x not in tape.inputs:
             return None
         dirty.add(x)
-        if against is not None and x in against.claims and edge.number == tape.complete[x]:
-            totals[x] = gradient(x)
-            if not against.agrees(x, totals[x]):
-                return None
+        if edge.number == tape.complete[x]:
+            total = gradient(x)
+            if x in tape.inputs:
+                totals[x] = total
+                if against is not None and x in against.claims and not against.agrees(x, total):
+                    return None
     for x in tape.wrt:
         if x in dirty and x not in totals:
             totals[x] = gradient(x)

@@ -20,6 +20,7 @@ from boxgrad import tree
 from boxgrad.check.claimed import Arrays, Claim, ClaimProblem
 from boxgrad.check.formula import FormulaClaim, formula_claim
 from boxgrad.check.layout import Layout
+from boxgrad.check.verdict import Finding
 from boxgrad.trace.tracer import inspect_unwrap
 from boxgrad.types import is_ndarray
 
@@ -199,8 +200,20 @@ class Several(Claim):
         self.parts = tuple(parts)
         self.arguments = tuple(dict.fromkeys(name for part in parts for name in part.arguments))
         self.fixed = any(part.fixed for part in parts)
+        self.sized = any(part.sized for part in parts)
         self.remarks = tuple(remark for part in parts for remark in part.remarks)
 
     def gradients(self, args: Sequence[Any]) -> Arrays:
-        """The gradients of all parts."""
-        return {name: array for part in self.parts for name, array in part.gradients(args).items()}
+        """The gradients of all parts; a formula whose shapes do not fit has its finding already."""
+        found: Arrays = {}
+        for part in self.parts:
+            try:
+                found |= part.gradients(args)
+            except ClaimProblem:
+                if not isinstance(part, FormulaClaim):
+                    raise
+        return found
+
+    def findings(self, lang: str) -> tuple[Finding, ...]:
+        """What the parts know by themselves."""
+        return tuple(one for part in self.parts for one in part.findings(lang))

@@ -105,6 +105,10 @@ WORDS: Words = {
         "en": "the indices {letters} do not fit a value of shape {shape}",
         "zh": "下标 {letters} 与形状 {shape} 不相配",
     },
+    "shapes": {
+        "en": "the shapes in {formula} do not fit: {shapes}",
+        "zh": "{formula} 里的形状不相配：{shapes}",
+    },
     "read_as": {"en": "read as {formula}", "zh": "读作 {formula}"},
     "read_as_count": {"en": "{name} read as {value}", "zh": "{name} 取 {value}"},
 }

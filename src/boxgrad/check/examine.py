@@ -15,7 +15,7 @@ from boxgrad.check.claimed import Claim, ClaimProblem
 from boxgrad.check.compare import DOUBLE, error, noise, same, tolerance
 from boxgrad.check.describe import Describer
 from boxgrad.check.diagnose import diagnosed
-from boxgrad.check.formula import FormulaClaim, formula_findings
+from boxgrad.check.formula import FormulaClaim
 from boxgrad.check.subject import Point, Subject
 from boxgrad.check.verdict import Finding, Verdict
 from boxgrad.check.vary import Variation, variations
@@ -54,6 +54,18 @@ class Examination:
         )
 
     def _findings(self) -> list[Finding]:
+        """What the claim itself says is wrong with it, and what comparing the rest shows."""
+        own = list(self.claim.findings(self.lang))
+        for finding in own:
+            error_ = finding.evidence.get(f"error {finding.argument}")
+            if error_ is not None:
+                self.errors[finding.argument] = float(error_)
+        if own and isinstance(self.claim, FormulaClaim):
+            return own
+        self.names = tuple(n for n in self.names if n not in {f.argument for f in own})
+        return [*own, *(self._compared() if self.names else [])]
+
+    def _compared(self) -> list[Finding]:
         try:
             given = self._claimed(self.subject.given)
             again = self._claimed(self.subject.given)
@@ -82,10 +94,6 @@ class Examination:
         here = [i for i, p in enumerate(points) if p.kind == "given"]
         if random and not self._wrong([points[i] for i in here], [claims[i] for i in here]):
             self.notes.append(said("right here", self.lang))
-        if isinstance(self.claim, FormulaClaim):
-            found = formula_findings(self.claim, self.subject, points, self.lang)
-            if found:
-                return list(found)
         return self._diagnosed(points, claims)
 
     # ---- what is claimed
@@ -215,7 +223,7 @@ class Examination:
     # ---- other sizes
     def _varied(self) -> list[Finding]:
         """What is wrong for other sizes only, where the function allows other sizes."""
-        if self.claim.fixed:
+        if self.claim.fixed or self.claim.sized:
             return []
         for variation in variations(self.subject):
             other = Examination(variation.subject, self.claim, self.lang)

@@ -94,6 +94,7 @@ class Tape:
         self.boxes = list(leaf_boxes(model.boxes))
         self.box_of = {node: box for box in self.boxes for node in box.nodes}
         self.wrt = [value.node for value in model.wrt]
+        self.inputs = set(self.wrt)
         self.order = [n for n in depending([self.output], self.wrt) if n.dtype.kind in "fcO"]
         self.gradient: dict[Node, Node] = {}
         """For each node the leaf that stands for its gradient."""
@@ -147,7 +148,7 @@ class Tape:
     def _derive(self) -> None:
         """The local rules of all nodes on the way, from last to first."""
         active = set(self.order)
-        inputs = set(self.wrt)
+        inputs = self.inputs
         known = set(self.model.graph.nodes) | set(self.of)
         parts: dict[Node, list[Node]] = {}
         for node in self.order:

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from boxgrad.cli.check import check
 from boxgrad.cli.explain import explain
 from boxgrad.cli.predict import predict
 from boxgrad.cli.sample import sample
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 app.command()(train)
 app.command()(explain)
+app.command()(check)
 app.command()(predict)
 app.command()(sample)
 
