@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from boxgrad.check.claim import ClaimProblem, claim_of
 from boxgrad.check.examine import Examination
 from boxgrad.check.subject import Subject
@@ -70,4 +72,5 @@ def check(
         finding = Finding(problem.argument, problem.kind, explanation=problem.text)
         ok = None if problem.kind == "does not parse" else False
         return Verdict(ok, (finding,), title=subject.title, lang=lang, model=subject.model)
-    return Examination(subject, claim, lang).verdict()
+    with np.errstate(all="ignore"):
+        return Examination(subject, claim, lang).verdict()

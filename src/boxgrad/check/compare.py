@@ -39,7 +39,7 @@ def error(claimed: Any, true: Any) -> float:
     a, b = np.asarray(claimed), np.asarray(true)
     if a.shape != b.shape:
         return float("inf")
-    if a.dtype.kind not in "fciub" or not np.all(np.isfinite(a)):
+    if a.dtype.kind not in "fciub" or not (np.all(np.isfinite(a)) and np.all(np.isfinite(b))):
         return float("inf")
     size = max(_norm(a), _norm(b))
     return _norm(a.astype(np.float64) - b) / size if size else 0.0

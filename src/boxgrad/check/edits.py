@@ -33,6 +33,8 @@ class Edit:
     make: Callable[[Look], Any]
     at: Node | None = None
     detail: str = ""
+    node: Node | None = None
+    """The node whose rule it is, where that is not the edge's own."""
 
     def replacement(self) -> Replacement:
         """What the edge gives instead, where the numbers have all nodes of the true rule."""

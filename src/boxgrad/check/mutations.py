@@ -7,13 +7,14 @@ mistakes are grouped and named; the edits themselves are elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from boxgrad.check.aliases import merged
 from boxgrad.check.edits import Edit
 from boxgrad.check.mutations_edge import edge_edits
 from boxgrad.check.mutations_region import Group, group_edits
@@ -111,28 +112,51 @@ def mutations(subject: Subject) -> list[Mutation]:
     ['constant factor', 'counted twice', 'derivative left out']
     """
     tape = subject.tape
-    edits = list(_edits(tape))
+    groups = list(group_edits(tape))
+    alone: dict[Edge, list[Edit]] = {}
+    for group in groups:
+        if len(group.changes) == 1:
+            ((edge, made),) = group.changes.items()
+            alone.setdefault(edge, []).append(_as_edit(group, edge, made))
+    now = subject.prepare(subject.points[0]).now
+    with np.errstate(all="ignore"):
+        edits = list(_edits(tape, alone, now))
     found = [
-        Mutation(e.kind, tape, {e.edge: e.replacement()}, e.rank, e.detail, e.key, e.edge.node, e)
+        Mutation(e.kind, tape, {e.edge: e.replacement()}, e.rank, e.detail, e.key, e.node or e.edge.node, e)
         for e in edits
     ]
     found += _copies(tape, edits)
-    found += [_of_group(tape, group) for group in group_edits(tape)]
+    found += [
+        Mutation(g.kind, tape, g.changes, g.rank, g.detail, g.key, g.node) for g in groups if len(g.changes) > 1
+    ]
     return sorted(found, key=lambda m: m.rank)
 
 
-def _of_group(tape: Tape, group: Group) -> Mutation:
-    return Mutation(group.kind, tape, group.changes, group.rank, group.detail, group.key, group.node)
+def _as_edit(group: Group, edge: Edge, made: Replacement) -> Edit:
+    """A group of boxes of which one edge changes, as an edit of that edge."""
+
+    def make(look: Any) -> Any:
+        return made(_Looked(look))
+
+    return Edit(edge, group.kind, group.key, group.rank, make, None, group.detail, group.node)
 
 
-def _edits(tape: Tape) -> Iterator[Edit]:
+class _Looked(dict[Node, Any]):
+    """The numbers behind a function that looks them up."""
+
+    def __init__(self, look: Any) -> None:
+        super().__init__()
+        self._look = look
+
+    def __missing__(self, node: Node) -> Any:
+        return self._look(node)
+
+
+def _edits(tape: Tape, alone: Mapping[Edge, Sequence[Edit]], now: Numbers) -> Iterator[Edit]:
     sizes = sizes_of(tape)
     for edge in tape.edges:
-        seen: set[Any] = set()
-        for edit in (*edge_edits(tape, edge), *RuleEdits(tape, edge, near(tape, edge), sizes).edits()):
-            if edit.key not in seen:
-                seen.add(edit.key)
-                yield edit
+        rules = RuleEdits(tape, edge, near(tape, edge), sizes).edits()
+        yield from merged(edge, (*alone.get(edge, ()), *edge_edits(tape, edge), *rules), now)
 
 
 def sizes_of(tape: Tape) -> list[int]:
