@@ -33,7 +33,7 @@ def test_every_example_is_in_the_table():
 def test_a_wrong_gradient_is_named(name):
     chosen = example(name)
     verdict = check(chosen, chosen.wrong)
-    assert verdict.ok is False, str(verdict)
+    assert not verdict.ok, str(verdict)
     found = [(each.kind, each.where and re.sub(r"_\d+$", "", each.where.box)) for each in verdict.findings]
     assert found == list(chosen.EXPECTED), str(verdict)
     with pytest.raises(bg.GradientMistake):
