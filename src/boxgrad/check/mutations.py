@@ -24,7 +24,7 @@ from boxgrad.check.tape import Edge, Numbers, Replacement, Tape
 from boxgrad.errors import Place
 from boxgrad.graph.node import Node
 
-NEAR = 24
+NEAR = 12
 """How many values of a shape are tried in place of one that a rule reads."""
 
 

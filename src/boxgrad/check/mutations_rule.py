@@ -25,6 +25,8 @@ _ARITHMETIC = tuple(
     p for p in (primitive_of(f) for f in (np.add, np.subtract, np.multiply, np.divide)) if p is not None
 )
 """The operators that are mistaken for each other."""
+OTHERS = 8
+"""How many other gradients are tried in place of the one that arrives."""
 _ADDITIVE = _ARITHMETIC[:2]
 
 
@@ -225,12 +227,16 @@ class RuleEdits:
             )
         own = self.tape.of[leaf]
         complete, at = self.tape.complete, self.edge.number
-        for other, gradient in self.tape.gradient.items():
+        others: list[Node] = []
+        for other in self.tape.gradient:
             value = self.tape.value(other)
             if other is own or other.shape != own.shape or complete.get(other, at) >= at:
                 continue
-            if value is None or value.role == "input" or other in self.tape.wrt:
-                continue
+            if value is not None and value.role != "input" and other not in self.tape.inputs:
+                others.append(other)
+        others.sort(key=lambda other: abs(other.number - own.number))
+        for other in others[:OTHERS]:
+            value, gradient = self.tape.model.values[other], self.tape.gradient[other]
             yield self._edit(
                 "wrong upstream",
                 ("gradient", position, self._relative(other)),

@@ -48,7 +48,7 @@ def applied(node: Node, numbers: Mapping[Node, Any]) -> Any:
 class Edge:
     """What one node adds to the gradient of one of its inputs: ``root``, in the leaves ``gradients``."""
 
-    __slots__ = ("box", "fixed", "input", "leaves", "moving", "node", "number", "root")
+    __slots__ = ("box", "fixed", "input", "leaves", "moving", "node", "number", "root", "sources")
 
     def __init__(self, node: Node, x: Node, root: Node, number: int, box: Box) -> None:
         self.node, self.input, self.root, self.number, self.box = node, x, root, number, box
@@ -58,6 +58,8 @@ class Edge:
         """The nodes of the rule that depend on a gradient leaf."""
         self.leaves: list[Node] = []
         """The gradient leaves that it reads."""
+        self.sources: list[Node] = []
+        """The nodes whose gradients these are."""
 
     @property
     def name(self) -> str:
@@ -174,6 +176,7 @@ class Tape:
         for node in ordered([edge.root], known):
             if node in self.of:
                 edge.leaves.append(node)
+                edge.sources.append(self.of[node])
             elif node not in known:
                 if any(x in moving for x in node.inputs):
                     moving.add(node)
