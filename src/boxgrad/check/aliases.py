@@ -1,8 +1,8 @@
 """Edits of one edge that give the same numbers are one mistake, with the simplest name that fits.
 
-What an edit is called follows from what comes out: nothing (a path dropped), a multiple of the truth (a sign, something
-counted twice, a constant factor), the gradient that arrived (a derivative left out); only then from how it was made.
-Knows numbers at one point; knows no function.
+What an edit is called follows from what comes out: nothing (a path dropped), a multiple of the truth (a sign,
+something counted twice, a constant factor), the gradient that arrived (a derivative left out); only then from
+how it was made. Knows numbers at one point; knows no function.
 """
 
 from __future__ import annotations
@@ -45,23 +45,21 @@ def merged(edge: Edge, edits: Iterable[Edit], now: Numbers) -> list[Edit]:
     return list(found.values())
 
 
-def _named(
-    edge: Edge, edit: Edit, result: Any, true: Any, now: Numbers, factor: float, size: float
-) -> Edit:
+def _named(edge: Edge, edit: Edit, result: Any, true: Any, now: Numbers, factor: float, size: float) -> Edit:
     """The edit, called by what comes out."""
     if not result.any():
         return edit if edit.kind == "treated as constant" else replace(edit, kind="path dropped")
-    if true.size > 1 or edit.kind in _SCALING:
-        if np.abs(result - factor * true).max(initial=0.0) <= 1e-9 * size * abs(factor):
-            kind = "sign" if abs(factor + 1) < 1e-9 else "constant factor"
-            if abs(factor - 2) < 1e-9 and edit.kind == "counted twice":
-                kind = "counted twice"
-            return replace(edit, kind=kind)
-    for leaf in edge.leaves:
-        if leaf.shape == result.shape and np.array_equal(result, now[leaf]):
-            if constant_of(edge, leaf) is None:
-                return replace(edit, kind="derivative left out")
-    return edit
+    scaled = np.abs(result - factor * true).max(initial=0.0) <= 1e-9 * size * abs(factor)
+    if scaled and (true.size > 1 or edit.kind in _SCALING):
+        kind = "sign" if abs(factor + 1) < 1e-9 else "constant factor"
+        if abs(factor - 2) < 1e-9 and edit.kind == "counted twice":
+            kind = "counted twice"
+        return replace(edit, kind=kind)
+    arrived = any(
+        leaf.shape == result.shape and np.array_equal(result, now[leaf]) and constant_of(edge, leaf) is None
+        for leaf in edge.leaves
+    )
+    return replace(edit, kind="derivative left out") if arrived else edit
 
 
 _SCALING = ("constant factor", "sign", "counted twice", "derivative left out", "operator", "sum too wide")

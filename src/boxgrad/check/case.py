@@ -1,7 +1,7 @@
 """A claim beside the truth: at several points, what somebody's gradient gives and what it should be.
 
-Knows which inputs are wrong and whether a set of replaced edges gives exactly the claim; only what a replacement
-changes is computed anew. Knows no mistake by name.
+Knows which inputs are wrong and whether a set of replaced edges gives exactly the claim; only what a
+replacement changes is computed anew. Knows no mistake by name.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Look:
         for edge in tape.edges:
             self.shares[edge] = self.now[edge.root]
         self.true = tape.gradients(self.now)
-        self.allowed = {x: tolerance(claims[x], *[leaf for leaf in point.leaves]) for x in claims}
+        self.allowed = {x: tolerance(claims[x], *point.leaves) for x in claims}
         self._subject = subject
 
     @cached_property
@@ -64,10 +64,12 @@ class Case:
         return all(np.shape(self.looks[0].claims[x]) == x.shape for x in self.wrt)
 
     def explains(self, changes: Mapping[Edge, Replacement], only: Sequence[Node] | None = None) -> bool:
-        """Whether the claim, or that of some inputs, is what comes out with some edges replaced, at every point."""
+        """Whether the claim, or that of some inputs, is what comes out with edges replaced, at all points."""
         return all(self.gives(look, changes, only) for look in self.looks)
 
-    def gives(self, look: Look, changes: Mapping[Edge, Replacement], only: Sequence[Node] | None = None) -> bool:
+    def gives(
+        self, look: Look, changes: Mapping[Edge, Replacement], only: Sequence[Node] | None = None
+    ) -> bool:
         """The same at one point; stops at the first input that comes out otherwise."""
         try:
             with np.errstate(all="ignore"):

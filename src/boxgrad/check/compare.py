@@ -1,8 +1,8 @@
 """Whether two gradients are the same: in norm, relative to their size, and never by an absolute bound alone.
 
-A gradient that is 0 in exact arithmetic has a size of rounding errors, and a relative error would mean nothing; so
-the noise of the true gradient itself is measured, by moving its arguments by rounding errors. Knows arrays and a
-subject; knows nothing of mistakes.
+A gradient that is 0 in exact arithmetic has a size of rounding errors, and a relative error would mean
+nothing; so the noise of the true gradient itself is measured, by moving its arguments by rounding errors.
+Knows arrays and a subject; knows nothing of mistakes.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ def same(claimed: Any, true: Any, allowed: float, noise: float = 0.0) -> bool:
 def noise(subject: Subject, point: Point, single: bool) -> dict[Node, float]:
     """How far rounding errors of the arguments move each true gradient: what cannot count as a mistake.
 
-    Single precision rounds at 6e-8, double at 1e-16; the gradient's own arithmetic does the same again, so the
-    bound is some times what the move alone does.
+    Single precision rounds at 6e-8, double at 1e-16; the gradient's own arithmetic does the same again, so
+    the bound is some times what the move alone does.
     """
     subject.prepare(point)
     tape = point.tape

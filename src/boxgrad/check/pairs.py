@@ -1,8 +1,8 @@
 """Two mistakes at once: the smallest set that explains a claim which no single one does.
 
-Mistakes that do not meet on the way back add up in the fingerprint, so pairs of them are found by looking up what
-one leaves over. Those that do meet are tried together, beginning with the mistake that brings the claim nearest.
-Knows the scored mutations of a search; says nothing in words.
+Mistakes that do not meet on the way back add up in the fingerprint, so pairs of them are found by looking up
+what one leaves over. Those that do meet are tried together, beginning with the mistake that brings the claim
+nearest. Knows the scored mutations of a search; says nothing in words.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def pairs(search: Search, seconds: float) -> list[Pair]:
 
 
 def cover(search: Search) -> list[list[Mutation]]:
-    """Mistakes that each explain some of the wrong gradients and leave the others alone, all wrong ones together.
+    """Mistakes that each explain some of the wrong gradients and leave the others alone.
 
     One class of mutations for each group of inputs; empty where some input is left over.
     """

@@ -1,7 +1,7 @@
 """The search for the mistake: every mutation against the claim, cheap tests first.
 
-An edit of one edge is weighed by its fingerprint and only then replayed; one of several edges is replayed, and
-given up at the first input that comes out otherwise. Knows cases and mutations; says nothing in words.
+An edit of one edge is weighed by its fingerprint and only then replayed; one of several edges is replayed,
+and given up at the first input that comes out otherwise. Knows cases and mutations; says nothing in words.
 """
 
 from __future__ import annotations

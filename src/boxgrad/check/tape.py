@@ -1,8 +1,8 @@
 """A graph as a list of edges: for each box and input, the graph of what the box adds to the input's gradient.
 
-Every node has a leaf that stands for its gradient, and every edge is an expression in that leaf and in forward
-values: the local rule, as data. Going backwards over the edges gives the gradient of every node; an edge may be
-replaced, which is how a mistake is tried out. Knows graphs and models; knows no mistake.
+Every node has a leaf that stands for its gradient, and every edge is an expression in that leaf and in
+forward values: the local rule, as data. Going backwards over the edges gives the gradient of every node; an
+edge may be replaced, which is how a mistake is tried out. Knows graphs and models; knows no mistake.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from boxgrad.types import ArrayType
 Array = np.ndarray[Any, Any]
 Numbers = dict[Node, Any]
 Replacement = Callable[[Numbers], Any]
-"""What an edge gives instead, from the numbers of the forward pass, the gradient leaves and the edge's true rule."""
+"""What an edge gives instead, from the forward pass, the gradient leaves and the edge's true rule."""
 
 
 def compute(nodes: Iterable[Node], numbers: Numbers) -> None:
