@@ -99,6 +99,16 @@ class Describer:
         """The name of the value whose gradient the mistake gets wrong first."""
         return self.value_name(mutation.edge.input, mutation.edge.node)
 
+    def repaired(self, x: Node, name: str) -> str:
+        """The value whose gradient is to be written out: the first on the way back that has a formula."""
+        node: Node | None = x
+        while node is not None and not self.repairs.formula(name):
+            below = [e.input for e in self.tape.edges if node in e.sources]
+            node = below[0] if below else None
+            value = None if node is None else self.tape.value(node)
+            name = value.name if value is not None else name
+        return name
+
     def value_name(self, x: Node, user: Node) -> str:
         value = self.tape.value(x)
         if value is not None:
@@ -145,8 +155,8 @@ class Describer:
             self.where(hit.place, (other.place for other in rest if other.kind == hit.kind)),
             evidence,
             self._sentence(hit, name),
-            self.repairs.formula(name),
-            self.repairs.code(name),
+            self.repairs.formula(self.repaired(hit.edge.input, name)),
+            self.repairs.code(self.repaired(hit.edge.input, name)),
             others,
         )
 

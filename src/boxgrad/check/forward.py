@@ -166,8 +166,14 @@ class Functions:
                 {node: _with(node, position, lambda now, other=other: now[other])},
                 0.7 if both else 2.6,
                 f"{value.name} in place of {self._written(x)}",
-                ("swap", position, other.origin or value.name),
+                ("swap", position, self._relative(other, node, value.name)),
             )
+
+    def _relative(self, other: Node, node: Node, name: str) -> Any:
+        """A value in terms that are the same for every copy of the line."""
+        if other not in self.tape.box_of:
+            return name
+        return self.tape.site(other), self.tape.occurrence(other) - self.tape.occurrence(node)
 
     def _parameters(self) -> Iterator[ForwardEdit]:
         """A parameter read wherever another one is meant, and a pair of them at once."""

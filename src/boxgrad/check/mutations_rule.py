@@ -188,7 +188,9 @@ class RuleEdits:
         if other in own.inputs:
             return own.inputs.index(other)
         value = self.tape.model.values.get(other)
-        return other.origin or (value.name if value else other.number)
+        if other in self.tape.box_of:
+            return self.tape.site(other), self.tape.occurrence(other) - self.tape.occurrence(own)
+        return value.name if value else other.number
 
     def _turned(self, node: Node, position: int, x: Node) -> Iterator[Edit]:
         """A forward value flipped or transposed."""
