@@ -1,8 +1,8 @@
 """Edits of one edge that give the same numbers are one mistake, with the simplest name that fits.
 
-What an edit is called follows from what comes out: nothing (a path dropped), a multiple of the truth (a sign, something
-counted twice, a constant factor), the gradient that arrived (a derivative left out); only then from how it was made.
-Knows numbers at one point; knows no function.
+What an edit is called follows from what comes out: nothing (a path dropped), a multiple of the truth (a sign,
+something counted twice, a constant factor), the gradient that arrived (a derivative left out); only then from
+how it was made. Knows numbers at one point; knows no function.
 """
 
 from __future__ import annotations
@@ -35,33 +35,31 @@ def merged(edge: Edge, edits: Iterable[Edit], now: Numbers) -> list[Edit]:
         if result.shape != true.shape:
             found.setdefault((edit.kind, edit.key), edit)
             continue
-        change = float(np.abs(result - true).max(initial=0.0))
-        if change <= 1e-10 * max(size, float(np.abs(result).max(initial=0.0))):
+        number = float(np.dot(random, result.ravel()))
+        key = f"{number:.9e}"
+        if key in found:
             continue
-        number = float(np.dot(random, np.ravel(result)))
-        key = f"{number:.9e}" if abs(number) > 1e-9 * (abs(own) + 1e-300) or np.any(result) else "0"
-        if key not in found:
-            found[key] = _named(edge, edit, result, true, now)
+        if abs(number - own) <= 1e-9 * abs(own) and np.abs(result - true).max(initial=0.0) <= 1e-10 * size:
+            continue
+        found[key] = _named(edge, edit, result, true, now, number / own if own else 0.0, size)
     return list(found.values())
 
 
-def _named(edge: Edge, edit: Edit, result: Any, true: Any, now: Numbers) -> Edit:
+def _named(edge: Edge, edit: Edit, result: Any, true: Any, now: Numbers, factor: float, size: float) -> Edit:
     """The edit, called by what comes out."""
-    if not np.any(result):
+    if not result.any():
         return edit if edit.kind == "treated as constant" else replace(edit, kind="path dropped")
-    square = float(np.vdot(true, true))
-    if square and true.size > 1 or true.size == 1 and edit.kind in _SCALING:
-        factor = float(np.vdot(true, result)) / square if square else 0.0
-        if np.allclose(result, factor * true, rtol=1e-9, atol=0):
-            kind = "sign" if abs(factor + 1) < 1e-9 else "constant factor"
-            if abs(factor - 2) < 1e-9 and edit.kind == "counted twice":
-                kind = "counted twice"
-            return replace(edit, kind=kind)
-    for leaf in edge.leaves:
-        if leaf.shape == result.shape and np.array_equal(result, now[leaf]):
-            if constant_of(edge, leaf) is None:
-                return replace(edit, kind="derivative left out")
-    return edit
+    scaled = np.abs(result - factor * true).max(initial=0.0) <= 1e-9 * size * abs(factor)
+    if scaled and (true.size > 1 or edit.kind in _SCALING):
+        kind = "sign" if abs(factor + 1) < 1e-9 else "constant factor"
+        if abs(factor - 2) < 1e-9 and edit.kind == "counted twice":
+            kind = "counted twice"
+        return replace(edit, kind=kind)
+    arrived = any(
+        leaf.shape == result.shape and np.array_equal(result, now[leaf]) and constant_of(edge, leaf) is None
+        for leaf in edge.leaves
+    )
+    return replace(edit, kind="derivative left out") if arrived else edit
 
 
 _SCALING = ("constant factor", "sign", "counted twice", "derivative left out", "operator", "sum too wide")

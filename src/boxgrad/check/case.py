@@ -1,12 +1,12 @@
 """A claim beside the truth: at several points, what somebody's gradient gives and what it should be.
 
-Knows which inputs are wrong and whether a set of replaced edges gives exactly the claim; only what a replacement
-changes is computed anew. Knows no mistake by name.
+Knows which inputs are wrong and whether a set of replaced edges gives exactly the claim; only what a
+replacement changes is computed anew. Knows no mistake by name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -31,7 +31,7 @@ class Look:
         for edge in tape.edges:
             self.shares[edge] = self.now[edge.root]
         self.true = tape.gradients(self.now)
-        self.allowed = {x: tolerance(claims[x], *[leaf for leaf in point.leaves]) for x in claims}
+        self.allowed = {x: tolerance(claims[x], *point.leaves) for x in claims}
         self._subject = subject
 
     @cached_property
@@ -64,10 +64,12 @@ class Case:
         return all(np.shape(self.looks[0].claims[x]) == x.shape for x in self.wrt)
 
     def explains(self, changes: Mapping[Edge, Replacement], only: Sequence[Node] | None = None) -> bool:
-        """Whether the claim, or that of some inputs, is what comes out with some edges replaced, at every point."""
+        """Whether the claim, or that of some inputs, is what comes out with edges replaced, at all points."""
         return all(self.gives(look, changes, only) for look in self.looks)
 
-    def gives(self, look: Look, changes: Mapping[Edge, Replacement], only: Sequence[Node] | None = None) -> bool:
+    def gives(
+        self, look: Look, changes: Mapping[Edge, Replacement], only: Sequence[Node] | None = None
+    ) -> bool:
         """The same at one point; stops at the first input that comes out otherwise."""
         try:
             with np.errstate(all="ignore"):
@@ -102,15 +104,16 @@ def replay(
             now[leaf] = total
         return now[leaf]
 
-    view = _View(now, look.now)
+    view = _View(now, look.now, lambda leaf: gradient(tape.of[leaf]) if tape.of.get(leaf) in dirty else None)
     for edge in tape.edges[first:]:
-        moved = [tape.of[leaf] for leaf in edge.leaves if tape.of[leaf] in dirty]
+        moved = not dirty.isdisjoint(edge.sources)
         replacement = changes.get(edge)
         if not moved and replacement is None:
             continue
-        for node in moved:
-            gradient(node)
         if moved:
+            for node in edge.sources:
+                if node in dirty:
+                    gradient(node)
             for node in edge.moving:
                 now[node] = applied(node, view)
         own[edge] = view[edge.root] if replacement is None else replacement(view)
@@ -131,14 +134,17 @@ def replay(
 
 
 class _View(dict[Node, Any]):
-    """Changed numbers over the true ones."""
+    """Changed numbers over the true ones; a gradient that has changed is added up when it is first read."""
 
-    def __init__(self, over: Numbers, below: Numbers) -> None:
+    def __init__(self, over: Numbers, below: Numbers, changed: Callable[[Node], Any]) -> None:
         super().__init__()
-        self._over, self._below = over, below
+        self._over, self._below, self._changed = over, below, changed
 
     def __missing__(self, node: Node) -> Any:
-        return self._over[node] if node in self._over else self._below[node]
+        if node in self._over:
+            return self._over[node]
+        found = self._changed(node)
+        return self._below[node] if found is None else found
 
     def __contains__(self, node: object) -> bool:
         return node in self._over or node in self._below

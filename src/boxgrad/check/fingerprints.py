@@ -1,9 +1,10 @@
-"""Fingerprints: a few numbers that tell whether an edit of one edge explains a claim, without going back to the inputs.
+"""Fingerprints: a few numbers that tell whether an edit explains a claim, without going back to the inputs.
 
-The tangent of a value in a random direction r of one input is what the value's gradient is weighed with in r · ∂L/∂x.
-So an edit that changes an edge's result by δ changes that number by tangent · δ, and a claim differs from the truth by
-r · (claim − truth). One product of arrays thus discards nearly every edit; what is left is replayed in full.
-Tangents are exact: each edge's rule is linear in its gradient, and its transpose carries tangents forwards.
+The tangent of a value in a random direction r of one input is what the value's gradient is weighed with in r
+· ∂L/∂x. So an edit that changes an edge's result by δ changes that number by tangent · δ, and a claim differs
+from the truth by r · (claim − truth). One product of arrays thus discards nearly every edit; what is left is
+replayed in full. Tangents are exact: each edge's rule is linear in its gradient, and its transpose carries
+tangents forwards.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Transposes:
             ]
 
     def tangents(self, numbers: Numbers, directions: Mapping[Node, Any]) -> dict[Node, Any]:
-        """The tangent of every node in a direction of the inputs; nodes that it does not move are left out."""
+        """The tangent of every node in a direction of the inputs; what it does not move is left out."""
         found: dict[Node, Any] = dict(directions)
         for edge in reversed(self.tape.edges):
             arriving = found.get(edge.input)

@@ -1,8 +1,8 @@
 """The typical mistakes of a gradient: for a traced function, every one that can be made at one place.
 
-A mistake is one edit of one edge, the same edit of all copies of a line (time steps, layers that share code), or
-the rule of a group of boxes replaced. Each says its kind and place, and what gradient comes out under it. Knows how
-mistakes are grouped and named; the edits themselves are elsewhere.
+A mistake is one edit of one edge, the same edit of all copies of a line (time steps, layers that share code),
+or the rule of a group of boxes replaced. Each says its kind and place, and what gradient comes out under it.
+Knows how mistakes are grouped and named; the edits themselves are elsewhere.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from boxgrad.check.tape import Edge, Numbers, Replacement, Tape
 from boxgrad.errors import Place
 from boxgrad.graph.node import Node
 
-NEAR = 24
+NEAR = 12
 """How many values of a shape are tried in place of one that a rule reads."""
 
 
@@ -32,8 +32,9 @@ NEAR = 24
 class Mutation:
     """One mistake: what is replaced on the way back, and how it is called.
 
-    ``box`` is the value whose box it is in, ``title`` that box's function, ``line`` the user's; ``detail`` says what
-    was put in place; ``rank`` is small for mistakes that are common and simple; ``copies`` counts the edges changed.
+    ``box`` is the value whose box it is in, ``title`` that box's function, ``line`` the user's; ``detail``
+    says what was put in place; ``rank`` is small for mistakes that are common and simple; ``copies`` counts
+    the edges changed.
     """
 
     kind: str
@@ -89,7 +90,7 @@ class Mutation:
 
 
 def box_name(tape: Tape, node: Node) -> str:
-    """The name of the box a node is in; one without a name of the user's is called after the line it is part of."""
+    """The name of the box a node is in; one that the user did not name is called after its line."""
     box = tape.box_of[node]
     value = box.outputs[-1]
     users = {tape.box_of[u] for u in tape.users.get(value.node, ())}
@@ -127,7 +128,9 @@ def mutations(subject: Subject) -> list[Mutation]:
     ]
     found += _copies(tape, edits)
     found += [
-        Mutation(g.kind, tape, g.changes, g.rank, g.detail, g.key, g.node) for g in groups if len(g.changes) > 1
+        Mutation(g.kind, tape, g.changes, g.rank, g.detail, g.key, g.node)
+        for g in groups
+        if len(g.changes) > 1
     ]
     return sorted(found, key=lambda m: m.rank)
 

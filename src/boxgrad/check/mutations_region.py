@@ -1,8 +1,8 @@
 """Mistakes of several boxes together: a statistic taken as constant, a function's derivative left out whole.
 
 A region is a stretch of boxes between one value and another through which the gradient flows. What a person
-derives as one rule (a sigmoid, a softmax, a standardisation) is several boxes to a tracer; these are the mistakes
-made in such a rule. Regions are found by shape and by who uses what, not by name.
+derives as one rule (a sigmoid, a softmax, a standardisation) is several boxes to a tracer; these are the
+mistakes made in such a rule. Regions are found by shape and by who uses what, not by name.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _bundles(tape: Tape, edges: list[Edge]) -> Iterator[list[Edge]]:
     for edge in edges:
         sites.setdefault((tape.site(edge.node), edge.node.inputs.index(edge.input)), []).append(edge)
     for bundle in sites.values():
-        if 1 < len(bundle) and (len(bundle) < len(edges) or len(bundle) == 2):
+        if len(bundle) > 1 and (len(bundle) < len(edges) or len(bundle) == 2):
             yield bundle
 
 
@@ -110,7 +110,7 @@ REGIONS = 4
 
 
 def regions(tape: Tape) -> Iterator[tuple[Node, Node, list[Node]]]:
-    """Stretches from a value u to a value y of its shape through which all of u's gradient comes, and what is between.
+    """Stretches from u to a y of its shape through which all of u's gradient comes, and what is between.
 
     y is a value that a person has a name for, or that ends a box.
     """

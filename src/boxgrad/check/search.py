@@ -1,7 +1,7 @@
 """The search for the mistake: every mutation against the claim, cheap tests first.
 
-An edit of one edge is weighed by its fingerprint and only then replayed; one of several edges is replayed, and
-given up at the first input that comes out otherwise. Knows cases and mutations; says nothing in words.
+An edit of one edge is weighed by its fingerprint and only then replayed; one of several edges is replayed,
+and given up at the first input that comes out otherwise. Knows cases and mutations; says nothing in words.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from boxgrad.check.mutations import Mutation, mutations
 from boxgrad.check.tape import Edge, Replacement
 from boxgrad.graph.node import Node
 
+COMMON = 2.5
+"""The rank up to which a mistake of several copies is tried where another explanation is known."""
 Weights = np.ndarray[Any, Any]
 
 
@@ -41,7 +43,7 @@ class Search:
     hits: list[Mutation] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.started = time.perf_counter()
+        self.started = time.thread_time()
         self.mutations = mutations(self.case.subject)
 
     def extend(self, seconds: float) -> None:
@@ -51,7 +53,7 @@ class Search:
     @property
     def late(self) -> bool:
         """Whether the time is used up."""
-        if time.perf_counter() - self.started > self.seconds:
+        if time.thread_time() - self.started > self.seconds:
             self.capped = True
             return True
         return False
@@ -95,8 +97,8 @@ class Search:
     def run(self) -> list[Mutation]:
         """All mutations that give exactly the claim, the likeliest first."""
         wrong = set(self.case.wrong)
-        for mutation in self.mutations:
-            if self.late:
+        for mutation in sorted(self.mutations, key=lambda m: (m.copies > 1 and m.rank > COMMON, m.rank)):
+            if self.late or (self.hits and mutation.copies > 1 and mutation.rank > COMMON):
                 break
             if not wrong <= self.reached(mutation.changes):
                 continue
