@@ -23,8 +23,6 @@ from boxgrad.graph.node import Node
 
 ALSO = 0.5
 """Seconds for other functions where a mistake of the derivative explains the claim already."""
-LIKE_ANOTHER = ("path dropped", "term missing", "operator", "sign", "constant factor")
-"""Kinds of mistakes that may as well be the right gradient of another function."""
 PAIRS, PLACES = 4.0, 3.0
 """Seconds for pairs of mistakes and for places."""
 
@@ -42,7 +40,7 @@ def diagnosed(case: Case, describer: Describer) -> Result:
     search = Search(case)
     hits = search.run()
     if hits:
-        functions = Functions(case).search(ALSO) if hits[0].kind in LIKE_ANOTHER else []
+        functions = Functions(case).search(ALSO, terms=True)
         return _result(search, [describer.mutation(hits, functions=functions)])
     functions = Functions(case).search(3.0)
     if functions:

@@ -24,6 +24,8 @@ from boxgrad.graph.primitive import primitive_of
 
 Make = Callable[[Numbers], Any]
 _ARITHMETIC = [p for f in (np.add, np.subtract, np.multiply, np.divide) if (p := primitive_of(f)) is not None]
+TERM = 0.2
+"""The rank of a term of the loss left out."""
 STEP = 1e-4
 SEVERAL = 3
 """How many directions a candidate is compared in, at each point."""
@@ -50,14 +52,16 @@ class Functions:
         self.random = np.random.default_rng(5)
 
     # ---- the search
-    def search(self, seconds: float) -> list[ForwardEdit]:
-        """Those of which the claim is the gradient, the likeliest first."""
+    def search(self, seconds: float, terms: bool = False) -> list[ForwardEdit]:
+        """Those of which the claim is the gradient, the likeliest first; or those that lack a term of the loss."""
         if not self.case.shapes_fit:
             return []
         started = time.thread_time()
         trials = [Trial(self.tape, look, self.case.wrt, seed) for seed, look in enumerate(self.case.looks)]
         found: list[ForwardEdit] = []
         for edit in self.edits():
+            if terms and edit.rank > TERM:
+                continue
             if time.thread_time() - started > seconds:
                 break
             if trials[0].first(edit.changes) and all(trial.whole(edit.changes) for trial in trials):
@@ -149,7 +153,7 @@ class Functions:
         if node.primitive not in _ARITHMETIC[:2]:
             return 1.4
         alike = self.tape.reach.get(kept) == self.tape.reach.get(left)
-        return 0.3 if alike and not is_constant(left) and kept not in self.tape.wrt else 0.8
+        return TERM if alike and not is_constant(left) and kept not in self.tape.wrt else 0.8
 
     def _swaps(self, node: Node, position: int, x: Node) -> Iterator[ForwardEdit]:
         values = self.tape.model.values
