@@ -14,6 +14,7 @@ import importlib
 import inspect
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -62,9 +63,15 @@ def point(chosen: ModuleType, seed: int = 0) -> tuple[Any, ...]:
     return chosen.arguments(np.random.default_rng(seed))
 
 
-def check(chosen: ModuleType, mine: Any, seed: int = 0, lang: str = "en") -> Any:
+def check(chosen: ModuleType, mine: Any, seed: int = 0) -> Any:
     """What boxgrad says about a gradient of an example."""
-    return bg.check(chosen.loss, mine, *point(chosen, seed), wrt=chosen.WRT, lang=lang)
+    return bg.check(chosen.loss, mine, *point(chosen, seed), wrt=chosen.WRT)
+
+
+@cache
+def verdict(name: str) -> Any:
+    """What boxgrad says about the wrong gradient of an example."""
+    return check(example(name), example(name).wrong)
 
 
 def plain_check(function: Any, gradient: Any, args: tuple[Any, ...], wrt: tuple[str, ...]) -> float:

@@ -9,19 +9,19 @@ import argparse
 from types import ModuleType
 
 import numpy as np
-from defects import TITLES, check, example, plain_check, point
+from defects import TITLES, example, plain_check, point, verdict
 
 from boxgrad.check.words import kind_name
 
 HEADS = {"en": ("defect", "a plain gradient check", "boxgrad"), "zh": ("缺陷", "普通的梯度检查", "boxgrad")}
 SAYINGS = {
     "en": (
-        "relative error {:.1e}: wrong",
+        "relative error {:.2g}: wrong",
         "relative error {:.0e}: right",
         "with one image: right",
         "cannot read it",
     ),
-    "zh": ("相对误差 {:.1e}：错误", "相对误差 {:.0e}：正确", "只有一张图像时：正确", "看不懂公式"),
+    "zh": ("相对误差 {:.2g}：错误", "相对误差 {:.0e}：正确", "只有一张图像时：正确", "看不懂公式"),
 }
 FOUND = {"en": ("**{}** at `{}`", "**{}**"), "zh": ("`{1}` 处**{0}**", "**{}**")}
 TOLERANCE = 1e-5
@@ -31,7 +31,7 @@ def row(name: str, lang: str) -> str:
     """One defect as a row."""
     chosen = example(name)
     title = TITLES[name][lang == "zh"]
-    return f"| [{title}](examples/defects/{name}.py) | {plain(chosen, lang)} | {found(chosen, lang)} |"
+    return f"| [{title}](examples/defects/{name}.py) | {plain(chosen, lang)} | {found(name, lang)} |"
 
 
 def plain(chosen: ModuleType, lang: str) -> str:
@@ -47,11 +47,11 @@ def plain(chosen: ModuleType, lang: str) -> str:
     return said
 
 
-def found(chosen: ModuleType, lang: str) -> str:
+def found(name: str, lang: str) -> str:
     """Kind and box of what boxgrad finds."""
     placed, placeless = FOUND[lang]
     words = []
-    for finding in check(chosen, chosen.wrong, lang=lang).findings:
+    for finding in verdict(name).findings:
         kind = kind_name(finding.kind, lang)
         words.append(placed.format(kind, finding.where.box) if finding.where else placeless.format(kind))
     return "; ".join(words)

@@ -17,7 +17,7 @@ from numeric import assert_near, direction, inner, richardson
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "examples" / "defects"))
 
-from defects import TITLES, check, example, plain_check, point  # noqa: E402
+from defects import TITLES, check, example, plain_check, point, verdict  # noqa: E402
 from table import table  # noqa: E402
 
 FILES = sorted(path.stem for path in (ROOT / "examples" / "defects").glob("*.py"))
@@ -31,21 +31,20 @@ def test_every_example_is_in_the_table():
 
 @pytest.mark.parametrize("name", TITLES)
 def test_a_wrong_gradient_is_named(name):
-    chosen = example(name)
-    verdict = check(chosen, chosen.wrong)
-    assert not verdict.ok, str(verdict)
-    found = [(each.kind, each.where and re.sub(r"_\d+$", "", each.where.box)) for each in verdict.findings]
-    assert found == list(chosen.EXPECTED), str(verdict)
+    answer = verdict(name)
+    assert not answer.ok, str(answer)
+    found = [(each.kind, each.where and re.sub(r"_\d+$", "", each.where.box)) for each in answer.findings]
+    assert found == list(example(name).EXPECTED), str(answer)
     with pytest.raises(bg.GradientMistake):
-        verdict.raise_if_wrong()
+        answer.raise_if_wrong()
 
 
 @pytest.mark.parametrize("name", TITLES)
 def test_a_right_gradient_passes(name):
     chosen = example(name)
-    verdict = check(chosen, chosen.right)
-    assert verdict.ok is True, str(verdict)
-    verdict.raise_if_wrong()
+    answer = check(chosen, chosen.right)
+    assert answer.ok is True, str(answer)
+    answer.raise_if_wrong()
 
 
 @pytest.mark.parametrize("name", [name for name in TITLES if callable(example(name).wrong)])
