@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+import boxgrad as bg
+from boxgrad.errors import BoxgradError, GradientMistake
 from tests.check.functions import (
     NETWORK,
     RECURRENT,
@@ -15,9 +18,6 @@ from tests.check.functions import (
     recurrent,
     recurrent_backward,
 )
-
-import boxgrad as bg
-from boxgrad.errors import BoxgradError, GradientMistake
 
 
 def network_with(bug: str) -> Any:
