@@ -1,8 +1,8 @@
 """Formulas as claims: read in their notation, decided where they are ambiguous, evaluated at any point.
 
-A text may hold one formula or several, with definitions between them; each formula is judged by itself, the true
-upstream gradients standing in it, so that a mistake shows where it is made and nowhere else. What the function's
-own explanation prints is understood too, its forward lines as statements about values.
+A text may hold one formula or several, with definitions between them; each formula is judged by itself, the
+true upstream gradients standing in it, so that a mistake shows where it is made and nowhere else. What the
+function's own explanation prints is understood too, its forward lines as statements about values.
 """
 
 from __future__ import annotations
@@ -17,27 +17,24 @@ import numpy as np
 from boxgrad.check.arguments import Places
 from boxgrad.check.claim_words import WORDS
 from boxgrad.check.claimed import Arrays, Claim, ClaimProblem
-from boxgrad.check.formula_diagnosis import Diagnosis
-from boxgrad.check.formula_code import CodeParser
-from boxgrad.check.formula_equation import Formula, decide, evaluators
-from boxgrad.check.formula_names import Vocabulary
-from boxgrad.check.formula_parse import Parser
-from boxgrad.check.formula_style import Style
-from boxgrad.check.formula_terms import Term
-from boxgrad.check.formula_tokens import Source
-from boxgrad.check.formula_value import Evaluator, UnfitError
-from boxgrad.check.formula_write import Writer
+from boxgrad.check.formulas.code import CodeParser
+from boxgrad.check.formulas.diagnosis import Diagnosis
+from boxgrad.check.formulas.equation import Formula, decide, evaluators
+from boxgrad.check.formulas.names import Vocabulary
+from boxgrad.check.formulas.parse import Parser
+from boxgrad.check.formulas.style import Style
+from boxgrad.check.formulas.terms import Term
+from boxgrad.check.formulas.tokens import Source
+from boxgrad.check.formulas.value import Evaluator, UnfitError
+from boxgrad.check.formulas.write import Writer
 from boxgrad.check.subject import Subject
 from boxgrad.check.verdict import Finding
 from boxgrad.explain.words import LANGUAGES, word
 from boxgrad.explain.words import WORDS as WORDS_OF_VIEWS
 
 _MATHEMATICS = re.compile("[∂⊙ᵀ′·−×Σ∑√∇⊤⋆∗⊗𝟏₀-₉ᵢⱼₖₗ⁰¹²³⁴-⁹∘⋅’]")
-_EXPANDED = re.compile(
-    rf"^.*?\b({'|'.join(WORDS_OF_VIEWS[key][lang] for key in ('math_expanded', 'math_numbers') for lang in LANGUAGES)})"
-    r"\}?\s*$",
-    re.MULTILINE,
-)
+_HEADINGS = [WORDS_OF_VIEWS[key][lang] for key in ("math_expanded", "math_numbers") for lang in LANGUAGES]
+_EXPANDED = re.compile(rf"^.*?\b({'|'.join(_HEADINGS)})\}}?\s*$", re.MULTILINE)
 """The headings of the sections that write every element out."""
 _SHAPE_NOTE = re.compile(r"\s{3,}(\d+(×\d+)*|t = 1.*)\s*$")
 
@@ -46,7 +43,9 @@ _SHAPE_NOTE = re.compile(r"\s{3,}(\d+(×\d+)*|t = 1.*)\s*$")
 class FormulaClaim(Claim):
     """Gradients as formulas."""
 
-    def __init__(self, formulas: Sequence[Formula], subject: Subject, vocabulary: Vocabulary, lang: str) -> None:
+    def __init__(
+        self, formulas: Sequence[Formula], subject: Subject, vocabulary: Vocabulary, lang: str
+    ) -> None:
         self.formulas, self.vocabulary, self.lang = tuple(formulas), vocabulary, lang
         self._subject = subject
         self.evaluators = evaluators(subject, vocabulary)
@@ -66,7 +65,9 @@ class FormulaClaim(Claim):
             if formula.several:
                 style = formula.style
                 if style.notation == "latex":
-                    style = replace(style, notation="text", symbols={}, transpose="", functions={}, differential="")
+                    style = replace(
+                        style, notation="text", symbols={}, transpose="", functions={}, differential=""
+                    )
                 text = Writer(self.vocabulary, style, explicit=True).write(formula.reading)
                 yield word("read_as", self.lang, WORDS, formula=text)
 
@@ -112,7 +113,9 @@ def _has_sizes(term: Term, subject: Subject) -> bool:
 
 
 # ---- reading
-def formula_claim(text: str | Sequence[str], subject: Subject, chosen: Sequence[str], lang: str) -> FormulaClaim:
+def formula_claim(
+    text: str | Sequence[str], subject: Subject, chosen: Sequence[str], lang: str
+) -> FormulaClaim:
     """The claim that a text makes.
 
     Args:
@@ -158,7 +161,9 @@ def split(text: str) -> Iterator[tuple[str, str]]:
     if notation == "latex":
         if "\\begin{document}" in text:
             text = text.partition("\\begin{document}")[2].partition("\\end{document}")[0]
-        text = re.sub(r"\\(begin|end)\{(align|aligned|equation|gather|gathered|split|eqnarray|multline)\*?\}", "", text)
+        text = re.sub(
+            r"\\(begin|end)\{(align|aligned|equation|gather|gathered|split|eqnarray|multline)\*?\}", "", text
+        )
         text = re.sub(r"(?<!\\)\\[\[\]]|\\label\{[^}]*\}|\$\$?", " ", text)
         text = re.sub(r"&&\s*\{?\\scriptstyle.*?(?=\\\\|$)", " ", text, flags=re.MULTILINE)
         pieces = [piece.replace("\x00", "&") for row in _rows(text) for piece in row.split("\n")]

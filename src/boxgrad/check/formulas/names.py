@@ -1,7 +1,7 @@
 """The names that a formula about a function may use: its values, its functions, its result.
 
-Every spelling is understood: W1, W_1, W₁, W^{(1)}; alpha, α; weight_0 as W₀, as the views print it. Knows names
-and functions; knows no notation.
+Every spelling is understood: W1, W_1, W₁, W^{(1)}; alpha, α; weight_0 as W₀, as the views print it. Knows
+names and functions; knows no notation.
 """
 
 from __future__ import annotations

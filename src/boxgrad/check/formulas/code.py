@@ -1,7 +1,7 @@
 """A formula as a line of Python: parsed with ``ast``, never run. Only what a formula needs is understood.
 
-``dL/dX`` is the gradient of the result, ``dS/dN`` a partial derivative, ``dsigma(N)`` the derivative of a function;
-``dX``, ``dL_dX`` and ``grad_X`` are gradients too. Knows Python's grammar; knows no numbers.
+``dL/dX`` is the gradient of the result, ``dS/dN`` a partial derivative, ``dsigma(N)`` the derivative of a
+function; ``dX``, ``dL_dX`` and ``grad_X`` are gradients too. Knows Python's grammar; knows no numbers.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Callable
 
 from boxgrad.check.claim_words import WORDS
 from boxgrad.check.claimed import ClaimProblem, nearest
-from boxgrad.check.formula_names import WHOLE
-from boxgrad.check.formula_style import Style
-from boxgrad.check.formula_terms import Term, gradient, name, number
-from boxgrad.check.formula_tokens import Source
+from boxgrad.check.formulas.names import WHOLE
+from boxgrad.check.formulas.style import Style
+from boxgrad.check.formulas.terms import Term, gradient, name, number
+from boxgrad.check.formulas.tokens import Source
 from boxgrad.explain.words import word
 
 _OPERATORS: dict[type[ast.operator], str] = {
@@ -110,7 +110,11 @@ class CodeParser:
 
     def gradient_name(self, text: str) -> Term | None:
         """dX, dL_dX, dLdX, grad_X."""
-        for pattern, form in ((r"d(\w+?)_?d_?(\w+)$", "joined"), (r"d_?(\w+)$", "short"), (r"grad_?(\w+)$", "short")):
+        for pattern, form in (
+            (r"d(\w+?)_?d_?(\w+)$", "joined"),
+            (r"d_?(\w+)$", "short"),
+            (r"grad_?(\w+)$", "short"),
+        ):
             found = re.match(pattern, text)
             if found is None:
                 continue
@@ -179,7 +183,9 @@ class CodeParser:
             return Term("chain", (left, right), ("*",))
         if op == "matmul" and "partial" in (left.op, right.op):
             return Term("chain", (left, right), ("·",))
-        return Term(op, (left, right), ("*" if op == "multiply" else "@", (False, False)) if "m" in op[:2] else "/")
+        return Term(
+            op, (left, right), ("*" if op == "multiply" else "@", (False, False)) if "m" in op[:2] else "/"
+        )
 
     def _compare(self, node: ast.Compare) -> Term:
         if len(node.ops) != 1 or type(node.ops[0]) not in _COMPARED:
@@ -212,7 +218,9 @@ class CodeParser:
             axis = ast.unparse(node.slice)
             if re.fullmatch(r"-?\d+", axis):
                 return self._size(value.value, int(axis), node)
-        text = re.sub(r"[\s()]", "", ast.unparse(node.slice)).replace("...", "…").replace("np.newaxis", "None")
+        text = (
+            re.sub(r"[\s()]", "", ast.unparse(node.slice)).replace("...", "…").replace("np.newaxis", "None")
+        )
         if not re.fullmatch(r"[\d:,\-…]*(None[\d:,\-…]*)*", text):
             raise self._refused(node)
         return Term("item", (self._of(value),), (text.strip(","), 0))

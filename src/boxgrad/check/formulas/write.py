@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from boxgrad.check.formula_names import Vocabulary
-from boxgrad.check.formula_style import Style
-from boxgrad.check.formula_terms import Term
+from boxgrad.check.formulas.names import Vocabulary
+from boxgrad.check.formulas.style import Style
+from boxgrad.check.formulas.terms import Term
 from boxgrad.explain import latex
 from boxgrad.explain.expression import Symbol
 
@@ -24,7 +24,14 @@ _NUMPY = {
 }  # fmt: skip
 _LOWER = dict(zip("aehijklmnoprstuvx", "ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", strict=True))
 _CODE_NAMES = {"σ": "sigmoid", "ReLU": "relu", "max": "np.maximum", "min": "np.minimum", "outer": "np.outer"}
-_LATEX_NAMES = {"σ": r"\sigma", "exp": r"\exp", "log": r"\log", "tanh": r"\tanh", "sin": r"\sin", "cos": r"\cos"}
+_LATEX_NAMES = {
+    "σ": r"\sigma",
+    "exp": r"\exp",
+    "log": r"\log",
+    "tanh": r"\tanh",
+    "sin": r"\sin",
+    "cos": r"\cos",
+}
 
 
 class Writer:
@@ -155,7 +162,7 @@ class Writer:
             same = term.parts[0].op == kind or term.parts[0].op not in ("multiply", "matmul")
             least = (PRODUCT if same else FACTOR, FACTOR)
         else:
-            if sign is None or sign in "*@" and sign:
+            if sign is None or (sign in "*@" and sign):
                 sign = self.style_sign(kind)
             least = tuple(PRODUCT if one and not self.explicit else FACTOR for one in bare)
         left, right = (self.write(part, level) for part, level in zip(term.parts, least, strict=True))
@@ -235,7 +242,7 @@ class Writer:
         return f"{self.function(function)}{index}{self.brackets(arguments)}", ATOM
 
     def _slope(self, term: Term) -> tuple[str, int]:
-        function, key = term.mark
+        function, _ = term.mark
         argument = self.write(term.parts[0])
         if function == "applied":
             written = self.style.functions.get("applied") or next(iter(self.style.functions.values()), "f")
@@ -260,7 +267,11 @@ class Writer:
         """A derivative as it is programmed, from the function's result where that has a name."""
         result = self.vocabulary.applied_to(inner.mark) if inner.op == "name" else None
         named = result is not None and not result.automatic
-        y = result.name if named and result is not None else self.write(Term("call", (inner,), (function, "")), ATOM)
+        y = (
+            result.name
+            if named and result is not None
+            else self.write(Term("call", (inner,), (function, "")), ATOM)
+        )
         if function == "σ":
             return f"{y} * (1 - {y})", PRODUCT
         if function == "tanh":
@@ -332,10 +343,16 @@ class Writer:
         return f"{self.write(term.parts[0], SUM)} {sign} {self.write(term.parts[1], SUM)}", 0
 
     def _both(self, term: Term) -> tuple[str, int]:
-        return f"{self.write(term.parts[0], SUM)} {'&' if self.code else '∧'} {self.write(term.parts[1], SUM)}", 0
+        return (
+            f"{self.write(term.parts[0], SUM)} {'&' if self.code else '∧'} {self.write(term.parts[1], SUM)}",
+            0,
+        )
 
     def _either(self, term: Term) -> tuple[str, int]:
-        return f"{self.write(term.parts[0], SUM)} {'|' if self.code else '∨'} {self.write(term.parts[1], SUM)}", 0
+        return (
+            f"{self.write(term.parts[0], SUM)} {'|' if self.code else '∨'} {self.write(term.parts[1], SUM)}",
+            0,
+        )
 
     def _matrix(self, term: Term) -> tuple[str, int]:
         width = term.mark[1]

@@ -1,7 +1,7 @@
 """What a formula may mean: juxtaposition, × and · are products of elements or of matrices, whichever fits.
 
-``readings`` gives the trees without anything undecided that have a value, the most natural first; ``natural`` gives
-one where none has. Knows shapes; whether a reading is right is decided elsewhere.
+``readings`` gives the trees without anything undecided that have a value, the most natural first;
+``natural`` gives one where none has. Knows shapes; whether a reading is right is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from boxgrad.check.formula_terms import Term, number
-from boxgrad.check.formula_value import Evaluator, Lettered, array_of, digits
+from boxgrad.check.formulas.terms import Term, number
+from boxgrad.check.formulas.value import Evaluator, Lettered, array_of, digits
 
 Reading = tuple[float, Term]
 LIMIT = 16
@@ -54,7 +54,9 @@ class Readings:
         if not counts:
             yield 0.0, ()
             return
-        for place, sizes in enumerate(itertools.islice(itertools.product(self.sizes, repeat=len(counts)), 24)):
+        for place, sizes in enumerate(
+            itertools.islice(itertools.product(self.sizes, repeat=len(counts)), 24)
+        ):
             yield 0.1 * place, sizes
 
     # ---- by kind of term
@@ -105,7 +107,7 @@ class Readings:
         symbol, letters = term.mark
         try:
             value = self.evaluator.value(term.parts[0])
-        except Exception:  # noqa: BLE001
+        except Exception:
             return
         if isinstance(value, Lettered) or not np.ndim(value):
             return
@@ -113,7 +115,10 @@ class Readings:
         natural = tuple("ijkl".index(c) for c in letters if c in "ijkl")
         for count in {len(letters), *((len(axes),) if not letters else ())}:
             for chosen in itertools.combinations(axes, count):
-                yield 0.1 + (0.0 if chosen == natural else 0.2), Term("sum", term.parts, (symbol, chosen, False))
+                yield (
+                    0.1 + (0.0 if chosen == natural else 0.2),
+                    Term("sum", term.parts, (symbol, chosen, False)),
+                )
         yield 0.5, Term("sum", term.parts, (symbol, None, False))
 
     # ---- products
@@ -201,7 +206,8 @@ def _with_counts(term: Term, sizes: dict[str, int]) -> Term:
 
 
 def natural(term: Term, evaluator: Evaluator) -> Term:
-    """One reading of a formula that has no value: products from left to right, of the kind their sign suggests."""
+    """One reading of a formula that has no value: products from left to right, of the kind their sign
+    suggests."""
     if term.op == "count":
         return number(1)
     parts = tuple(natural(part, evaluator) for part in term.parts)

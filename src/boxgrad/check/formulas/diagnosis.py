@@ -1,6 +1,7 @@
 """From the repair of a formula to a finding: what is wrong, in a sentence; where; and the right formula.
 
-The repair is written as the formula was, and as NumPy. Knows words, places and notations; the search is elsewhere.
+The repair is written as the formula was, and as NumPy. Knows words, places and notations; the search is
+elsewhere.
 """
 
 from __future__ import annotations
@@ -12,15 +13,15 @@ from typing import Any
 import numpy as np
 
 from boxgrad.check.describe import Repairs
-from boxgrad.check.formula_edits import Edit
-from boxgrad.check.formula_equation import Formula
-from boxgrad.check.formula_names import Vocabulary
-from boxgrad.check.formula_search import Repair, Search
-from boxgrad.check.formula_style import Style
-from boxgrad.check.formula_terms import Path, Term, number
-from boxgrad.check.formula_value import Evaluator, UnfitError
-from boxgrad.check.formula_words import WORDS
-from boxgrad.check.formula_write import Writer
+from boxgrad.check.formulas.edits import Edit
+from boxgrad.check.formulas.equation import Formula
+from boxgrad.check.formulas.names import Vocabulary
+from boxgrad.check.formulas.search import Repair, Search
+from boxgrad.check.formulas.style import Style
+from boxgrad.check.formulas.terms import Path, Term, number
+from boxgrad.check.formulas.value import Evaluator, UnfitError
+from boxgrad.check.formulas.words import WORDS
+from boxgrad.check.formulas.write import Writer
 from boxgrad.check.hypotheses import factor_name
 from boxgrad.check.mutations import sizes_of
 from boxgrad.check.subject import Subject
@@ -38,7 +39,13 @@ class Diagnosis:
     def __init__(
         self, formula: Formula, subject: Subject, vocabulary: Vocabulary, at: Sequence[Evaluator], lang: str
     ) -> None:
-        self.formula, self.subject, self.vocabulary, self.at, self.lang = formula, subject, vocabulary, at, lang
+        self.formula, self.subject, self.vocabulary, self.at, self.lang = (
+            formula,
+            subject,
+            vocabulary,
+            at,
+            lang,
+        )
         style = formula.style
         self.own = Writer(vocabulary, style)
         if style.notation == "latex":  # sentences are plain text
@@ -54,8 +61,12 @@ class Diagnosis:
     @property
     def left(self) -> str:
         if self.formula.style.notation == "latex":
-            target = Term(self.formula.what if self.formula.what == "gradient" else "name", (), self.formula.key)
-            return self.text.write(Term("index", (target,), self.formula.letters) if self.formula.letters else target)
+            target = Term(
+                self.formula.what if self.formula.what == "gradient" else "name", (), self.formula.key
+            )
+            return self.text.write(
+                Term("index", (target,), self.formula.letters) if self.formula.letters else target
+            )
         return self.formula.style.left
 
     @property
@@ -64,7 +75,9 @@ class Diagnosis:
 
     @property
     def gradient(self) -> str:
-        return f"∂{self.vocabulary.printed[self.vocabulary.output]}/∂{self.vocabulary.printed[self.formula.key]}"
+        return (
+            f"∂{self.vocabulary.printed[self.vocabulary.output]}/∂{self.vocabulary.printed[self.formula.key]}"
+        )
 
     def finding(self) -> Finding:
         """The finding: the cheapest repair, others beside it."""
@@ -135,7 +148,11 @@ class Diagnosis:
             return tree.parts[0] if tree.op == "negative" else Term("negative", (tree,))
         name = factor_name(1 / factor, self._sizes)
         top, _, bottom = name.partition("/")
-        scale = number(float(top)) if not bottom else Term("divide", (number(float(top)), number(float(bottom))), "/")
+        scale = (
+            number(float(top))
+            if not bottom
+            else Term("divide", (number(float(top)), number(float(bottom))), "/")
+        )
         if top == "1" and self.formula.style.notation == "code":
             return Term("divide", (tree, number(float(bottom))), "/")
         sign = "*" if self.formula.style.notation == "code" else ""
@@ -215,7 +232,11 @@ class Diagnosis:
         """Why the shapes alone tell that the formula is wrong."""
         key = self.formula.key
         wanted = np.shape(self.formula.truth(self.first))
-        shape_of = {"gradient": self.gradient, "value": self.vocabulary.printed[key], "wanted": _shape(wanted)}
+        shape_of = {
+            "gradient": self.gradient,
+            "value": self.vocabulary.printed[key],
+            "wanted": _shape(wanted),
+        }
         try:
             value = self.formula.value(self.first)
         except UnfitError:

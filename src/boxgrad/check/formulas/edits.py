@@ -12,16 +12,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from boxgrad.check.formula_names import Vocabulary
-from boxgrad.check.formula_terms import Path, Term, gradient, name, number, transposed
-from boxgrad.check.formula_value import Evaluator
+from boxgrad.check.formulas.names import Vocabulary
+from boxgrad.check.formulas.terms import Path, Term, gradient, name, number, transposed
+from boxgrad.check.formulas.value import Evaluator
 
 FLAT = (False, False)
 
 
 @dataclass(frozen=True)
 class Edit:
-    """``old`` at a place becomes ``new``; ``key`` is the sentence that says so, ``kind`` the mistake it repairs."""
+    """``old`` becomes ``new``: ``key`` is the sentence that says so, ``kind`` the mistake it repairs."""
 
     cost: float
     kind: str
@@ -40,8 +40,12 @@ class Edits:
         self.vocabulary, self.evaluator, self.target = vocabulary, evaluator, target
         values = [v for v in vocabulary.values.values() if v.node.dtype.kind in "fc"]
         own = [v for v in values if not v.automatic] or values
-        self.names = [name(v.name) for v in (own if len(own) <= 24 else own[:24]) if v is not vocabulary.model.output]
-        self.gradients = [gradient(v.name) for v in own if v.name in evaluator.gradients and v.name != target][:24]
+        self.names = [
+            name(v.name) for v in (own if len(own) <= 24 else own[:24]) if v is not vocabulary.model.output
+        ]
+        self.gradients = [
+            gradient(v.name) for v in own if v.name in evaluator.gradients and v.name != target
+        ][:24]
         self.slopes = list(self._slopes())
         self.paths = list(self._paths())
 
@@ -129,7 +133,12 @@ class Edits:
         for other in self.gradients:
             same = self.evaluator.shape(other) == shape
             if not inside:
-                yield (1.1 if term.op != "name" else 1.2) + (0 if same else 0.2), "wrong upstream", "name", other
+                yield (
+                    (1.1 if term.op != "name" else 1.2) + (0 if same else 0.2),
+                    "wrong upstream",
+                    "name",
+                    other,
+                )
         if term.op == "name" and not inside:
             for slope in self.slopes:
                 if self.evaluator.shape(slope) == shape:
@@ -199,7 +208,12 @@ class Edits:
                 yield 1.1, what, "axis", Term("sum", (body,), (kind, (axis,), keep))
         if kind in ("Σ", "mean"):
             other = "mean" if kind == "Σ" else "Σ"
-            yield 1.3, "constant factor", "mean" if other == "mean" else "sum", Term("sum", (body,), (other, axes, keep))
+            yield (
+                1.3,
+                "constant factor",
+                "mean" if other == "mean" else "sum",
+                Term("sum", (body,), (other, axes, keep)),
+            )
 
     def _letters(self, term: Term) -> Iterator[tuple[float, str, str, Term]]:
         """Indices in another order."""
@@ -250,7 +264,13 @@ class Edits:
                 continue
             cost = 1.6 if other_shape == shape or not other_shape else 1.8
             kind = "wrong upstream" if other.op == "gradient" else "derivative left out"
-            if _broadcasts(shape, other_shape) and term.op in ("name", "gradient", "slope", "multiply", "number"):
+            if _broadcasts(shape, other_shape) and term.op in (
+                "name",
+                "gradient",
+                "slope",
+                "multiply",
+                "number",
+            ):
                 yield cost, kind, "factor", Term("multiply", (term, other), (None, FLAT))
             if len(shape) == len(other_shape) == 2:
                 for factor in (other, transposed(other)):

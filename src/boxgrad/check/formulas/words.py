@@ -20,10 +20,7 @@ WORDS: Words = {
         "en": "the factors stand in the wrong order, it must be {new}",
         "zh": "因子的次序颠倒了，应为 {new}",
     },
-    "whole transposed": {
-        "en": "the result is transposed, it must be {new}",
-        "zh": "结果转置了，应为 {new}",
-    },
+    "whole transposed": {"en": "the result is transposed, it must be {new}", "zh": "结果转置了，应为 {new}"},
     "grouped": {"en": "the brackets are wrong, it must be {new}", "zh": "括号的位置不对，应为 {new}"},
     "elementwise": {
         "en": "the product is one of elements, not of matrices: {new}",
@@ -47,7 +44,10 @@ WORDS: Words = {
     "mean": {"en": "it is a mean, not a sum: {new}", "zh": "这里是平均，不是求和：{new}"},
     "sum": {"en": "it is a sum, not a mean: {new}", "zh": "这里是求和，不是平均：{new}"},
     "flip": {"en": "the kernel must be turned round: {new}", "zh": "卷积核要翻转：{new}"},
-    "function": {"en": "the derivative is that of another function: {new}", "zh": "应是另一个函数的导数：{new}"},
+    "function": {
+        "en": "the derivative is that of another function: {new}",
+        "zh": "应是另一个函数的导数：{new}",
+    },
     "constant": {"en": "it is {factor} times the true gradient", "zh": "它是真实梯度的 {factor} 倍"},
     "opposite": {"en": "the sign is wrong", "zh": "符号不对"},
     "not even": {

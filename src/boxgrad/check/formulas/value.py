@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from boxgrad.check.formula_arrays import FUNCTIONS, convolved
-from boxgrad.check.formula_names import Vocabulary, pullback, run
-from boxgrad.check.formula_terms import Term
+from boxgrad.check.formulas.arrays import FUNCTIONS, convolved
+from boxgrad.check.formulas.names import Vocabulary, pullback, run
+from boxgrad.check.formulas.terms import Term
 from boxgrad.check.subject import Point, Subject
 from boxgrad.graph.node import Node
 
@@ -44,7 +44,8 @@ _ELEMENTWISE: dict[str, Callable[[Any, Any], Any]] = {
     "both": np.logical_and, "either": np.logical_or,
 }  # fmt: skip
 _COMPARED: dict[str, Callable[[Any, Any], Any]] = {
-    "==": np.equal, "!=": np.not_equal, "<": np.less, ">": np.greater, "<=": np.less_equal, ">=": np.greater_equal,
+    "==": np.equal, "!=": np.not_equal, "<": np.less, ">": np.greater, "<=": np.less_equal,
+    ">=": np.greater_equal,
 }  # fmt: skip
 _REDUCED: dict[str, Callable[..., Any]] = {
     "Σ": np.sum, "Π": np.prod, "max": np.max, "min": np.min, "mean": np.mean,
