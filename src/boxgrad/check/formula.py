@@ -17,7 +17,7 @@ import numpy as np
 from boxgrad.check.arguments import Places
 from boxgrad.check.claim_words import WORDS
 from boxgrad.check.claimed import Arrays, Claim, ClaimProblem
-from boxgrad.check.formulas.code import CodeParser
+from boxgrad.check.formulas.code import CodeParser, NotPythonError
 from boxgrad.check.formulas.diagnosis import Diagnosis
 from boxgrad.check.formulas.equation import Formula, decide, evaluators
 from boxgrad.check.formulas.names import Vocabulary
@@ -36,6 +36,8 @@ _MATHEMATICS = re.compile("[∂⊙ᵀ′·−×Σ∑√∇⊤⋆∗⊗𝟏₀-�
 _HEADINGS = [WORDS_OF_VIEWS[key][lang] for key in ("math_expanded", "math_numbers") for lang in LANGUAGES]
 _EXPANDED = re.compile(rf"^.*?\b({'|'.join(_HEADINGS)})\}}?\s*$", re.MULTILINE)
 """The headings of the sections that write every element out."""
+_BEGINS = re.compile(r"\s*(=(?!=)|[+×⊙·⋅⊗*@/−-]|\\(times|odot|cdot)\b)")
+_GOES_ON = re.compile(r"[=+*@/×⊙−-]\s*$")
 _SHAPE_NOTE = re.compile(r"\s{3,}(\d+(×\d+)*|t = 1.*)\s*$")
 
 
@@ -128,6 +130,18 @@ def formula_claim(
     """
     vocabulary = Vocabulary(subject.model)
     texts = [text] if isinstance(text, str) else list(text)
+    try:
+        found = _read(texts, vocabulary, chosen, lang)
+        return FormulaClaim(found, subject, vocabulary, lang)
+    except RecursionError:
+        line = max(texts, key=len)
+        line = line if len(line) < 80 else line[:77] + "…"
+        problem = Source(line, vocabulary, lang).problem("nested", 0)
+        raise ClaimProblem(problem.kind, problem.text) from None
+
+
+def _read(texts: Sequence[str], vocabulary: Vocabulary, chosen: Sequence[str], lang: str) -> list[Formula]:
+    """The formulas of some texts, at least one of them about a gradient."""
     local: dict[str, Term] = {}
     found: list[Formula] = []
     lines = [(line, notation) for one in texts for line, notation in split(one)]
@@ -140,7 +154,7 @@ def formula_claim(
         if found:  # X = … without a derivative on the left
             raise ClaimProblem("does not parse", _no_target(found[0].line, vocabulary, lang))
         raise ClaimProblem("does not parse", _no_target(texts[0] if texts else "", vocabulary, lang))
-    return FormulaClaim(found, subject, vocabulary, lang)
+    return found
 
 
 def _no_target(line: str, vocabulary: Vocabulary, lang: str) -> str:
@@ -172,7 +186,7 @@ def split(text: str) -> Iterator[tuple[str, str]]:
     else:
         pieces = [_SHAPE_NOTE.sub("", row) for row in text.split("\n")]
     for piece in _joined(pieces):
-        yield piece, notation
+        yield re.sub(r"(?<=\S)\s*[。；;，,.]\s*$", "", piece), notation
 
 
 def _rows(text: str) -> list[str]:
@@ -199,11 +213,7 @@ def _joined(pieces: Sequence[str]) -> list[str]:
         if not piece.strip():
             continue
         opened = bool(found) and any(found[-1].count(a) > found[-1].count(b) for a, b in ("()", "[]"))
-        goes_on = bool(found) and (
-            opened or re.match(r"\s*(=(?!=)|\+|×|⊙|\*|@|/|\\(times|odot|cdot)\b)", piece) is not None
-            or re.search(r"[=+*@/×⊙−-]\s*$", found[-1]) is not None
-        )  # fmt: skip
-        if goes_on:
+        if found and (opened or _BEGINS.match(piece) or _GOES_ON.search(found[-1])):
             found[-1] = f"{found[-1].rstrip()} {piece.strip()}"
         else:
             found.append(piece.strip())
@@ -243,7 +253,7 @@ def _parsed(source: Source, style: Style, local: dict[str, Term]) -> tuple[Term 
         return Parser(source, style.notation == "latex", style, local).equation()
     try:
         return CodeParser(source, style, local).equation()
-    except ClaimProblem as problem:
+    except NotPythonError as problem:
         other = Style("text")  # sigma'(N) W^T is not Python, but mathematics as one types it
         try:
             found = Parser(source, False, other, local).equation()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable
+from typing import final
 
 from boxgrad.check.claim_words import WORDS
 from boxgrad.check.claimed import ClaimProblem, nearest
@@ -31,6 +32,11 @@ _BINARY = {"multiply": "multiply", "matmul": "matmul", "dot": "matmul", "add": "
 _DERIVATIVE = re.compile(r"\b(d|∂)([^\W\d]\w*?)\s*/\s*(?:d|∂)([^\W\d]\w*)")
 
 
+class NotPythonError(ClaimProblem):
+    """A formula that Python's grammar does not have; it may be mathematics as one types it."""
+
+
+@final
 class CodeParser:
     """One right side in Python."""
 
@@ -58,15 +64,20 @@ class CodeParser:
         """A Python expression as a tree."""
         start = len(text) - len(text.lstrip())
         clean = self._without_derivatives(text, offset)
+        if self.vocabulary.key("T") is None:  # W^T as in mathematics; ^ binds loosely in Python
+            clean = re.sub(r"\^T\b", ".T", clean)
+        if "^" in clean:
+            raise NotPythonError("does not parse", text, at=offset + clean.index("^"))
         try:
             tree = ast.parse(clean.strip(), mode="eval")
-        except (SyntaxError, ValueError) as error:
+        except (SyntaxError, ValueError) as error:  # ast.parse says either
             column = (getattr(error, "offset", None) or 1) - 1 + offset + start
             wanted = word("operand", self.source.lang, WORDS)
             column = min(column, len(self.source.line))
             rest = self.source.line[column : column + 1]
             found = rest if rest.strip() else word("ends", self.source.lang, WORDS)
-            raise self.source.problem("expected", column, wanted=wanted, found=found) from None
+            problem = self.source.problem("expected", column, wanted=wanted, found=found)
+            raise NotPythonError(problem.kind, problem.text, at=problem.at) from None
         self._offset = offset + start
         return self._of(tree.body)
 
@@ -168,10 +179,6 @@ class CodeParser:
         raise self._refused(node)
 
     def _binop(self, node: ast.BinOp) -> Term:
-        if isinstance(node.op, ast.BitXor):  # W^T as in mathematics, and x^2
-            if isinstance(node.right, ast.Name) and node.right.id == "T" and self.value("T") is None:
-                return Term("transpose", (self._of(node.left),))
-            return Term("power", (self._of(node.left), self._of(node.right)), "^")
         if isinstance(node.op, (ast.BitAnd, ast.BitOr)):
             op = "both" if isinstance(node.op, ast.BitAnd) else "either"
             return Term(op, (self._of(node.left), self._of(node.right)))
@@ -310,7 +317,10 @@ class CodeParser:
             except ValueError:
                 raise self._refused(arguments[1]) from None
         axis = options.get("axis")
-        axes = None if axis is None else _numbers(axis)
+        try:
+            axes = None if axis is None else _numbers(axis)
+        except (TypeError, ValueError):
+            raise self._refused(node) from None
         body = self._of(arguments[0])
         return Term("sum", (body,), (_REDUCTIONS[called], axes, bool(options.get("keepdims", False))))
 
@@ -331,14 +341,21 @@ class CodeParser:
             given = [ast.literal_eval(one) for one in arguments[1:]]
         except ValueError:
             raise self._refused(node) from None
-        sizes = _numbers(given[0] if len(given) == 1 else given)
+        try:
+            sizes = _numbers(given[0] if len(given) == 1 else given)
+        except (TypeError, ValueError):
+            raise self._refused(node) from None
         if called == "reshape":
             return Term("call", (self._of(arguments[0]),), ("reshape", "×".join(map(str, sizes))))
         if called == "swapaxes":
             if {n % 2 for n in sizes} != {0, 1}:
                 raise self._refused(node)
             return Term("transpose", (self._of(arguments[0]),))
+        if sizes == (1, 0):
+            return Term("transpose", (self._of(arguments[0]),))
         letters = "ijklmn"[: len(sizes)]
+        if sorted(sizes) != list(range(len(letters))):
+            raise self._refused(node)
         note = letters + "→" + "".join(letters[n] for n in sizes)
         return Term("call", (self._of(arguments[0]),), ("permute", note))
 

@@ -147,6 +147,7 @@ class Diagnosis:
         if factor == -1:
             return tree.parts[0] if tree.op == "negative" else Term("negative", (tree,))
         name = factor_name(1 / factor, self._sizes)
+        name = f"{1 / factor:.12g}" if "." in name else name
         top, _, bottom = name.partition("/")
         scale = (
             number(float(top))
@@ -184,9 +185,9 @@ class Diagnosis:
             gone = next((one for one in old.parts if one != new), old)
             return self.say("extra", gone=w(gone), new=w(new))
         if edit.key in ("factor", "term", "path"):
-            more = new.parts[1] if new.parts[0] == old else new.parts[0]
-            value = self.vocabulary.printed[more.mark[0]] if edit.key == "path" else ""
-            return self.say(edit.key, more=w(more), value=value)
+            if edit.key == "path":
+                return self.say("path", more=w(new), value=self.vocabulary.printed[new.mark[0]])
+            return self.say(edit.key, more=w(new.parts[1] if new.parts[0] == old else new.parts[0]))
         if edit.key == "sum over":
             return self.say("sum over", axis=", ".join(map(str, new.mark[1])), new=w(new))
         if edit.key == "no sum":

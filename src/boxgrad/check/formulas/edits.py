@@ -17,6 +17,8 @@ from boxgrad.check.formulas.terms import Path, Term, gradient, name, number, tra
 from boxgrad.check.formulas.value import Evaluator
 
 FLAT = (False, False)
+NAMES = 18
+"""How many values are tried in place of others: those nearest to the gradient in question."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,13 @@ class Edits:
     def __init__(self, vocabulary: Vocabulary, evaluator: Evaluator, target: str) -> None:
         self.vocabulary, self.evaluator, self.target = vocabulary, evaluator, target
         values = [v for v in vocabulary.values.values() if v.node.dtype.kind in "fc"]
-        own = [v for v in values if not v.automatic] or values
-        self.names = [
-            name(v.name) for v in (own if len(own) <= 24 else own[:24]) if v is not vocabulary.model.output
-        ]
-        self.gradients = [
-            gradient(v.name) for v in own if v.name in evaluator.gradients and v.name != target
-        ][:24]
+        at = vocabulary.values[target].node.number
+        near = sorted(values, key=lambda v: (v.automatic, abs(v.node.number - at)))
+        own = [v for v in near if not v.automatic][:NAMES] + [v for v in near if v.automatic][: NAMES // 2]
+        self.names = [name(v.name) for v in own if v is not vocabulary.model.output]
+        known = evaluator.gradients
+        self.gradients = [gradient(v.name) for v in own if v.name in known and v.name != target]
+        self.shape = np.shape(known[target]) if target in known else ()
         self.slopes = list(self._slopes())
         self.paths = list(self._paths())
 
@@ -229,6 +231,10 @@ class Edits:
             yield 1.6, "wrong value", "extra", argument
         if term.op == "slope":
             yield 1.4, "wrong value", "name", Term("call", (argument,), (function, ""))
+            shape = self.evaluator.shape(term)
+            for value in self.names:
+                if self.evaluator.shape(value) == shape:
+                    yield 1.4, "wrong value", "name", value
         for other in dict.fromkeys(slope.mark[0] for slope in self.slopes):
             if other != function:
                 yield 1.3, "wrong value", "function", Term("slope", (argument,), (other, ""))
@@ -264,13 +270,7 @@ class Edits:
                 continue
             cost = 1.6 if other_shape == shape or not other_shape else 1.8
             kind = "wrong upstream" if other.op == "gradient" else "derivative left out"
-            if _broadcasts(shape, other_shape) and term.op in (
-                "name",
-                "gradient",
-                "slope",
-                "multiply",
-                "number",
-            ):
+            if _broadcasts(shape, other_shape) and term.op in ("name", "gradient", "slope", "multiply"):
                 yield cost, kind, "factor", Term("multiply", (term, other), (None, FLAT))
             if len(shape) == len(other_shape) == 2:
                 for factor in (other, transposed(other)):
@@ -282,6 +282,8 @@ class Edits:
             if other.op == "name" and other_shape == shape and not path:
                 rest = Term("subtract", (number(1), other), "-")
                 yield 1.9, "derivative left out", "factor", Term("multiply", (term, rest), (None, FLAT))
+            if not path and not shape and other_shape == self.shape:
+                yield cost, kind, "factor", Term("multiply", (term, other), (None, FLAT))
             if not path and other_shape == shape:
                 yield 1.8, "term missing", "term", Term("add", (term, other), "+")
 

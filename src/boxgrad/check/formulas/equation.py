@@ -14,7 +14,7 @@ from boxgrad.check.formulas.names import Vocabulary
 from boxgrad.check.formulas.readings import Readings, natural
 from boxgrad.check.formulas.style import Style
 from boxgrad.check.formulas.terms import Term
-from boxgrad.check.formulas.value import Evaluator, UnfitError, settled
+from boxgrad.check.formulas.value import Evaluator, UnfitError, array_of, settled
 from boxgrad.check.subject import Point, Subject
 
 
@@ -40,6 +40,8 @@ class Formula:
             UnfitError: it cannot be computed.
         """
         found = evaluator.value(reading or self.reading)
+        if self.what == "value" and np.size(self.truth(evaluator)) == np.size(array_of(found)) == 1:
+            return np.reshape(array_of(found), np.shape(self.truth(evaluator)))
         try:
             return settled(found, self.letters, np.shape(self.truth(evaluator)))
         except ValueError:

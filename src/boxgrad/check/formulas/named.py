@@ -12,13 +12,11 @@ from collections.abc import Sequence
 
 from boxgrad.check.claim_words import WORDS
 from boxgrad.check.claimed import ClaimProblem, nearest
-from boxgrad.check.formulas.names import WHOLE
+from boxgrad.check.formulas.names import COUNTS, WHOLE
 from boxgrad.check.formulas.style import Style
 from boxgrad.check.formulas.terms import Term, gradient, name, number
 from boxgrad.check.formulas.tokens import Source, Token, tokens
 from boxgrad.explain.words import word
-
-_COUNTS = {"N", "n", "m", "M", "B", "T", "K", "C", "d", "D", "batch", "size"}
 
 
 class Names(ABC):
@@ -258,6 +256,7 @@ class Names(ABC):
         key = self.vocabulary.key(spelling)
         if key is not None or "_" not in spelling:
             return key, ()
+        spelling = re.sub(r"_(\d+)([a-z]+)$", r"_\1_\2", spelling)
         base, _, index = spelling.rpartition("_")
         parts = tuple(index.split(",")) if "," in index else tuple(index)
         if all(re.fullmatch(r"[a-z]|:", part) for part in parts) or index.replace(",", "").isdigit():
@@ -273,7 +272,7 @@ class Names(ABC):
         base = self.take().text
         marks: list[Token] = []
         while self.token.kind in ("sub", "mark"):
-            marks.append(self.take())
+            marks += self.parts_of(base, self.take())
         if base in "𝟏𝟎":
             return self.filled(base, marks)
         for count in range(len(marks), -1, -1):  # the longest spelling that is a value
@@ -289,6 +288,13 @@ class Names(ABC):
                     break
                 return value
         return self.function(start, base, marks)
+
+    def parts_of(self, base: str, token: Token) -> list[Token]:
+        """z₂ᵢ is an element of z₂: its index in two parts."""
+        found = re.fullmatch(r"(\d+)([a-z]+)", token.text)
+        if found is None or self.vocabulary.key(f"{base}_{found[1]}") is None:
+            return [token]
+        return [token._replace(text=found[1]), token._replace(text=found[2])]
 
     def known(self, spelling: str, first: Token) -> Term | None:
         if spelling in self.local:
@@ -362,7 +368,7 @@ class Names(ABC):
 
     def counted(self, base: str, marks: Sequence[Token], token: Token) -> Term:
         """A letter that counts examples, or a name that is not there."""
-        if base in _COUNTS and not marks:
+        if base in COUNTS and not marks:
             return Term("count", (), base)
         spelling = "_".join([base, *(mark.text for mark in marks)])
         raise self.unknown(spelling, token.at)

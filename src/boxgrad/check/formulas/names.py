@@ -32,6 +32,8 @@ Array = np.ndarray[Any, Any]
 SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", "0123456789+-=()aehijklmnoprstuvx", strict=True))
 SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱ", "0123456789+-=()ni", strict=True))
 _FLAT = str.maketrans({**SUBSCRIPTS, **SUPERSCRIPTS})
+COUNTS = {"N", "n", "m", "M", "B", "T", "K", "C", "d", "D", "batch", "size"}
+"""The letters that a number of examples may have."""
 OUTPUTS = ("L", "loss", "Loss", "J", "ℓ", "E", "cost")
 """What a result may be called, where no value has that name."""
 

@@ -56,7 +56,7 @@ class Parser(Names):
             text = self.take().text
             while self.token.kind in ("sub", "mark"):
                 text += "_" + self.take().text
-            own = self.vocabulary.key(text) or self.vocabulary.function(text)
+            own = self.value_of(text)[0] or self.vocabulary.function(text)
             if self.token.text == "=" and own is None:
                 return text
         self.at = start

@@ -39,6 +39,8 @@ class Lettered(NamedTuple):
 
 
 Value = Any
+LARGEST = 10**7
+"""The most elements that an array written as 𝟏 may have."""
 _ELEMENTWISE: dict[str, Callable[[Any, Any], Any]] = {
     "add": np.add, "subtract": np.subtract, "multiply": np.multiply, "divide": np.divide, "power": np.power,
     "both": np.logical_and, "either": np.logical_or,
@@ -87,7 +89,7 @@ class Evaluator:
                 known = self._compute(term)
             except UnfitError as error:
                 known = error
-            except (ValueError, TypeError, IndexError, KeyError, ZeroDivisionError, AttributeError):
+            except (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError):
                 known = UnfitError(term, [shape_of(self.value(part)) for part in term.parts])
             self._known[term] = known
         if isinstance(known, UnfitError):
@@ -121,7 +123,7 @@ class Evaluator:
         if op == "counted":
             return np.asarray(float(mark[1]))
         if op == "ones":
-            return np.ones(mark)
+            return np.ones(mark) if math.prod(mark) <= LARGEST else self._missing(term)
         if op == "partial":
             return self.through(mark, np.ones(self.vocabulary.values[mark[0]].shape))
         with np.errstate(all="ignore"):

@@ -22,6 +22,7 @@ _NUMPY = {
     "exp", "log", "log1p", "expm1", "sqrt", "sin", "cos", "tan", "tanh", "sinh", "cosh", "arctan", "abs",
     "sign", "square",
 }  # fmt: skip
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _LOWER = dict(zip("aehijklmnoprstuvx", "ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", strict=True))
 _CODE_NAMES = {"σ": "sigmoid", "ReLU": "relu", "max": "np.maximum", "min": "np.minimum", "outer": "np.outer"}
 _LATEX_NAMES = {
@@ -200,8 +201,7 @@ class Writer:
             return f"{base} ** {self.write(term.parts[1], ATOM)}", POWER
         if self.latex:
             return f"{base}^{{{exponent}}}", POWER
-        digits = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
-        return base + (exponent.translate(digits) if exponent.isdigit() else f"^({exponent})"), POWER
+        return base + (exponent.translate(_RAISED) if exponent.isdigit() else f"^({exponent})"), POWER
 
     def _transpose(self, term: Term) -> tuple[str, int]:
         inner, level = getattr(self, f"_{term.parts[0].op}")(term.parts[0])
@@ -224,6 +224,8 @@ class Writer:
         return canonical
 
     def _named(self, text: str) -> str:
+        if text.endswith("′"):
+            return self._named(text[:-1]) + "'"
         return self._greek(text) if len(text) == 1 else rf"\operatorname{{{text}}}"
 
     def _call(self, term: Term) -> tuple[str, int]:
@@ -234,6 +236,11 @@ class Writer:
             return (f"1 / (1 + np.exp(-{x}))", PRODUCT) if function == "σ" else (f"np.maximum({x}, 0)", ATOM)
         if isinstance(note, tuple):
             note = note[0]
+        if self.code and function == "reshape":
+            return f"{self.write(term.parts[0], ATOM)}.reshape({note.replace('×', ', ')})", ATOM
+        if self.code and function == "permute":
+            before, _, after = note.partition("→")
+            return f"np.transpose({arguments}, {tuple(before.index(c) for c in after)})", ATOM
         if function == "sqrt" and self.latex:
             return rf"\sqrt{{{arguments}}}", ATOM
         if function == "exp" and not self.code and len(arguments) <= 3 and "exp" not in self.style.functions:
@@ -314,13 +321,27 @@ class Writer:
         return f"{glyph}_{{{below}}} {body}", PRODUCT
 
     def _index(self, term: Term) -> tuple[str, int]:
-        base = self.write(term.parts[0], ATOM)
         letters = ("," if ":" in term.mark else "").join(term.mark)
+        inner = term.parts[0]
+        symbol = self.vocabulary.symbol(inner.mark) if inner.op in ("name", "gradient") else None
+        if symbol is not None and symbol.subscript and not self.code:  # an element of z₂ is z⁽²⁾ᵢ
+            element = self._element(symbol.base, symbol.subscript, letters)
+            return (element, ATOM) if inner.op == "name" else self.derivative(self.loss, element)
+        base = self.write(inner, ATOM)
         if term.parts[0].op == "gradient" and not self.latex and self.style.derivative in ("", "inline"):
             base = self.write(term.parts[0])  # ∂L/∂N_ij: the index belongs to N
         if not self.latex and all(c in _LOWER for c in letters):
             return base + "".join(_LOWER[c] for c in letters), ATOM
         return (f"{base}_{{{letters}}}" if self.latex or len(letters) > 1 else f"{base}_{letters}"), ATOM
+
+    def _element(self, base: str, subscript: str, letters: str) -> str:
+        """One element of a value whose name has a subscript of its own."""
+        if self.latex:
+            return f"{latex.fragment(Symbol(base, base, shape=()))}^{{({subscript})}}_{{{letters}}}"
+        raised = subscript.translate(_RAISED) if subscript.isdigit() else ""
+        mark = f"⁽{raised}⁾" if raised else f"^{{({subscript})}}"
+        plain = all(c in _LOWER for c in letters)
+        return base + mark + ("".join(_LOWER[c] for c in letters) if plain else f"_{{{letters}}}")
 
     def _item(self, term: Term) -> tuple[str, int]:
         text, first = term.mark
