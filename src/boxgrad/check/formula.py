@@ -37,7 +37,9 @@ _HEADINGS = [WORDS_OF_VIEWS[key][lang] for key in ("math_expanded", "math_number
 _EXPANDED = re.compile(rf"^.*?\b({'|'.join(_HEADINGS)})\}}?\s*$", re.MULTILINE)
 """The headings of the sections that write every element out."""
 _BEGINS = re.compile(r"\s*(=(?!=)|[+×⊙·⋅⊗*@/−-]|\\(times|odot|cdot)\b)")
-_GOES_ON = re.compile(r"[=+*@/×⊙−-]\s*$")
+_GOES_ON = re.compile(r"([=+*@/×⊙−-]|\\(times|odot|cdot|quad|,))\s*$")
+_PART = re.compile(r"\s*\\([dt]?frac|left|sum|mathbf|boldsymbol|bm|sigma|mathrm)\b[^=]*$")
+"""A line of LaTeX that goes on with the one before."""
 _SHAPE_NOTE = re.compile(r"\s{3,}(\d+(×\d+)*|t = 1.*)\s*$")
 
 
@@ -213,7 +215,7 @@ def _joined(pieces: Sequence[str]) -> list[str]:
         if not piece.strip():
             continue
         opened = bool(found) and any(found[-1].count(a) > found[-1].count(b) for a, b in ("()", "[]"))
-        if found and (opened or _BEGINS.match(piece) or _GOES_ON.search(found[-1])):
+        if found and (opened or _BEGINS.match(piece) or _GOES_ON.search(found[-1]) or _PART.match(piece)):
             found[-1] = f"{found[-1].rstrip()} {piece.strip()}"
         else:
             found.append(piece.strip())

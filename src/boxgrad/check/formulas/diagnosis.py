@@ -98,7 +98,7 @@ class Diagnosis:
     def _statement(self) -> Finding:
         """A wrong line that is not about a gradient: N = X Wᵀ."""
         key = self.formula.key.partition("/")[0]
-        text = self.say("statement", formula=self.line, key=self.vocabulary.printed[key])
+        text = self.say("statement", formula=self.line, value=self.vocabulary.printed[key])
         return Finding("", "another loss", self._where(self.vocabulary.values[key]), {}, text)
 
     def _repaired(self, repair: Repair) -> Finding:

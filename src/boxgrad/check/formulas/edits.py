@@ -197,7 +197,7 @@ class Edits:
         yield 1.2, "sum too wide", "no sum", body
         if term.op == "reduce":
             symbol, letters = term.mark
-            inside = {c for _, one in body.walk() if one.op == "index" for c in one.mark}
+            inside = {c for _, one in body.walk() if one.op == "index" for c in one.mark if c != ":"}
             for chosen in itertools.combinations(sorted(inside), len(letters)):
                 if set(chosen) != set(letters):
                     yield 1.1, "wrong axis", "axis", Term("reduce", (body,), (symbol, chosen))

@@ -69,8 +69,8 @@ WORDS: Words = {
     "and": {"en": ", and ", "zh": "，并且"},
     "colon": {"en": ": ", "zh": "："},
     "statement": {
-        "en": "{formula}: this is not what {key} is in the function",
-        "zh": "{formula}：函数里的 {key} 并不是这样",
+        "en": "{formula}: this is not what {value} is in the function",
+        "zh": "{formula}：函数里的 {value} 并不是这样",
     },
     "nothing found": {
         "en": "{formula}: wrong, and no small change of it makes it right",
