@@ -105,7 +105,7 @@ def __dir__() -> list[str]:
 
 
 class _Package(ModuleType):
-    """``bg.explain`` and ``bg.check`` are functions, also when the folders of those names have been imported."""
+    """``bg.explain`` and ``bg.check`` are functions, also when folders of these names have been imported."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in ("explain", "check") or not isinstance(value, ModuleType):

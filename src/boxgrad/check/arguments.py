@@ -1,7 +1,7 @@
 """Arguments of a function as leaves that can be exchanged: arrays in tuples, dicts, modules.
 
-The leaves are those of the trace, in the order of its inputs; an array at two places is one leaf. Knows trees;
-knows no gradient.
+The leaves are those of the trace, in the order of its inputs; an array at two places is one leaf. Knows
+trees; knows no gradient.
 """
 
 from __future__ import annotations

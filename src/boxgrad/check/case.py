@@ -1,12 +1,13 @@
 """A claim beside the truth: at several points, what somebody's gradient gives and what it should be.
 
-Knows which inputs are wrong and whether a set of replaced edges gives exactly the claim; only what a replacement
-changes is computed anew. Knows no mistake by name.
+Knows which inputs are wrong and whether a set of replaced edges gives exactly the claim; only what a
+replacement changes is computed anew. Knows no mistake by name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -28,15 +29,21 @@ class Look:
         self.now: Numbers = point.now
         self.shares: dict[Edge, Any] = {}
         for edge in tape.edges:
-            self.shares[edge] = self.now[edge.root] if edge.root in self.now else self.now[edge.root]
+            self.shares[edge] = self.now[edge.root]
         self.true = tape.gradients(self.now)
-        self.allowed = {x: tolerance(claims[x], *[leaf for leaf in point.leaves]) for x in claims}
-        floor = noise(subject, point, any(a > 1e-6 for a in self.allowed.values()))
-        self.noise = {x: floor.get(x, 0.0) for x in claims}
+        self.allowed = {x: tolerance(claims[x], *point.leaves) for x in claims}
+        self._subject = subject
+
+    @cached_property
+    def noise(self) -> dict[Node, float]:
+        """What rounding errors do to each true gradient."""
+        return noise(self._subject, self.point, any(a > 1e-6 for a in self.allowed.values()))
 
     def agrees(self, x: Node, g: Any) -> bool:
         """Whether a gradient of x is the one claimed."""
-        return same(self.claims[x], g, self.allowed[x], self.noise[x])
+        if same(self.claims[x], g, self.allowed[x]):
+            return True
+        return same(self.claims[x], g, self.allowed[x], self.noise.get(x, 0.0))
 
 
 class Case:
@@ -57,10 +64,12 @@ class Case:
         return all(np.shape(self.looks[0].claims[x]) == x.shape for x in self.wrt)
 
     def explains(self, changes: Mapping[Edge, Replacement], only: Sequence[Node] | None = None) -> bool:
-        """Whether the claim, or that of some inputs, is what comes out with some edges replaced, at every point."""
+        """Whether the claim, or that of some inputs, is what comes out with edges replaced, at all points."""
         return all(self.gives(look, changes, only) for look in self.looks)
 
-    def gives(self, look: Look, changes: Mapping[Edge, Replacement], only: Sequence[Node] | None = None) -> bool:
+    def gives(
+        self, look: Look, changes: Mapping[Edge, Replacement], only: Sequence[Node] | None = None
+    ) -> bool:
         """The same at one point; stops at the first input that comes out otherwise."""
         try:
             with np.errstate(all="ignore"):
@@ -95,30 +104,29 @@ def replay(
             now[leaf] = total
         return now[leaf]
 
-    view = _View(now, look.now)
+    view = _View(now, look.now, lambda leaf: gradient(tape.of[leaf]) if tape.of.get(leaf) in dirty else None)
     for edge in tape.edges[first:]:
-        moved = [tape.of[leaf] for leaf in edge.leaves if tape.of[leaf] in dirty]
+        moved = not dirty.isdisjoint(edge.sources)
         replacement = changes.get(edge)
         if not moved and replacement is None:
             continue
-        for node in moved:
-            gradient(node)
-        if replacement is not None:
+        if moved:
+            for node in edge.sources:
+                if node in dirty:
+                    gradient(node)
             for node in edge.moving:
                 now[node] = applied(node, view)
-            own[edge] = replacement(view)  # type: ignore[arg-type]
-        else:
-            for node in edge.moving:
-                now[node] = applied(node, view)
-            own[edge] = now[edge.root] if edge.root in now else look.now[edge.root]
+        own[edge] = view[edge.root] if replacement is None else replacement(view)
         x = edge.input
-        if np.shape(own[edge]) != x.shape and x not in tape.wrt:
+        if np.shape(own[edge]) != x.shape and x not in tape.inputs:
             return None
         dirty.add(x)
-        if against is not None and x in against.claims and edge.number == tape.complete[x]:
-            totals[x] = gradient(x)
-            if not against.agrees(x, totals[x]):
-                return None
+        if edge.number == tape.complete[x]:
+            total = gradient(x)
+            if x in tape.inputs:
+                totals[x] = total
+                if against is not None and x in against.claims and not against.agrees(x, total):
+                    return None
     for x in tape.wrt:
         if x in dirty and x not in totals:
             totals[x] = gradient(x)
@@ -126,14 +134,17 @@ def replay(
 
 
 class _View(dict[Node, Any]):
-    """Changed numbers over the true ones."""
+    """Changed numbers over the true ones; a gradient that has changed is added up when it is first read."""
 
-    def __init__(self, over: Numbers, below: Numbers) -> None:
+    def __init__(self, over: Numbers, below: Numbers, changed: Callable[[Node], Any]) -> None:
         super().__init__()
-        self._over, self._below = over, below
+        self._over, self._below, self._changed = over, below, changed
 
     def __missing__(self, node: Node) -> Any:
-        return self._over[node] if node in self._over else self._below[node]
+        if node in self._over:
+            return self._over[node]
+        found = self._changed(node)
+        return self._below[node] if found is None else found
 
     def __contains__(self, node: object) -> bool:
         return node in self._over or node in self._below

@@ -1,14 +1,16 @@
 """``check``: is somebody's gradient right, and if not, what is wrong with it, and where.
 
-The order in which things are asked: can the claim be called, is it the same twice, is it right at several points,
-is it right for other sizes; and only then what mistake explains it. Knows the order; each question is answered
-elsewhere.
+The order in which things are asked: can the claim be called, is it the same twice, is it right at several
+points, is it right for other sizes; and only then what mistake explains it. Knows the order; each question is
+answered elsewhere.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from boxgrad.check.claim import ClaimProblem, claim_of
 from boxgrad.check.examine import Examination
@@ -24,20 +26,23 @@ def check(
 ) -> Verdict:
     """Say whether a gradient is right and, where it is wrong, name the mistake and its place.
 
-    ``∂L/∂x`` is compared in norm, relative to its size, to 1e-7 (1e-5 where an argument or a gradient is in single
-    precision), at the given arguments, at random ones like them, and at other sizes where the function allows it.
+    ``∂L/∂x`` is compared in norm, relative to its size, to 1e-7 (1e-5 where an argument or a gradient is in
+    single precision), at the given arguments, at random ones like them, and at other sizes where the function
+    allows it.
 
     Args:
-        function: plain NumPy that returns one real number, L.
-        mine: the claim: a function of the same arguments that returns ∂L/∂(argument) for each, in the arguments'
-            shapes; a mapping from names to functions or arrays; arrays; or a formula, ``"dL/dW = X.T @ dL/dN"``.
+        function: plain NumPy that returns one real number, L. mine: the claim: a function of the same
+        arguments that returns ∂L/∂(argument) for each, in the arguments'
+            shapes; a mapping from names to functions or arrays; arrays; or a formula, ``"dL/dW = X.T @
+            dL/dN"``.
         args: arrays, numbers, modules; the shapes are those of the examination.
         wrt: the arguments that the claim is about, by name or number; None for all real ones.
         lang: language of the words, "en" or "zh".
         seed: of the random points.
 
     Returns:
-        a verdict: ``ok``, ``findings``, ``errors``; print it, show it in a notebook, ``raise_if_wrong()`` in tests.
+        a verdict: ``ok``, ``findings``, ``errors``; print it, show it in a notebook, ``raise_if_wrong()`` in
+        tests.
 
     Raises:
         BoxgradError: the function cannot be traced or does not return one real number.
@@ -70,4 +75,5 @@ def check(
         finding = Finding(problem.argument, problem.kind, explanation=problem.text)
         ok = None if problem.kind == "does not parse" else False
         return Verdict(ok, (finding,), title=subject.title, lang=lang, model=subject.model)
-    return Examination(subject, claim, lang).verdict()
+    with np.errstate(all="ignore"):
+        return Examination(subject, claim, lang).verdict()

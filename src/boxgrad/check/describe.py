@@ -18,7 +18,7 @@ from boxgrad.check.hypotheses import Hypothesis, factor_name
 from boxgrad.check.mutations import Mutation, box_name, sizes_of
 from boxgrad.check.verdict import Finding, Where
 from boxgrad.check.words import said, sentence
-from boxgrad.errors import BoxgradError
+from boxgrad.errors import BoxgradError, Place
 from boxgrad.explain.boxes import Model
 from boxgrad.explain.code import code_of
 from boxgrad.explain.math import math_of
@@ -88,7 +88,7 @@ class Describer:
         more.pop(name, None)
         return Where(name, self.tape.box_of[node].title, self.line(node), tuple(more))
 
-    def line(self, node: Node):  # noqa: ANN201  Place | None
+    def line(self, node: Node) -> Place | None:
         """The user's line of a node, or of the box that it is in."""
         return node.place or self.case.subject.site(self.tape.box_of[node])
 
@@ -98,6 +98,16 @@ class Describer:
     def input_name(self, mutation: Mutation) -> str:
         """The name of the value whose gradient the mistake gets wrong first."""
         return self.value_name(mutation.edge.input, mutation.edge.node)
+
+    def repaired(self, x: Node, name: str) -> str:
+        """The value whose gradient is to be written out: the first on the way back that has a formula."""
+        node: Node | None = x
+        while node is not None and not self.repairs.formula(name):
+            below = [e.input for e in self.tape.edges if node in e.sources]
+            node = below[0] if below else None
+            value = None if node is None else self.tape.value(node)
+            name = value.name if value is not None else name
+        return name
 
     def value_name(self, x: Node, user: Node) -> str:
         value = self.tape.value(x)
@@ -145,10 +155,21 @@ class Describer:
             self.where(hit.place, (other.place for other in rest if other.kind == hit.kind)),
             evidence,
             self._sentence(hit, name),
-            self.repairs.formula(name),
-            self.repairs.code(name),
+            self.repairs.formula(self.repaired(hit.edge.input, name)),
+            self.repairs.code(self.repaired(hit.edge.input, name)),
             others,
         )
+
+    def exchanged(self, a: Node, b: Node) -> Finding:
+        """The finding of two gradients that stand in each other's place."""
+        names = self.name(a), self.name(b)
+        text = sentence("exchanged", self.lang, one=self.gradient(names[0]), other=self.gradient(names[1]))
+        edges = self.tape.into[a][:1]
+        evidence: dict[str, float | str] = {
+            f"error {n}": self.case.errors[x] for n, x in zip(names, (a, b), strict=True)
+        }
+        where = self.where(edges[0].node) if edges else None
+        return Finding("", "parameter swapped", where, evidence, text, self.repairs.formula(names[0]))
 
     def pair(self, found: Sequence[tuple[Mutation, Mutation]]) -> list[Finding]:
         """The findings of two mistakes that explain the claim together."""
@@ -183,7 +204,9 @@ class Describer:
                 f"error {self.name(x)}": self.case.errors[x] for x in self.case.wrong
             }
             text = sentence(edit.kind, self.lang, box=where.box, detail=edit.detail)
-            made.append(Finding(self._argument(), edit.kind, where, {**evidence, "instead": edit.detail}, text))
+            made.append(
+                Finding(self._argument(), edit.kind, where, {**evidence, "instead": edit.detail}, text)
+            )
         return replace(made[0], alternatives=tuple(made[1 : 1 + OTHERS]))
 
     def name(self, x: Node) -> str:

@@ -33,12 +33,15 @@ class Edit:
     make: Callable[[Look], Any]
     at: Node | None = None
     detail: str = ""
+    node: Node | None = None
+    """The node whose rule it is, where that is not the edge's own."""
 
     def replacement(self) -> Replacement:
-        """What the edge gives instead."""
-        edge = self.edge
-        steps = _steps(edge, self.at)
-        at, make, root = self.at, self.make, edge.root
+        """What the edge gives instead, where the numbers have all nodes of the true rule."""
+        make, root, at = self.make, self.edge.root, self.at
+        if at is None:
+            return lambda now: make(now.__getitem__)
+        steps = _after(self.edge, at)
 
         def share(now: Numbers) -> Any:
             own: Numbers = {}
@@ -46,14 +49,9 @@ class Edit:
             def look(node: Node) -> Any:
                 return own[node] if node in own else now[node]
 
-            if at is None:
-                for node in steps:
-                    own[node] = _applied(node, look)
-                return make(look)
-            if not steps or at not in steps:
-                own[at] = make(look)
+            own[at] = make(look)
             for node in steps:
-                own[node] = make(look) if node is at else _applied(node, look)
+                own[node] = _applied(node, look)
             return look(root)
 
         return share
@@ -65,12 +63,12 @@ def _applied(node: Node, look: Look) -> Any:
     return np.asarray(result).item() if node.weak else result
 
 
-def _steps(edge: Edge, at: Node | None) -> list[Node]:
-    """What has to be computed: the moving nodes, and the fixed ones that depend on the edited node."""
+def _after(edge: Edge, at: Node) -> list[Node]:
+    """The nodes of the rule that depend on one of them."""
     changed = {at}
     found: list[Node] = []
-    for node in edge.fixed:
-        if node is at or any(x in changed for x in node.inputs):
+    for node in (*edge.fixed, *edge.moving):
+        if node is not at and any(x in changed for x in node.inputs):
             changed.add(node)
             found.append(node)
-    return [*(node for node in found if node.primitive is not None or node is at), *edge.moving]
+    return found

@@ -17,8 +17,8 @@ from boxgrad.check.describe import Describer
 from boxgrad.check.diagnose import diagnosed
 from boxgrad.check.formula import FormulaClaim
 from boxgrad.check.subject import Point, Subject
-from boxgrad.check.verdict import Finding, Verdict
 from boxgrad.check.vary import Variation, variations
+from boxgrad.check.verdict import Finding, Verdict
 from boxgrad.check.words import said, sentence
 from boxgrad.graph.node import Node
 
@@ -246,7 +246,12 @@ class Examination:
         if any(name not in known for name in self.names):
             return []
         wrong = self._wrong(points, claims)
-        if not wrong:
+        fits = all(
+            np.shape(c[n]) == np.shape(self._true(p)[n])
+            for p, c in zip(points, claims, strict=True)
+            for n in wrong
+        )
+        if not wrong or not fits:  # another shape: sizes are written in
             return []
         self._measure(points, claims)
         inside = self._diagnosed(points, claims)

@@ -1,9 +1,10 @@
-"""Fingerprints: a few numbers that tell whether an edit of one edge explains a claim, without going back to the inputs.
+"""Fingerprints: a few numbers that tell whether an edit explains a claim, without going back to the inputs.
 
-The tangent of a value in a random direction r of one input is what the value's gradient is weighed with in r · ∂L/∂x.
-So an edit that changes an edge's result by δ changes that number by tangent · δ, and a claim differs from the truth by
-r · (claim − truth). One product of arrays thus discards nearly every edit; what is left is replayed in full.
-Tangents are exact: each edge's rule is linear in its gradient, and its transpose carries tangents forwards.
+The tangent of a value in a random direction r of one input is what the value's gradient is weighed with in r
+· ∂L/∂x. So an edit that changes an edge's result by δ changes that number by tangent · δ, and a claim differs
+from the truth by r · (claim − truth). One product of arrays thus discards nearly every edit; what is left is
+replayed in full. Tangents are exact: each edge's rule is linear in its gradient, and its transpose carries
+tangents forwards.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Transposes:
             ]
 
     def tangents(self, numbers: Numbers, directions: Mapping[Node, Any]) -> dict[Node, Any]:
-        """The tangent of every node in a direction of the inputs; nodes that it does not move are left out."""
+        """The tangent of every node in a direction of the inputs; what it does not move is left out."""
         found: dict[Node, Any] = dict(directions)
         for edge in reversed(self.tape.edges):
             arriving = found.get(edge.input)
@@ -84,16 +85,20 @@ class Fingerprints:
         self.tape, self.numbers, self.now = transposes.tape, numbers, now
         self.wrt = wrt
         self.directions = {node: random.normal(size=node.shape) for node in wrt}
+        self._sums: dict[Node, Any] = {}
         self.tangents = [transposes.tangents(numbers, {x: r}) for x, r in self.directions.items()]
 
     def weigh(self, node: Node, change: Any) -> np.ndarray[Any, Any]:
         """What a change of a node's gradient does to r · ∂L/∂x, for each input x."""
         return np.array([float(np.vdot(t[node], change)) if node in t else 0.0 for t in self.tangents])
 
-    def sizes(self, node: Node, change: Any) -> np.ndarray[Any, Any]:
-        """The size of the terms that such a product adds up, which says how exact it is."""
-        size = float(np.linalg.norm(change))
-        return np.array([float(np.linalg.norm(t[node])) * size if node in t else 0.0 for t in self.tangents])
+    def roughly(self, node: Node, change: Any) -> tuple[float, float]:
+        """The sum of all weights at once, and its size."""
+        if node not in self._sums:
+            parts = [t[node] for t in self.tangents if node in t]
+            self._sums[node] = np.sum(parts, axis=0) if parts else np.zeros(node.shape)
+        found = float(np.vdot(self._sums[node], change))
+        return found, abs(found)
 
     def of(self, gradients: Mapping[Node, Any]) -> np.ndarray[Any, Any]:
         """r · gradient for each input."""

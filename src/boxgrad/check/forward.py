@@ -1,9 +1,9 @@
 """Edits of the function itself: is the claim the right gradient of another function, and which?
 
-One node of the forward pass gives something else: a parameter read in place of another, a function or a term left out,
-a constant or an operator changed, the counterpart of a term added. A candidate is compared by directional
-derivatives, which need no more than evaluations of the changed function; two evaluations discard most.
-Knows graphs and numbers; knows no rule of differentiation.
+One node of the forward pass gives something else: a parameter read in place of another, a function or a term
+left out, a constant or an operator changed, the counterpart of a term added. A candidate is compared by
+directional derivatives, which need no more than evaluations of the changed function; two evaluations discard
+most. Knows graphs and numbers; knows no rule of differentiation.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from boxgrad.graph.primitive import primitive_of
 
 Make = Callable[[Numbers], Any]
 _ARITHMETIC = [p for f in (np.add, np.subtract, np.multiply, np.divide) if (p := primitive_of(f)) is not None]
+TERM = 0.2
+"""The rank of a term of the loss left out."""
 STEP = 1e-4
 SEVERAL = 3
 """How many directions a candidate is compared in, at each point."""
@@ -50,15 +52,17 @@ class Functions:
         self.random = np.random.default_rng(5)
 
     # ---- the search
-    def search(self, seconds: float) -> list[ForwardEdit]:
-        """Those of which the claim is the gradient, the likeliest first."""
+    def search(self, seconds: float, terms: bool = False) -> list[ForwardEdit]:
+        """Those of which the claim is the gradient, the likeliest first; or those that lack a term of the loss."""
         if not self.case.shapes_fit:
             return []
-        started = time.perf_counter()
+        started = time.thread_time()
         trials = [Trial(self.tape, look, self.case.wrt, seed) for seed, look in enumerate(self.case.looks)]
         found: list[ForwardEdit] = []
         for edit in self.edits():
-            if time.perf_counter() - started > seconds:
+            if terms and edit.rank > TERM:
+                continue
+            if time.thread_time() - started > seconds:
                 break
             if trials[0].first(edit.changes) and all(trial.whole(edit.changes) for trial in trials):
                 found.append(edit)
@@ -126,7 +130,7 @@ class Functions:
                     yield ForwardEdit(
                         "another loss",
                         node,
-                        {node: lambda now, m=meaning: m(now[a], now[b])},
+                        {node: lambda now, m=meaning, a=a, b=b: m(now[a], now[b])},
                         2.2,
                         f"{other.name} in place of {node.primitive.name}",
                         ("operator", other.name),
@@ -145,11 +149,11 @@ class Functions:
                 )
 
     def _term(self, node: Node, kept: Node, left: Node) -> float:
-        """The rank of an operand left out: small for a term of a loss, which depends on the same as the other."""
+        """The rank of an operand left out: small for a term of a loss, which depends on the same values."""
         if node.primitive not in _ARITHMETIC[:2]:
             return 1.4
         alike = self.tape.reach.get(kept) == self.tape.reach.get(left)
-        return 0.3 if alike and not is_constant(left) and kept not in self.tape.wrt else 0.8
+        return TERM if alike and not is_constant(left) and kept not in self.tape.wrt else 0.8
 
     def _swaps(self, node: Node, position: int, x: Node) -> Iterator[ForwardEdit]:
         values = self.tape.model.values
@@ -166,8 +170,14 @@ class Functions:
                 {node: _with(node, position, lambda now, other=other: now[other])},
                 0.7 if both else 2.6,
                 f"{value.name} in place of {self._written(x)}",
-                ("swap", position, other.origin or value.name),
+                ("swap", position, self._relative(other, node, value.name)),
             )
+
+    def _relative(self, other: Node, node: Node, name: str) -> Any:
+        """A value in terms that are the same for every copy of the line."""
+        if other not in self.tape.box_of:
+            return name
+        return self.tape.site(other), self.tape.occurrence(other) - self.tape.occurrence(node)
 
     def _parameters(self) -> Iterator[ForwardEdit]:
         """A parameter read wherever another one is meant, and a pair of them at once."""
@@ -326,14 +336,12 @@ class Trial:
                 continue
             if node in changes:
                 own[node] = changes[node](own)
-            elif any(x in own.keys() for x in node.inputs):
+            elif any(x in own for x in node.inputs):
                 own[node] = applied(node, own)
         return float(np.asarray(own[self.tape.output]))
 
     def slope(self, changes: Mapping[Node, Make], direction: int, step: float) -> float:
-        return (
-            self.value(changes, direction, step) - self.value(changes, direction, -step)
-        ) / (2 * step)
+        return (self.value(changes, direction, step) - self.value(changes, direction, -step)) / (2 * step)
 
     def first(self, changes: Mapping[Node, Make]) -> bool:
         """Whether a changed function's slope may be the claimed one: one direction, roughly."""

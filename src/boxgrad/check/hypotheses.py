@@ -1,8 +1,8 @@
 """Hypotheses about one gradient as a whole: what somebody's array is, in terms of the true one.
 
-A factor and what it equals, a sign, a transpose, a sum or mean along an axis that is missing or too much, rows in
-another order, numbers in another shape, an added multiple of the argument. Knows pairs of arrays at several points;
-knows nothing of the function.
+A factor and what it equals, a sign, a transpose, a sum or mean along an axis that is missing or too much,
+rows in another order, numbers in another shape, an added multiple of the argument. Knows pairs of arrays at
+several points; knows nothing of the function.
 """
 
 from __future__ import annotations

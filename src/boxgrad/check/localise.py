@@ -1,9 +1,9 @@
 """Where a mistake is that has no name: the box from which on the gradient is wrong.
 
-If one wrong gradient, arriving at one value, explains all that is wrong, then the difference between claim and truth is
-something that this value can pass back: it lies in the range of the map from its gradient to the inputs'. That
-is tested with random tangents, as many as the value has elements and some more. Of the values that pass, the one
-furthest back says most. Knows fingerprints and linear algebra; knows no mistake.
+If one wrong gradient, arriving at one value, explains all that is wrong, then the difference between claim
+and truth is something that this value can pass back: it lies in the range of the map from its gradient to the
+inputs'. That is tested with random tangents, as many as the value has elements and some more. Of the values
+that pass, the one furthest back says most. Knows fingerprints and linear algebra; knows no mistake.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import numpy as np
 
 from boxgrad.check.fingerprints import Transposes
 from boxgrad.check.mutations import box_name
+from boxgrad.check.mutations_edge import is_constant
 from boxgrad.check.search import Search
-from boxgrad.check.tape import Tape
+from boxgrad.check.tape import Edge, Tape
 from boxgrad.graph.node import Node
 
 LARGEST = 320
@@ -26,7 +27,7 @@ MORE = 6
 
 
 def places(search: Search, seconds: float) -> list[Node]:
-    """The nodes in whose box the mistake can be, the likeliest first; empty where no one place explains it."""
+    """The nodes in whose box the mistake can be, the likeliest first."""
     tape, case = search.case.tape, search.case
     wrong = set(case.wrong)
     reachable = [n for n in tape.order if n in tape.gradient and wrong <= tape.reach.get(n, frozenset())]
@@ -37,22 +38,31 @@ def places(search: Search, seconds: float) -> list[Node]:
     inputs = [x for x in case.wrong if len(wrong) == 1]
     if inputs:
         direct = _above(tape, inputs)
-        if len({tape.box_of[n] for n in direct}) <= 1:
-            return direct
-    started = time.perf_counter()
+        if len({box_name(tape, n) for n in direct}) <= 1:
+            return direct[:1]
     candidates = exact or reachable
-    passing = _explaining(search, candidates, started + seconds)
-    if not passing:
-        return []
-    last = min(passing, key=lambda n: n.number)
-    found: dict[str, Node] = {}
-    front = [last]
-    while front and len(found) < 2:
-        users = [edge.node for x in front for edge in tape.into.get(x, [])]
-        for user in users:
-            found.setdefault(box_name(tape, user), user)
-        front = users if len({box_name(tape, u) for u in users}) == 1 else []
-    return list(found.values())[:2] or [last]
+    passing = _explaining(search, candidates, time.thread_time() + seconds)
+    return _boxes(tape, passing or candidates)
+
+
+def _boxes(tape: Tape, passing: list[Node]) -> list[Node]:
+    """At most two boxes whose rule may be wrong: those that hand back to the values, least simple first."""
+    edges = [edge for node in passing for edge in tape.into.get(node, [])]
+    if not edges:
+        return passing[:1]
+    best: dict[str, tuple[int, int, Node]] = {}
+    for edge in edges:
+        name = box_name(tape, edge.node)
+        score = (-min(_moves(edge), 3), edge.node.number)
+        if name not in best or score < best[name][:2]:
+            best[name] = (*score, edge.node)
+    return [node for _, _, node in sorted(best.values(), key=lambda one: one[:2])][:2]
+
+
+def _moves(edge: Edge) -> int:
+    """How much a rule does: nothing for an identity or a rearrangement, more for products and functions."""
+    read = {x for node in edge.moving for x in node.inputs if x not in edge.moving and x not in edge.leaves}
+    return len([x for x in read if not is_constant(x)]) + (len(edge.moving) > 2)
 
 
 def _above(tape: Tape, inputs: list[Node]) -> list[Node]:
@@ -66,7 +76,10 @@ def _explaining(search: Search, candidates: list[Node], stop: float) -> list[Nod
     small = [n for n in candidates if int(np.prod(n.shape)) <= LARGEST and n not in tape.wrt]
     if not small:
         return candidates
+    sizes = sum(int(np.prod(x.shape)) for x in case.wrt)
     count = max(int(np.prod(n.shape)) for n in small) + MORE
+    if any(tape.copies(n) > 1 for n in small):
+        count = min(max(count, 2 * count), sizes, LARGEST) + MORE
     rows = _tangents(search.transposes, look, case.wrt, small, count, stop)
     if rows is None:
         return candidates
@@ -84,7 +97,26 @@ def _explaining(search: Search, candidates: list[Node], stop: float) -> list[Nod
         found, _, rank, _ = np.linalg.lstsq(matrix, target, rcond=1e-11)
         if rank < n and np.abs(matrix @ found - target).max() <= (1e-3 if case.single else 1e-6) * scale:
             passing.append(node)
-    return passing or undecided
+    return passing or _copies(search, small, matrices, targets, scale, size) or undecided
+
+
+def _copies(
+    search: Search, nodes: list[Node], matrices: Any, targets: Any, scale: float, size: int
+) -> list[Node]:
+    """The copies of a line of which wrong gradients at all of them together explain the claim."""
+    tape = search.case.tape
+    lines: dict[Any, list[Node]] = {}
+    for node in nodes:
+        lines.setdefault(tape.site(node), []).append(node)
+    for copies in lines.values():
+        total = sum(int(np.prod(n.shape)) for n in copies)
+        if len(copies) < 2 or total + MORE > len(targets) or total >= size:
+            continue
+        matrix = np.concatenate([matrices[n] for n in copies], axis=1)
+        found, _, rank, _ = np.linalg.lstsq(matrix, targets, rcond=1e-11)
+        if rank < len(targets) and np.abs(matrix @ found - targets).max() <= 1e-6 * scale:
+            return copies
+    return []
 
 
 def _tangents(
@@ -95,7 +127,7 @@ def _tangents(
     targets: list[float] = []
     with np.errstate(all="ignore"):
         for _ in range(count):
-            if time.perf_counter() > stop:
+            if time.thread_time() > stop:
                 return None
             directions = {x: random.normal(size=x.shape) for x in wrt}
             found = transposes.tangents(look.point.numbers, directions)

@@ -1,19 +1,20 @@
 """The typical mistakes of a gradient: for a traced function, every one that can be made at one place.
 
-A mistake is one edit of one edge, the same edit of all copies of a line (time steps, layers that share code), or
-the rule of a group of boxes replaced. Each says its kind and place, and what gradient comes out under it. Knows how
-mistakes are grouped and named; the edits themselves are elsewhere.
+A mistake is one edit of one edge, the same edit of all copies of a line (time steps, layers that share code),
+or the rule of a group of boxes replaced. Each says its kind and place, and what gradient comes out under it.
+Knows how mistakes are grouped and named; the edits themselves are elsewhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from boxgrad.check.aliases import merged
 from boxgrad.check.edits import Edit
 from boxgrad.check.mutations_edge import edge_edits
 from boxgrad.check.mutations_region import Group, group_edits
@@ -23,7 +24,7 @@ from boxgrad.check.tape import Edge, Numbers, Replacement, Tape
 from boxgrad.errors import Place
 from boxgrad.graph.node import Node
 
-NEAR = 24
+NEAR = 12
 """How many values of a shape are tried in place of one that a rule reads."""
 
 
@@ -31,8 +32,9 @@ NEAR = 24
 class Mutation:
     """One mistake: what is replaced on the way back, and how it is called.
 
-    ``box`` is the value whose box it is in, ``title`` that box's function, ``line`` the user's; ``detail`` says what
-    was put in place; ``rank`` is small for mistakes that are common and simple; ``copies`` counts the edges changed.
+    ``box`` is the value whose box it is in, ``title`` that box's function, ``line`` the user's; ``detail``
+    says what was put in place; ``rank`` is small for mistakes that are common and simple; ``copies`` counts
+    the edges changed.
     """
 
     kind: str
@@ -88,7 +90,7 @@ class Mutation:
 
 
 def box_name(tape: Tape, node: Node) -> str:
-    """The name of the box a node is in; one without a name of the user's is called after the line it is part of."""
+    """The name of the box a node is in; one that the user did not name is called after its line."""
     box = tape.box_of[node]
     value = box.outputs[-1]
     users = {tape.box_of[u] for u in tape.users.get(value.node, ())}
@@ -111,28 +113,53 @@ def mutations(subject: Subject) -> list[Mutation]:
     ['constant factor', 'counted twice', 'derivative left out']
     """
     tape = subject.tape
-    edits = list(_edits(tape))
+    groups = list(group_edits(tape))
+    alone: dict[Edge, list[Edit]] = {}
+    for group in groups:
+        if len(group.changes) == 1:
+            ((edge, made),) = group.changes.items()
+            alone.setdefault(edge, []).append(_as_edit(group, edge, made))
+    now = subject.prepare(subject.points[0]).now
+    with np.errstate(all="ignore"):
+        edits = list(_edits(tape, alone, now))
     found = [
-        Mutation(e.kind, tape, {e.edge: e.replacement()}, e.rank, e.detail, e.key, e.edge.node, e)
+        Mutation(e.kind, tape, {e.edge: e.replacement()}, e.rank, e.detail, e.key, e.node or e.edge.node, e)
         for e in edits
     ]
     found += _copies(tape, edits)
-    found += [_of_group(tape, group) for group in group_edits(tape)]
+    found += [
+        Mutation(g.kind, tape, g.changes, g.rank, g.detail, g.key, g.node)
+        for g in groups
+        if len(g.changes) > 1
+    ]
     return sorted(found, key=lambda m: m.rank)
 
 
-def _of_group(tape: Tape, group: Group) -> Mutation:
-    return Mutation(group.kind, tape, group.changes, group.rank, group.detail, group.key, group.node)
+def _as_edit(group: Group, edge: Edge, made: Replacement) -> Edit:
+    """A group of boxes of which one edge changes, as an edit of that edge."""
+
+    def make(look: Any) -> Any:
+        return made(_Looked(look))
+
+    return Edit(edge, group.kind, group.key, group.rank, make, None, group.detail, group.node)
 
 
-def _edits(tape: Tape) -> Iterator[Edit]:
+class _Looked(dict[Node, Any]):
+    """The numbers behind a function that looks them up."""
+
+    def __init__(self, look: Any) -> None:
+        super().__init__()
+        self._look = look
+
+    def __missing__(self, node: Node) -> Any:
+        return self._look(node)
+
+
+def _edits(tape: Tape, alone: Mapping[Edge, Sequence[Edit]], now: Numbers) -> Iterator[Edit]:
     sizes = sizes_of(tape)
     for edge in tape.edges:
-        seen: set[Any] = set()
-        for edit in (*edge_edits(tape, edge), *RuleEdits(tape, edge, near(tape, edge), sizes).edits()):
-            if edit.key not in seen:
-                seen.add(edit.key)
-                yield edit
+        rules = RuleEdits(tape, edge, near(tape, edge), sizes).edits()
+        yield from merged(edge, (*alone.get(edge, ()), *edge_edits(tape, edge), *rules), now)
 
 
 def sizes_of(tape: Tape) -> list[int]:

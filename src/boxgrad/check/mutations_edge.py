@@ -123,15 +123,18 @@ def _orders(edge: Edge) -> Iterator[Edit]:
                 return np.asarray(look(edge.root)).transpose(order).reshape(shape)
 
             yield Edit(edge, "order permuted", ("memory", order), 3.0, moved, detail=str(order))
-    for axis, size in enumerate(shape):
-        if size > 1:
+    wide = [axis for axis, size in enumerate(shape) if size > 1]
+    spatial = tuple(axis for axis in wide if axis >= 2)
+    for axes in dict.fromkeys([spatial, *((axis,) for axis in wide)]):
+        if axes:
+            turned = axes == spatial
             yield Edit(
                 edge,
-                "order permuted",
-                ("flip", axis),
-                3.2,
-                lambda look, axis=axis: np.flip(look(edge.root), axis),
-                detail=f"axis {axis}",
+                "kernel not flipped" if turned else "order permuted",
+                ("flip", axes),
+                1.4 if turned else 3.2,
+                lambda look, axes=axes: np.flip(look(edge.root), axes),
+                detail=_axes(axes),
             )
 
 

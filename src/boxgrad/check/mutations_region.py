@@ -1,8 +1,8 @@
 """Mistakes of several boxes together: a statistic taken as constant, a function's derivative left out whole.
 
 A region is a stretch of boxes between one value and another through which the gradient flows. What a person
-derives as one rule (a sigmoid, a softmax, a standardisation) is several boxes to a tracer; these are the mistakes
-made in such a rule. Regions are found by shape and by who uses what, not by name.
+derives as one rule (a sigmoid, a softmax, a standardisation) is several boxes to a tracer; these are the
+mistakes made in such a rule. Regions are found by shape and by who uses what, not by name.
 """
 
 from __future__ import annotations
@@ -100,21 +100,74 @@ def _bundles(tape: Tape, edges: list[Edge]) -> Iterator[list[Edge]]:
     for edge in edges:
         sites.setdefault((tape.site(edge.node), edge.node.inputs.index(edge.input)), []).append(edge)
     for bundle in sites.values():
-        if 1 < len(bundle) and (len(bundle) < len(edges) or len(bundle) == 2):
+        if len(bundle) > 1 and (len(bundle) < len(edges) or len(bundle) == 2):
             yield bundle
 
 
 # ---- regions
+REGIONS = 4
+"""How many values further on a region may end at."""
+
+
 def regions(tape: Tape) -> Iterator[tuple[Node, Node, list[Node]]]:
-    """Stretches from a value u to a value y of its shape through which all of u's gradient comes, node by node."""
-    for box in (*tape.boxes, *tape.closed):
-        inside = [node for node in box.nodes if node in tape.gradient]
-        y = box.outputs[-1].node
-        own = set(box.nodes)
-        outer = [x for x in dict.fromkeys(x for n in inside for x in n.inputs) if x not in own]
-        for u in outer:
-            if u in tape.gradient and u.shape == y.shape and u.shape != () and len(inside) > 1:
-                yield u, y, inside
+    """Stretches from u to a y of its shape through which all of u's gradient comes, and what is between.
+
+    y is a value that a person has a name for, or that ends a box.
+    """
+    after = _after(tape)
+    ends = {box.outputs[-1].node for box in (*tape.boxes, *tape.closed)}
+    for u in tape.order:
+        if u.shape == () or u not in after:
+            continue
+        y, count = after[u], 0
+        while y is not None and count < REGIONS:
+            if y in ends and y.shape == u.shape:
+                inside = _between(tape, u, y)
+                if len(inside) > 1:
+                    yield u, y, inside
+                count += 1
+            y = after.get(y)
+
+
+def _after(tape: Tape) -> dict[Node, Node | None]:
+    """For each value the next one through which everything that depends on it goes."""
+    active = set(tape.order)
+    depth: dict[Node, int] = {tape.output: 0}
+    found: dict[Node, Node | None] = {tape.output: None}
+    for node in reversed(tape.order):
+        if node is tape.output:
+            continue
+        users = [u for u in dict.fromkeys(tape.users.get(node, [])) if u in active and u in depth]
+        if not users:
+            continue
+        meet = users[0]
+        for other in users[1:]:
+            a, b = meet, other
+            while a is not b:
+                if depth[a] < depth[b]:
+                    a, b = b, a
+                following = found[a]
+                assert following is not None
+                a = following
+            meet = a
+        found[node], depth[node] = meet, depth[meet] + 1
+    return found
+
+
+def _between(tape: Tape, u: Node, y: Node) -> list[Node]:
+    """The nodes on the ways from u to y, y included."""
+    forward: set[Node] = {u}
+    for node in tape.order:
+        if u.number < node.number <= y.number and any(x in forward for x in node.inputs):
+            forward.add(node)
+    kept: set[Node] = set()
+    stack = [y]
+    while stack:
+        node = stack.pop()
+        if node in forward and node is not u and node not in kept:
+            kept.add(node)
+            stack.extend(node.inputs)
+    return sorted(kept, key=lambda node: node.number)
 
 
 def _region(tape: Tape, u: Node, y: Node, inside: list[Node]) -> Iterator[Group]:

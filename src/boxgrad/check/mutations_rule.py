@@ -1,9 +1,9 @@
 """Mistakes inside a rule: one node of the local derivative is another one.
 
-The rule is a graph like any other, so its one-edit neighbours can be made without knowing any primitive by name:
-a node replaced by one of its inputs, a value by another of its shape, a number by another, an axis by another,
-factors swapped, operators exchanged. What a neighbour is called follows from what was replaced: something that
-depends on the gradient, on the forward pass, or on nothing.
+The rule is a graph like any other, so its one-edit neighbours can be made without knowing any primitive by
+name: a node replaced by one of its inputs, a value by another of its shape, a number by another, an axis by
+another, factors swapped, operators exchanged. What a neighbour is called follows from what was replaced:
+something that depends on the gradient, on the forward pass, or on nothing.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import numpy as np
 
 from boxgrad.check.edits import Edit, Look
 from boxgrad.check.mutations_edge import is_constant
+from boxgrad.check.rule_parts import before, behaviour, plain, row_orders, spreads
 from boxgrad.check.tape import Edge, Tape
-from boxgrad.explain.boxes import is_elementwise
 from boxgrad.graph.node import Node
 from boxgrad.graph.primitive import primitive_of
 
@@ -25,6 +25,8 @@ _ARITHMETIC = tuple(
     p for p in (primitive_of(f) for f in (np.add, np.subtract, np.multiply, np.divide)) if p is not None
 )
 """The operators that are mistaken for each other."""
+OTHERS = 8
+"""How many other gradients are tried in place of the one that arrives."""
 _ADDITIVE = _ARITHMETIC[:2]
 
 
@@ -78,7 +80,7 @@ class RuleEdits:
             if moving and x not in self.moving:
                 continue
             others = [z for i, z in enumerate(node.inputs) if i != position]
-            if x.shape != node.shape and not _spreads(x.shape, node.shape):
+            if x.shape != node.shape and not spreads(x.shape, node.shape):
                 continue
             kind, rank = self._left_out(node, others, moving)
             yield self._edit(
@@ -92,7 +94,7 @@ class RuleEdits:
     def _left_out(self, node: Node, others: list[Node], moving: bool) -> tuple[str, float]:
         additive = node.primitive in _ADDITIVE and len(node.inputs) == 2
         if not others:
-            name = _behaviour(node)
+            name = behaviour(node)
             if name == "sign":
                 return "sign", 0.6
             if name == "layout":
@@ -174,7 +176,7 @@ class RuleEdits:
         own = (self.edge.node, *self.edge.node.inputs)
         if roles.count("parameter") == 2:
             return "parameter swapped", 1.9
-        if (x in own and other in own) or _before(x, other) or _before(other, x):
+        if (x in own and other in own) or before(x, other) or before(other, x):
             return "wrong value", 1.1
         return "wrong value", 2.6 if self.tape.box_of.get(other) is self.edge.box else 3.4
 
@@ -186,7 +188,9 @@ class RuleEdits:
         if other in own.inputs:
             return own.inputs.index(other)
         value = self.tape.model.values.get(other)
-        return other.origin or (value.name if value else other.number)
+        if other in self.tape.box_of:
+            return self.tape.site(other), self.tape.occurrence(other) - self.tape.occurrence(own)
+        return value.name if value else other.number
 
     def _turned(self, node: Node, position: int, x: Node) -> Iterator[Edit]:
         """A forward value flipped or transposed."""
@@ -225,12 +229,16 @@ class RuleEdits:
             )
         own = self.tape.of[leaf]
         complete, at = self.tape.complete, self.edge.number
-        for other, gradient in self.tape.gradient.items():
+        others: list[Node] = []
+        for other in self.tape.gradient:
             value = self.tape.value(other)
             if other is own or other.shape != own.shape or complete.get(other, at) >= at:
                 continue
-            if value is None or value.role == "input" or other in self.tape.wrt:
-                continue
+            if value is not None and value.role != "input" and other not in self.tape.inputs:
+                others.append(other)
+        others.sort(key=lambda other: abs(other.number - own.number))
+        for other in others[:OTHERS]:
+            value, gradient = self.tape.model.values[other], self.tape.gradient[other]
             yield self._edit(
                 "wrong upstream",
                 ("gradient", position, self._relative(other)),
@@ -239,7 +247,7 @@ class RuleEdits:
                 put(lambda look, gradient=gradient: look(gradient)),
                 detail=f"∂L/∂{value.name}",
             )
-        for order in _row_orders(self.tape, own):
+        for order in row_orders(self.tape, own):
 
             def rows(look: Look, order: tuple[tuple[int, ...], tuple[int, ...]] = order) -> Any:
                 sizes, axes = order
@@ -381,79 +389,4 @@ class RuleEdits:
         yield self._edit(
             "derivative left out", ("true",), 0.8, node, lambda look: np.ones(node.shape, bool), "True"
         )
-        yield self._edit("operator", ("not",), 2.6, node, lambda look: ~np.asarray(_plain(node, look)), "not")
-
-
-def _plain(node: Node, look: Look) -> Any:
-    assert node.primitive is not None
-    return node.primitive.meaning(*[look(x) for x in node.inputs], **node.parameters)
-
-
-def _before(x: Node, y: Node) -> bool:
-    """Whether x is what y was a moment ago, element by element."""
-    for _ in range(6):
-        if not is_elementwise(y):
-            return False
-        before = [z for z in y.inputs if z.shape == y.shape and not is_constant(z)]
-        if len(before) != 1:
-            return x in before
-        y = before[0]
-        if y is x:
-            return True
-    return False
-
-
-def _spreads(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
-    try:
-        return np.broadcast_shapes(shape, target) == target
-    except ValueError:
-        return False
-
-
-def _behaviour(node: Node) -> str:
-    """What a function of one argument does, seen by trying: it changes the sign, or rearranges."""
-    assert node.primitive is not None
-    x = node.inputs[0]
-    if x.dtype.kind != "f" or x.shape != node.shape:
-        return ""
-    probe = np.random.default_rng(0).uniform(0.1, 0.9, x.shape)
-    try:
-        with np.errstate(all="ignore"):
-            y = np.asarray(node.primitive.meaning(probe, **node.parameters))
-    except (ValueError, TypeError, IndexError):
-        return ""
-    if np.array_equal(y, -probe):
-        return "sign"
-    return "layout" if np.array_equal(np.sort(y, axis=None), np.sort(probe, axis=None)) else ""
-
-
-def _row_orders(tape: Tape, node: Node) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """How the rows of a gradient could have been put in another order: merged axes exchanged, or reversed."""
-    shape = node.shape
-    if len(shape) >= 3:
-        lead = shape[:-1] if len(shape) == 3 else (shape[0], *shape[2:])
-        if sum(n > 1 for n in lead) > 1 and len(shape) == 3:
-            yield (shape[0],), (1, 0)
-        if len(shape) == 4:
-            yield (shape[0],), (2, 3, 0, 1)
-            yield (shape[0],), (2, 1, 0, 3)
-    elif len(shape) == 2:
-        for sizes in _merged(tape, node):
-            for order in permutations(range(len(sizes))):
-                if order != tuple(range(len(sizes))):
-                    yield sizes, order
-
-
-def _merged(tape: Tape, node: Node) -> set[tuple[int, ...]]:
-    """The axes that the rows of a matrix were merged from, or are split into, by what is next to it."""
-    rows, found = node.shape[0], set()
-    for other in tape.order:
-        if len(other.shape) > 2:
-            for stop in range(2, len(other.shape) + 1):
-                lead = other.shape[:stop]
-                if int(np.prod(lead)) == rows and sum(n > 1 for n in lead) > 1:
-                    found.add(tuple(lead))
-            spread = (other.shape[0], *other.shape[2:])
-            if int(np.prod(spread)) == rows and sum(n > 1 for n in spread) > 1:
-                found.add(spread)
-    return {sizes for sizes in found if len(sizes) <= 4}
+        yield self._edit("operator", ("not",), 2.6, node, lambda look: ~np.asarray(plain(node, look)), "not")

@@ -1,8 +1,8 @@
 """Two mistakes at once: the smallest set that explains a claim which no single one does.
 
-Mistakes that do not meet on the way back add up in the fingerprint, so pairs of them are found by looking up what
-one leaves over. Those that do meet are tried together, beginning with the mistake that brings the claim nearest.
-Knows the scored mutations of a search; says nothing in words.
+Mistakes that do not meet on the way back add up in the fingerprint, so pairs of them are found by looking up
+what one leaves over. Those that do meet are tried together, beginning with the mistake that brings the claim
+nearest. Knows the scored mutations of a search; says nothing in words.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ def pairs(search: Search, seconds: float) -> list[Pair]:
     """Pairs of mistakes that together give exactly the claim, the likeliest first."""
     if not search.case.shapes_fit:
         return []
-    started = time.perf_counter()
+    started = time.thread_time()
     found = _apart(search) or _together(search, started + seconds)
     return sorted(found, key=lambda pair: pair[0].rank + pair[1].rank)
 
 
 def cover(search: Search) -> list[list[Mutation]]:
-    """Mistakes that each explain some of the wrong gradients and leave the others alone, all wrong ones together.
+    """Mistakes that each explain some of the wrong gradients and leave the others alone.
 
     One class of mutations for each group of inputs; empty where some input is left over.
     """
@@ -102,7 +102,7 @@ def _together(search: Search, stop: float) -> list[Pair]:
     nearness: list[tuple[float, int, Mutation]] = []
     start = sum(_distance(look.claims[x], look.true[x]) for x in case.wrt)
     for number, mutation in enumerate(common):
-        if time.perf_counter() > stop - 1:
+        if time.thread_time() > stop - 1:
             search.capped = True
             break
         found = _gradients(search, mutation)
@@ -116,7 +116,7 @@ def _together(search: Search, stop: float) -> list[Pair]:
     result: list[Pair] = []
     for _, _, first in nearness[:FIRST]:
         for second in common:
-            if time.perf_counter() > stop:
+            if time.thread_time() > stop:
                 search.capped = True
                 return result
             if first is second or set(first.changes) & set(second.changes):

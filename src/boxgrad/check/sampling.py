@@ -1,8 +1,9 @@
 """Points at which gradients are compared: random numbers like those that the user gave.
 
-A check at the user's own numbers is fooled by zeros, ones and equal sizes; a check at arbitrary numbers is unfair
-to a gradient that rightly uses what its arguments are: labels, one-hot rows, probabilities, symmetric matrices.
-So each array is classified by its numbers and drawn again within its class. Knows arrays; knows no function.
+A check at the user's own numbers is fooled by zeros, ones and equal sizes; a check at arbitrary numbers is
+unfair to a gradient that rightly uses what its arguments are: labels, one-hot rows, probabilities, symmetric
+matrices. So each array is classified by its numbers and drawn again within its class. Knows arrays; knows no
+function.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ def resampled(x: Any, random: np.random.Generator, spread: float = SPREAD) -> An
     """Other numbers of the same kind, shape and dtype.
 
     Integers, truth values and one-hot rows change places; rows of probabilities stay rows of probabilities;
-    what is symmetric, sorted, positive, or between 0 and 1 stays so; other numbers get noise of their own size.
+    what is symmetric, sorted, positive, or between 0 and 1 stays so; other numbers get noise of their own
+    size.
 
     >>> resampled(np.eye(3)[[0, 2]], np.random.default_rng(0)).sum(axis=1)
     array([1., 1.])
@@ -60,7 +62,7 @@ def _real(x: Array, random: np.random.Generator, spread: float) -> Array:
 
 
 def _symmetric(x: Array, drawn: Array, random: np.random.Generator) -> Array:
-    """A symmetric matrix again; positive definite if the old one was, and not of one number times identity."""
+    """A symmetric matrix again; positive definite if the old one was, and no identity."""
     if np.linalg.eigvalsh(x).min() <= 0 or np.array_equal(x, np.eye(len(x))):
         return (drawn + drawn.T) / 2
     factor = random.normal(size=x.shape)

@@ -1,7 +1,7 @@
 """The search for the mistake: every mutation against the claim, cheap tests first.
 
-An edit of one edge is weighed by its fingerprint and only then replayed; one of several edges is replayed, and
-given up at the first input that comes out otherwise. Knows cases and mutations; says nothing in words.
+An edit of one edge is weighed by its fingerprint and only then replayed; one of several edges is replayed,
+and given up at the first input that comes out otherwise. Knows cases and mutations; says nothing in words.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from boxgrad.check.mutations import Mutation, mutations
 from boxgrad.check.tape import Edge, Replacement
 from boxgrad.graph.node import Node
 
+COMMON = 2.5
+"""The rank up to which a mistake of several copies is tried where another explanation is known."""
 Weights = np.ndarray[Any, Any]
 
 
@@ -39,18 +41,22 @@ class Search:
     seconds: float = 8.0
     capped: bool = False
     hits: list[Mutation] = field(default_factory=list)
-    scored: list[Scored] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.started = time.perf_counter()
+        self.started = time.thread_time()
         self.mutations = mutations(self.case.subject)
+
+    def extend(self, seconds: float) -> None:
+        """Allow as much time again."""
+        self.seconds += seconds
 
     @property
     def late(self) -> bool:
         """Whether the time is used up."""
-        if time.perf_counter() - self.started > self.seconds:
+        if time.thread_time() - self.started > self.seconds:
             self.capped = True
-        return self.capped
+            return True
+        return False
 
     @cached_property
     def transposes(self) -> Transposes:
@@ -82,7 +88,7 @@ class Search:
         return np.array(
             [
                 float(np.linalg.norm(r))
-                * (10 * look.allowed[x] * float(np.linalg.norm(look.true[x])) + 10 * look.noise[x])
+                * (10 * look.allowed[x] * float(np.linalg.norm(look.true[x])) + 10 * look.noise.get(x, 0.0))
                 for x, r in self.prints.directions.items()
             ]
         )
@@ -91,13 +97,10 @@ class Search:
     def run(self) -> list[Mutation]:
         """All mutations that give exactly the claim, the likeliest first."""
         wrong = set(self.case.wrong)
-        for mutation in self.mutations:
-            if self.late:
+        for mutation in sorted(self.mutations, key=lambda m: (m.copies > 1 and m.rank > COMMON, m.rank)):
+            if self.late or (self.hits and mutation.copies > 1 and mutation.rank > COMMON):
                 break
-            reached = self.reached(mutation.changes)
-            if not wrong <= reached:
-                if mutation.copies == 1 and reached & wrong:
-                    self.passes(mutation)
+            if not wrong <= self.reached(mutation.changes):
                 continue
             if self.passes(mutation) and self.case.explains(mutation.changes):
                 self.hits.append(mutation)
@@ -115,11 +118,30 @@ class Search:
         """Whether the fingerprint allows a mutation to be the mistake."""
         if mutation.copies > 1:
             return True
-        weights = self.weights(mutation)
-        if weights is None:
+        ((edge, replacement),) = mutation.changes.items()
+        change = self.change(edge, replacement)
+        if change is None:
             return not self.case.shapes_fit
-        self.scored.append(Scored(mutation, weights))
-        return self.close(weights, self.target)
+        if self.case.shapes_fit:
+            rough, size = self.prints.roughly(edge.input, change)
+            goal = float(np.sum(self.target))
+            if abs(rough - goal) > float(np.sum(self.slack)) + 1e-4 * (abs(goal) + size):
+                return False
+        return self.close(self.prints.weigh(edge.input, change), self.target)
+
+    @cached_property
+    def scored(self) -> list[Scored]:
+        """Every mutation of one edge that touches a wrong input, with its fingerprint."""
+        wrong = set(self.case.wrong)
+        found: list[Scored] = []
+        for mutation in self.mutations:
+            if self.late:
+                break
+            if mutation.copies == 1 and self.reached(mutation.changes) & wrong:
+                weights = self.weights(mutation)
+                if weights is not None:
+                    found.append(Scored(mutation, weights))
+        return found
 
     def weights(self, mutation: Mutation) -> Weights | None:
         """The fingerprint of a mutation of one edge; None where it gives no number or another shape."""

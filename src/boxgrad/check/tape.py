@@ -1,8 +1,8 @@
 """A graph as a list of edges: for each box and input, the graph of what the box adds to the input's gradient.
 
-Every node has a leaf that stands for its gradient, and every edge is an expression in that leaf and in forward
-values: the local rule, as data. Going backwards over the edges gives the gradient of every node; an edge may be
-replaced, which is how a mistake is tried out. Knows graphs and models; knows no mistake.
+Every node has a leaf that stands for its gradient, and every edge is an expression in that leaf and in
+forward values: the local rule, as data. Going backwards over the edges gives the gradient of every node; an
+edge may be replaced, which is how a mistake is tried out. Knows graphs and models; knows no mistake.
 """
 
 from __future__ import annotations
@@ -27,15 +27,22 @@ from boxgrad.types import ArrayType
 
 Array = np.ndarray[Any, Any]
 Numbers = dict[Node, Any]
+Each = Callable[[Node, Any, list[Any]], Any]
 Replacement = Callable[[Numbers], Any]
-"""What an edge gives instead, from the numbers of the forward pass and of the gradient leaves."""
+"""What an edge gives instead, from the forward pass, the gradient leaves and the edge's true rule."""
 
 
-def compute(nodes: Iterable[Node], numbers: Numbers) -> None:
-    """The values of nodes, inputs first, into ``numbers``."""
+def compute(nodes: Iterable[Node], numbers: Numbers, each: Each | None = None) -> None:
+    """The values of nodes, inputs first, into ``numbers``; ``each`` may change a value before it is used."""
     for node in nodes:
-        if node not in numbers:
-            numbers[node] = node.value if node.primitive is None else applied(node, numbers)
+        if node in numbers:
+            continue
+        if node.primitive is None:
+            numbers[node] = node.value
+        elif each is None:
+            numbers[node] = applied(node, numbers)
+        else:
+            numbers[node] = each(node, applied(node, numbers), [numbers[x] for x in node.inputs])
 
 
 def applied(node: Node, numbers: Mapping[Node, Any]) -> Any:
@@ -48,7 +55,7 @@ def applied(node: Node, numbers: Mapping[Node, Any]) -> Any:
 class Edge:
     """What one node adds to the gradient of one of its inputs: ``root``, in the leaves ``gradients``."""
 
-    __slots__ = ("box", "fixed", "input", "leaves", "moving", "node", "number", "root")
+    __slots__ = ("box", "fixed", "input", "leaves", "moving", "node", "number", "root", "sources")
 
     def __init__(self, node: Node, x: Node, root: Node, number: int, box: Box) -> None:
         self.node, self.input, self.root, self.number, self.box = node, x, root, number, box
@@ -58,6 +65,8 @@ class Edge:
         """The nodes of the rule that depend on a gradient leaf."""
         self.leaves: list[Node] = []
         """The gradient leaves that it reads."""
+        self.sources: list[Node] = []
+        """The nodes whose gradients these are."""
 
     @property
     def name(self) -> str:
@@ -94,6 +103,7 @@ class Tape:
         self.boxes = list(leaf_boxes(model.boxes))
         self.box_of = {node: box for box in self.boxes for node in box.nodes}
         self.wrt = [value.node for value in model.wrt]
+        self.inputs = set(self.wrt)
         self.order = [n for n in depending([self.output], self.wrt) if n.dtype.kind in "fcO"]
         self.gradient: dict[Node, Node] = {}
         """For each node the leaf that stands for its gradient."""
@@ -126,12 +136,14 @@ class Tape:
         """Where in the user's code each node was made: the same for every copy of a line."""
         self._site: dict[Node, tuple[Any, ...]] = {}
         self._count: dict[Any, int] = {}
+        self._occurrence: dict[Node, int] = {}
         before: Any = None
         ordinal = 0
         for node in self.forward:
             ordinal = ordinal + 1 if node.derived and node.origin == before else 0
             before = node.origin
             self._site[node] = (node.primitive, ordinal)
+            self._occurrence[node] = self._count.get(self.site(node), 0)
             for site in (self.site(node), self.site(node, innermost=True)):
                 self._count[site] = self._count.get(site, 0) + 1
 
@@ -140,6 +152,10 @@ class Tape:
         origin = node.origin[:2] if innermost else node.origin
         return (innermost, origin or node.number, *self._site[node])
 
+    def occurrence(self, node: Node) -> int:
+        """The how manieth a node is of those from its line."""
+        return self._occurrence[node]
+
     def copies(self, node: Node, innermost: bool = False) -> int:
         """How many nodes come from the same line."""
         return self._count[self.site(node, innermost)]
@@ -147,7 +163,7 @@ class Tape:
     def _derive(self) -> None:
         """The local rules of all nodes on the way, from last to first."""
         active = set(self.order)
-        inputs = set(self.wrt)
+        inputs = self.inputs
         known = set(self.model.graph.nodes) | set(self.of)
         parts: dict[Node, list[Node]] = {}
         for node in self.order:
@@ -173,6 +189,7 @@ class Tape:
         for node in ordered([edge.root], known):
             if node in self.of:
                 edge.leaves.append(node)
+                edge.sources.append(self.of[node])
             elif node not in known:
                 if any(x in moving for x in node.inputs):
                     moving.add(node)
@@ -191,35 +208,30 @@ class Tape:
         return found
 
     # ---- numbers
-    def run(self, values: Iterable[Any]) -> Numbers:
+    def run(self, values: Iterable[Any], each: Each | None = None) -> Numbers:
         """All values of the forward pass, and of the rules as far as they depend on it alone."""
         numbers: Numbers = dict(zip(self.model.graph.inputs, values, strict=True))
-        compute(self.model.graph.nodes, numbers)
+        compute(self.model.graph.nodes, numbers, each)
         for edge in self.edges:
-            compute(edge.fixed, numbers)
+            compute(edge.fixed, numbers, each)
         return numbers
 
-    def backward(self, numbers: Numbers, changed: Mapping[Edge, Replacement] | None = None) -> Numbers:
+    def backward(
+        self, numbers: Numbers, changed: Mapping[Edge, Replacement] | None = None, each: Each | None = None
+    ) -> Numbers:
         """The numbers with all gradients, some edges replaced."""
         now: Numbers = dict(numbers)
+        changed = changed or {}
         seed = self.gradient.get(self.output)
         if seed is not None:
             now[seed] = np.ones(())
-        return self.resume(self.edges, now, changed or {})
-
-    def resume(self, edges: Iterable[Edge], now: Numbers, changed: Mapping[Edge, Replacement]) -> Numbers:
-        """Go on over these edges; ``now`` has the gradients found so far and is extended."""
-        for edge in edges:
+        for edge in self.edges:
             for leaf in edge.leaves:
                 if leaf not in now:
                     now[leaf] = np.zeros(leaf.shape)
+            compute(edge.moving, now, each)
             replacement = changed.get(edge)
-            if replacement is not None:
-                share = replacement(now)
-            else:
-                for node in edge.moving:
-                    now[node] = applied(node, now)
-                share = now[edge.root]
+            share = now[edge.root] if replacement is None else replacement(now)
             leaf = self.gradient[edge.input]
             before = now.get(leaf)
             now[leaf] = share if before is None else before + share

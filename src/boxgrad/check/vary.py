@@ -1,8 +1,9 @@
 """Other sizes at which a function can be examined, where those given would hide a mistake.
 
-A batch of one hides a missing sum and the order of rows; equal sizes hide a transpose and a count taken along the wrong
-axis. Which sizes are free is found by trying: a size is changed in every argument that shares it, and the change is
-accepted if the function still gives one number. Knows shapes and how to call the function; knows no gradient.
+A batch of one hides a missing sum and the order of rows; equal sizes hide a transpose and a count taken along
+the wrong axis. Which sizes are free is found by trying: a size is changed in every argument that shares it,
+and the change is accepted if the function still gives one number. Knows shapes and how to call the function;
+knows no gradient.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ class Variation:
 
 
 def variations(subject: Subject) -> Iterator[Variation]:
-    """The function at sizes that the given ones hide: a larger batch than 1, unequal sizes where they are equal."""
-    stop = time.perf_counter() + SECONDS
+    """The function at a larger batch than 1, and at unequal sizes where the given ones are equal."""
+    stop = time.thread_time() + SECONDS
     shapes = [np.shape(leaf) for leaf in subject.places.leaves]
     batch = _batch(subject, shapes)
     if batch:
@@ -54,7 +55,7 @@ def variations(subject: Subject) -> Iterator[Variation]:
 
 
 def _batch(subject: Subject, shapes: Sequence[tuple[int, ...]]) -> list[Axis]:
-    """The first axes of size 1 of all arguments that are not parameters, and of the whole the time axis is not."""
+    """The first axes of size 1 of all arguments that are not parameters."""
     inputs = subject.model.inputs
     found = [
         (i, 0)
@@ -71,7 +72,7 @@ def _unequal(
     free: list[tuple[Axis, ...]] = []
     for count in range(1, len(axes)):
         for chosen in combinations(axes, count):
-            if time.perf_counter() > stop:
+            if time.thread_time() > stop:
                 return
             if any(set(known) <= set(chosen) for known in free):
                 continue
@@ -95,13 +96,13 @@ def _unequal(
 def _with_another(
     subject: Subject, shapes: Sequence[tuple[int, ...]], axis: Axis, axes: Sequence[Axis]
 ) -> list[tuple[Axis, ...]]:
-    """An axis that grows while an axis of another argument shrinks: a kernel and the result of a convolution."""
+    """An axis that grows while one of another argument shrinks: a kernel, and what is made with it."""
     size = shapes[axis[0]][axis[1]]
     for i, shape in enumerate(shapes):
         for k, n in enumerate(shape):
-            if i != axis[0] and n > 2 and (i, k) not in axes:
-                if _works(subject, {axis: size + 1, (i, k): n - 1}):
-                    return [(axis, (i, k))]
+            other = i != axis[0] and n > 2 and (i, k) not in axes
+            if other and _works(subject, {axis: size + 1, (i, k): n - 1}):
+                return [(axis, (i, k))]
     return []
 
 

@@ -1,7 +1,8 @@
 """What a check found: the verdict, its findings, and where each is.
 
-A finding has a kind, a place, numbers as evidence, an explanation and the repair as formula and as code; other
-mistakes that give exactly the same gradient stand beside it as alternatives. Knows words; finds nothing itself.
+A finding has a kind, a place, numbers as evidence, an explanation and the repair as formula and as code;
+other mistakes that give exactly the same gradient stand beside it as alternatives. Knows words; finds nothing
+itself.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from boxgrad.check.display import html
 from boxgrad.check.words import kind_name, said
 from boxgrad.errors import GradientMistake, Place
 
@@ -50,8 +52,8 @@ class Finding:
 class Verdict:
     """Whether a gradient is right, and what is wrong with it.
 
-    ``ok`` is None where it could not be told. ``errors`` has for each argument the relative error, in norm, at the
-    worst point.
+    ``ok`` is None where it could not be told. ``errors`` has for each argument the relative error, in norm,
+    at the worst point.
     """
 
     ok: bool | None
@@ -76,6 +78,9 @@ class Verdict:
 
     def __str__(self) -> str:
         return "\n".join(self._lines())
+
+    def _repr_html_(self) -> str:
+        return html(self)
 
     def _lines(self) -> list[str]:
         lang = self.lang

@@ -83,7 +83,7 @@ MEANS: Words = {
         "zh": "{gradient} 不可能是这个形状：梯度与它所属的值形状相同。",
     },
     "sum missing": {
-        "en": "{value} is used for several elements at {box}, so its gradient is a sum over them; the sum is missing.",
+        "en": "{value} is used for several elements at {box}, so its gradient is a sum: it is missing.",
         "zh": "{value} 在 {box} 处被多个元素共用，所以它的梯度要对这些元素求和；这里漏了求和。",
     },
     "sum too wide": {
@@ -115,7 +115,7 @@ MEANS: Words = {
         "zh": "漏了从 {box} 回到 {value} 的路径：它对 {gradient} 的贡献没有加上。",
     },
     "path dropped: only": {
-        "en": "{value} is used several times, but only the {detail} use counts in {gradient}: the shares must be added.",
+        "en": "{value} is used several times, but {gradient} has only the {detail} share; shares add up.",
         "zh": "{value} 用了多次，{gradient} 却只算了其中一次（{detail}）：各次的贡献应当相加。",
     },
     "term missing": {
@@ -127,11 +127,11 @@ MEANS: Words = {
         "zh": "在 {box} 处用的上游梯度不是 {upstream}，而是别的：{detail}。",
     },
     "kernel not flipped": {
-        "en": "In the derivative at {box} a kernel is not turned round, or turned round too often ({detail}).",
+        "en": "In the derivative at {box} a kernel is not turned round, or once too often ({detail}).",
         "zh": "{box} 处的导数里，卷积核没有翻转，或多翻转了一次（{detail}）。",
     },
     "order permuted": {
-        "en": "Rows or elements of the gradient at {box} are in another order ({detail}) than those they belong to.",
+        "en": "Rows or elements of the gradient at {box} stand in the wrong order ({detail}).",
         "zh": "{box} 处梯度的行或元素次序（{detail}）与它们所属的值不一致。",
     },
     "treated as constant": {
@@ -147,11 +147,11 @@ MEANS: Words = {
         "zh": "在这个梯度所对应的函数里，{box} 处没有用到 {detail}。",
     },
     "parameter swapped": {
-        "en": "At {box}, {detail} is used in place of another value of the same shape.",
-        "zh": "在 {box} 处，用了形状相同的另一个值 {detail}。",
+        "en": "At {box} another value of the same shape is used: {detail}.",
+        "zh": "在 {box} 处用了形状相同的另一个值：{detail}。",
     },
     "wrong at kinks": {
-        "en": "{gradient} is right save where the function has a kink; there it is none of the slopes next to it.",
+        "en": "{gradient} is right save at a kink of the function, where it is none of the slopes beside it.",
         "zh": "除函数的尖点外 {gradient} 都对；在尖点处，它不是两侧斜率之间的值。",
     },
     "right for batch 1 only": {
@@ -163,11 +163,11 @@ MEANS: Words = {
         "zh": "两个大小相等（{detail}）时 {gradient} 正确，不等时就不对。",
     },
     "not deterministic": {
-        "en": "Two calls with the same arguments give different gradients; fix the seed, or pass the numbers in.",
+        "en": "Two calls with the same arguments give different gradients: fix the seed, or pass numbers in.",
         "zh": "同样的自变量调用两次，得到的梯度不同；请固定随机种子，或把随机数作为参数传入。",
     },
     "function not deterministic": {
-        "en": "The function itself gives different values for the same arguments, so nothing can be compared.",
+        "en": "The function itself gives different values for the same arguments: nothing can be compared.",
         "zh": "函数本身对同样的自变量给出不同的值，因此无法比较。",
     },
     "precision only": {
@@ -201,6 +201,10 @@ MEANS: Words = {
         "en": "{gradients} is wrong; no single known mistake explains it.",
         "zh": "{gradients} 不对；没有哪一个已知错误能单独解释。",
     },
+    "exchanged": {
+        "en": "{one} and {other} are exchanged: each is the true gradient of the other.",
+        "zh": "{one} 和 {other} 互换了：各自是对方的真实梯度。",
+    },
     "whole zero": {
         "en": "{gradient} is zero everywhere, and should not be: nothing is passed back to it.",
         "zh": "{gradient} 处处为零，而它不应为零：没有梯度传到它。",
@@ -214,7 +218,7 @@ MEANS: Words = {
         "zh": "{gradient} 是真实梯度的转置；它的形状应为 {shape}。",
     },
     "whole sum": {
-        "en": "{gradient} lacks a sum, or has one too many, along axis {detail}: it should have shape {shape}.",
+        "en": "{gradient} has a sum too few or too many along axis {detail}; its shape should be {shape}.",
         "zh": "{gradient} 沿轴 {detail} 少了或多了一次求和：它的形状应为 {shape}。",
     },
     "whole mean": {
@@ -234,7 +238,7 @@ MEANS: Words = {
         "zh": "{gradient} 的各部分次序不对，沿 {detail}。",
     },
     "whole memory": {
-        "en": "{gradient} holds the right numbers in another order, as a reshape in place of a transpose ({detail}) gives.",
+        "en": "{gradient} has its numbers in another order, as after reshape for transpose ({detail}).",
         "zh": "{gradient} 的数都对，但次序不对，像是该转置（{detail}）时用了 reshape。",
     },
     "whole decay": {
