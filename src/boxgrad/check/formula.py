@@ -38,6 +38,7 @@ _EXPANDED = re.compile(rf"^.*?\b({'|'.join(_HEADINGS)})\}}?\s*$", re.MULTILINE)
 """The headings of the sections that write every element out."""
 _BEGINS = re.compile(r"\s*(=(?!=)|[+×⊙·⋅⊗*@/−-]|\\(times|odot|cdot)\b)")
 _GOES_ON = re.compile(r"([=+*@/×⊙−-]|\\(times|odot|cdot|quad|,))\s*$")
+_QUAD = re.compile(r",?\s*\\q?quad\b|\n")
 _PART = re.compile(r"\s*\\([dt]?frac|left|sum|mathbf|boldsymbol|bm|sigma|mathrm)\b[^=]*$")
 """A line of LaTeX that goes on with the one before."""
 _SHAPE_NOTE = re.compile(r"\s{3,}(\d+(×\d+)*|t = 1.*)\s*$")
@@ -55,7 +56,8 @@ class FormulaClaim(Claim):
         self.evaluators = evaluators(subject, vocabulary)
         for formula in self.formulas:
             decide(formula, self.evaluators)
-        self.arguments = tuple(dict.fromkeys(one.key for one in self.formulas if one.what == "gradient"))
+        spoken = dict.fromkeys(one.key for one in self.formulas if one.what == "gradient")
+        self.arguments = tuple(name for name in spoken if name in vocabulary.wrt)
         self.remarks = tuple(dict.fromkeys(self._remarks()))
         self.sized = any(_has_sizes(formula.reading, subject) for formula in self.formulas)
 
@@ -84,7 +86,7 @@ class FormulaClaim(Claim):
         evaluator = self._evaluator(args)
         found: Arrays = {}
         for formula in self.formulas:
-            if formula.what == "gradient" and not (formula.key in found and formula.right):
+            if formula.key in self.arguments and not (formula.key in found and formula.right):
                 try:
                     found[formula.key] = np.array(formula.value(evaluator))
                 except UnfitError as error:
@@ -182,7 +184,7 @@ def split(text: str) -> Iterator[tuple[str, str]]:
         )
         text = re.sub(r"(?<!\\)\\[\[\]]|\\label\{[^}]*\}|\$\$?", " ", text)
         text = re.sub(r"&&\s*\{?\\scriptstyle.*?(?=\\\\|$)", " ", text, flags=re.MULTILINE)
-        pieces = [piece.replace("\x00", "&") for row in _rows(text) for piece in row.split("\n")]
+        pieces = [piece.replace("\x00", "&") for row in _rows(text) for piece in _QUAD.split(row)]
     elif notation == "code":
         pieces = [piece.split("#")[0] for row in text.split("\n") for piece in row.split(";")]
     else:

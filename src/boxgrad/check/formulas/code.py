@@ -221,6 +221,11 @@ class CodeParser:
 
     def _subscript(self, node: ast.Subscript) -> Term:
         value = node.value
+        if isinstance(value, ast.Call) and ast.unparse(value.func) in ("np.eye", "np.identity"):
+            size = value.args[0] if value.args else value
+            if not isinstance(size, ast.Constant) or not isinstance(size.value, int):
+                raise self._refused(node)
+            return Term("call", (self._of(node.slice),), ("onehot", str(size.value)))
         if isinstance(value, ast.Attribute) and value.attr == "shape":
             axis = ast.unparse(node.slice)
             if re.fullmatch(r"-?\d+", axis):
@@ -260,6 +265,9 @@ class CodeParser:
             return self._reduction(node, called, arguments)
         if called == "len" and len(arguments) == 1:
             return self._size(arguments[0], 0, node)
+        if called in ("one_hot", "onehot"):
+            sizes = [one.value for one in arguments[1:] if isinstance(one, ast.Constant)]
+            return Term("call", (self._of(arguments[0]),), ("onehot", "".join(map(str, sizes))))
         if called in ("ones", "zeros"):
             return self._filled(node, called, arguments)
         if called in ("reshape", "transpose", "swapaxes") and len(arguments) > 1:

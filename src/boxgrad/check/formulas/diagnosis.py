@@ -90,7 +90,8 @@ class Diagnosis:
             text = self.say("nothing found", formula=self.line) + clause
             own = Repairs(self.subject.model)
             kind = "impossible shape" if clause else "unknown"
-            return Finding(key, kind, None, self._evidence(), text, own.formula(key), own.code(key))
+            place = self._place(None)
+            return Finding(key, kind, place, self._evidence(), text, own.formula(key), own.code(key))
         first, *rest = [self._repaired(one) for one in repairs]
         others = {one.kind: one for one in reversed(rest) if one.kind != first.kind}
         return replace(first, alternatives=tuple(list(others.values())[::-1]))
@@ -166,7 +167,8 @@ class Diagnosis:
     # ---- sentences
     def _sentences(self, repair: Repair) -> Iterator[str]:
         for edit in repair.edits:
-            yield self._sentence(edit)
+            if self.text.write(edit.old) != self.text.write(edit.new):
+                yield self._sentence(edit)
         if repair.factor == -1:
             yield self.say("opposite")
         elif repair.factor != 1:
@@ -256,8 +258,8 @@ class Diagnosis:
                     "not even",
                     a=self.text.write(a),
                     b=self.text.write(b),
-                    shape_a=_shape(shapes[0] or ()),
-                    shape_b=_shape(shapes[1] or ()),
+                    shape_a=_shape(shapes[0] or ()) or self.say("scalar"),
+                    shape_b=_shape(shapes[1] or ()) or self.say("scalar"),
                 )
         for _, term in self.formula.reading.walk():
             shapes = [self.first.shape(part) for part in term.parts]
@@ -267,15 +269,15 @@ class Diagnosis:
                     "do not fit",
                     a=self.text.write(a),
                     b=self.text.write(b),
-                    shape_a=_shape(shapes[0] or ()),
-                    shape_b=_shape(shapes[1] or ()),
+                    shape_a=_shape(shapes[0] or ()) or self.say("scalar"),
+                    shape_b=_shape(shapes[1] or ()) or self.say("scalar"),
                 )
         return ""
 
     # ---- places
-    def _place(self, repair: Repair) -> Where | None:
+    def _place(self, repair: Repair | None) -> Where | None:
         """The box whose derivative is wrong: that of the function, or the one that uses the value."""
-        for edit in repair.edits:
+        for edit in repair.edits if repair is not None else ():
             around = self._slope_around(edit.path, self._tree_before(edit))
             slope = around or next((t for _, t in edit.new.walk() if t.op == "slope"), None)
             if slope is not None and (around is not None or edit.key in ("factor", "name")):

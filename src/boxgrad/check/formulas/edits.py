@@ -107,6 +107,8 @@ class Edits:
             yield 1.6, "operator", "extra", parts[0]
         elif op in ("sum", "reduce"):
             yield from self._reductions(term)
+        elif op == "conv":
+            yield from self._convolutions(term)
         elif op in ("slope", "call") and len(parts) == 1:
             yield from self._functions(term)
         if op != "number" and not (path and self._op(tree, path[:-1]) in ("slope", "negative")):
@@ -216,6 +218,14 @@ class Edits:
                 "mean" if other == "mean" else "sum",
                 Term("sum", (body,), (other, axes, keep)),
             )
+
+    def _convolutions(self, term: Term) -> Iterator[tuple[float, str, str, Term]]:
+        """The kernel turned round or not, and the gradient of the kernel itself."""
+        (a, b), (kind, note, _) = term.parts, term.mark
+        for other in ("forward", "input", "kernel"):
+            new = Term("conv", (a, b), (other, note, None if other == "forward" else self.shape))
+            if other != kind and self.evaluator.fits(new):
+                yield 1.1, "kernel not flipped", "flip" if other == "input" else "instead", new
 
     def _letters(self, term: Term) -> Iterator[tuple[float, str, str, Term]]:
         """Indices in another order."""

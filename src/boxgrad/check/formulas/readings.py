@@ -109,6 +109,9 @@ class Readings:
             key = term.parts[0].mark
             if term.mark[0] != "applied" and vocabulary.applied_to(key) is not None:
                 yield 0.3, Term("slope", term.parts, ("applied", key))
+        elif op == "call" and term.mark == ("onehot", ""):
+            for place, size in enumerate(self.sizes):
+                yield 0.1 * place, Term("call", term.parts, ("onehot", str(size)))
         elif op == "call" and term.mark[0] in ("maxpool′", "avgpool′") and len(term.parts) == 1:
             for shape in self.shapes:
                 yield 0.0, Term("call", term.parts, (term.mark[0], (term.mark[1], shape)))

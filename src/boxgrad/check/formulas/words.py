@@ -43,7 +43,7 @@ WORDS: Words = {
     "axis": {"en": "the sum runs over the wrong axis, it must be {new}", "zh": "求和的轴不对，应为 {new}"},
     "mean": {"en": "it is a mean, not a sum: {new}", "zh": "这里是平均，不是求和：{new}"},
     "sum": {"en": "it is a sum, not a mean: {new}", "zh": "这里是求和，不是平均：{new}"},
-    "flip": {"en": "the kernel must be turned round: {new}", "zh": "卷积核要翻转：{new}"},
+    "flip": {"en": "the kernel must be turned round, it must be {new}", "zh": "卷积核要翻转，应为 {new}"},
     "function": {
         "en": "the derivative is that of another function: {new}",
         "zh": "应是另一个函数的导数：{new}",

@@ -245,7 +245,12 @@ class Writer:
             return rf"\sqrt{{{arguments}}}", ATOM
         if function == "exp" and not self.code and len(arguments) <= 3 and "exp" not in self.style.functions:
             return (f"e^{{{arguments}}}" if self.latex else f"e^({arguments})"), POWER
+        if self.code and function == "onehot":
+            return f"np.eye({note})[{arguments}]", ATOM
+        lowered = {str(n): "₀₁₂₃₄₅₆₇₈₉"[n] for n in range(10)} | _LOWER
         index = f"_{{{note}}}" if note else ""
+        if note and not self.latex and all(c in lowered for c in note):
+            index = "".join(lowered[c] for c in note)
         return f"{self.function(function)}{index}{self.brackets(arguments)}", ATOM
 
     def _slope(self, term: Term) -> tuple[str, int]:
