@@ -55,7 +55,7 @@ def _statistics(tape: Tape) -> Iterator[Group]:
         changes = {edge: _zero(edge) for edge in tape.edges if edge.node in cut}
         last = max(cut, key=lambda node: node.number)
         yield Group(
-            "treated as constant", changes, 0.6 if len(cut) > 1 else 0.35, last, ("statistics", len(cut))
+            "treated as constant", changes, 0.28 if len(cut) > 1 else 0.2, last, ("statistics", len(cut))
         )
 
 
