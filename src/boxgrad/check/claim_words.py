@@ -96,6 +96,7 @@ WORDS: Words = {
         "en": "a derivative is taken with respect to a variable, not to {given}; is {found} meant?",
         "zh": "求导是对变量求的，不能对 {given} 求；是指 {found} 吗？",
     },
+    "nested": {"en": "it is nested too deeply", "zh": "嵌套太深"},
     "no_target": {
         "en": "it does not say of what it is the gradient\n  instead: dL/dX = …",
         "zh": "没有说是哪个量的梯度\n  应改为： dL/dX = …",

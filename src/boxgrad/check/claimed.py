@@ -51,7 +51,8 @@ class Claim(ABC):
         """
 
     def findings(self, lang: str) -> tuple[Finding, ...]:
-        """What is wrong with it that can be told without comparing it as a whole: nothing, for most claims."""
+        """What is wrong with it that can be told without comparing it as a whole: nothing, for most
+        claims."""
         return ()
 
 

@@ -1,8 +1,8 @@
 """``check_grad``: boxgrad's own derivative of a function against numbers that owe nothing to boxgrad's rules.
 
-Where the function runs on complex arrays and is analytic there, the complex step is exact to rounding (Squire and
-Trapp, SIAM Review 40, 1998); elsewhere central differences are extrapolated (Richardson, 1911). Knows plain calls
-of the function; knows nothing of graphs.
+Where the function runs on complex arrays and is analytic there, the complex step is exact to rounding
+(Squire and Trapp, SIAM Review 40, 1998); elsewhere central differences are extrapolated (Richardson, 1911).
+Knows plain calls of the function; knows nothing of graphs.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ Array = np.ndarray[Any, Any]
 TINY = 1e-30
 """The complex step: no digits cancel, so it may be as small as one likes."""
 STEPS = (2e-2, 2e-3, 2e-4, 2e-5)
-"""The first steps of the central differences, relative to the size of the argument; each is halved five times."""
+"""The first steps of the central differences, relative to the size of the argument; each is halved five
+times."""
 LEVELS = 5
 EXACT, EXTRAPOLATED = 1e-9, 1e-7
 """The relative errors that are allowed for the two methods."""
@@ -45,9 +46,9 @@ DIRECTIONS = 24
 class GradientCheck:
     """How near boxgrad's gradient is to differences of the function.
 
-    ``errors`` has for each argument the largest difference between elements, relative to the largest element of
-    the gradient; ``method`` and ``step`` say how the differences were taken, ``tolerance`` what is allowed.
-    ``ok`` is None where the function gives another value each time.
+    ``errors`` has for each argument the largest difference between elements, relative to the largest
+    element of the gradient; ``method`` and ``step`` say how the differences were taken, ``tolerance`` what
+    is allowed. ``ok`` is None where the function gives another value each time.
     """
 
     ok: bool | None
@@ -81,7 +82,9 @@ class GradientCheck:
         for name, error in self.errors.items():
             allowed = self.tolerance[name]
             mark = said("fine" if error <= allowed else "bad", self.lang, allowed=f"{allowed:.0e}")
-            lines.append("  " + said("error", self.lang, name=name.ljust(width), error=f"{error:.1e}", mark=mark))
+            lines.append(
+                "  " + said("error", self.lang, name=name.ljust(width), error=f"{error:.1e}", mark=mark)
+            )
         return "\n".join([*lines, *(f"  {text}" for text in (*self.kinks, *self.notes))])
 
 
@@ -177,7 +180,9 @@ class _Check:
         """The comparison."""
         first, again = (np.asarray(self.value()) for _ in range(2))
         if not np.array_equal(first, again, equal_nan=True):
-            return GradientCheck(None, {}, "", 0.0, {}, self.title, self.lang, notes=(said("random", self.lang),))
+            return GradientCheck(
+                None, {}, "", 0.0, {}, self.title, self.lang, notes=(said("random", self.lang),)
+            )
         random = np.random.default_rng(0)
         exact = self._is_analytic(random)
         slope = self._complex if exact else self._richardson
@@ -203,8 +208,11 @@ class _Check:
         notes = tuple(dict.fromkeys(self.notes))
         return GradientCheck(ok, errors, method, self.step, allowed, self.title, self.lang, kinks, notes)
 
-    def _compare(self, place: int, slope: Any, random: np.random.Generator, end: float) -> tuple[float, float]:
-        """The largest error of an argument, relative to its largest element, and what differences leave open."""
+    def _compare(
+        self, place: int, slope: Any, random: np.random.Generator, end: float
+    ) -> tuple[float, float]:
+        """The largest error of an argument, relative to its largest element, and what differences leave
+        open."""
         gradient = self.gradients[place]
         begun = time.perf_counter()
         slope(place, self._unit(place, 0)) if gradient.size else None
@@ -221,7 +229,7 @@ class _Check:
         true = np.array([value for value, _ in found])
         own = np.array([float(np.sum(gradient * v)) for v in directions])
         size = max(float(np.max(np.abs(true), initial=0.0)), float(np.max(np.abs(own), initial=0.0)), 1e-300)
-        size = max(size, 1e-12 * max((float(np.max(np.abs(g), initial=0.0)) for g in self.gradients.values())))
+        size = max(size, 1e-12 * max(float(np.max(np.abs(g), initial=0.0)) for g in self.gradients.values()))
         uncertain = max((open_ for _, open_ in found), default=0.0) / size
         if not np.all(np.isfinite(true) == np.isfinite(own)):
             return float("inf"), uncertain
@@ -255,7 +263,8 @@ class _Check:
     def _along(self, vs: dict[int, Array], h: float) -> float:
         """A central difference with all arguments moved at once."""
         after, before = (
-            float(self.value({place: self.leaves[place] + s * h * v for place, v in vs.items()})) for s in (1, -1)
+            float(self.value({place: self.leaves[place] + s * h * v for place, v in vs.items()}))
+            for s in (1, -1)
         )
         return (after - before) / (2 * h)
 

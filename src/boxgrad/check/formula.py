@@ -1,8 +1,8 @@
 """Formulas as claims: read in their notation, decided where they are ambiguous, evaluated at any point.
 
-A text may hold one formula or several, with definitions between them; each formula is judged by itself, the true
-upstream gradients standing in it, so that a mistake shows where it is made and nowhere else. What the function's
-own explanation prints is understood too, its forward lines as statements about values.
+A text may hold one formula or several, with definitions between them; each formula is judged by itself, the
+true upstream gradients standing in it, so that a mistake shows where it is made and nowhere else. What the
+function's own explanation prints is understood too, its forward lines as statements about values.
 """
 
 from __future__ import annotations
@@ -17,28 +17,30 @@ import numpy as np
 from boxgrad.check.arguments import Places
 from boxgrad.check.claim_words import WORDS
 from boxgrad.check.claimed import Arrays, Claim, ClaimProblem
-from boxgrad.check.formula_diagnosis import Diagnosis
-from boxgrad.check.formula_code import CodeParser
-from boxgrad.check.formula_equation import Formula, decide, evaluators
-from boxgrad.check.formula_names import Vocabulary
-from boxgrad.check.formula_parse import Parser
-from boxgrad.check.formula_style import Style
-from boxgrad.check.formula_terms import Term
-from boxgrad.check.formula_tokens import Source
-from boxgrad.check.formula_value import Evaluator, UnfitError
-from boxgrad.check.formula_write import Writer
+from boxgrad.check.formulas.code import CodeParser, NotPythonError
+from boxgrad.check.formulas.diagnosis import Diagnosis
+from boxgrad.check.formulas.equation import Formula, decide, evaluators
+from boxgrad.check.formulas.names import Vocabulary
+from boxgrad.check.formulas.parse import Parser
+from boxgrad.check.formulas.style import Style
+from boxgrad.check.formulas.terms import Term
+from boxgrad.check.formulas.tokens import Source
+from boxgrad.check.formulas.value import Evaluator, UnfitError
+from boxgrad.check.formulas.write import Writer
 from boxgrad.check.subject import Subject
 from boxgrad.check.verdict import Finding
 from boxgrad.explain.words import LANGUAGES, word
 from boxgrad.explain.words import WORDS as WORDS_OF_VIEWS
 
 _MATHEMATICS = re.compile("[∂⊙ᵀ′·−×Σ∑√∇⊤⋆∗⊗𝟏₀-₉ᵢⱼₖₗ⁰¹²³⁴-⁹∘⋅’]")
-_EXPANDED = re.compile(
-    rf"^.*?\b({'|'.join(WORDS_OF_VIEWS[key][lang] for key in ('math_expanded', 'math_numbers') for lang in LANGUAGES)})"
-    r"\}?\s*$",
-    re.MULTILINE,
-)
+_HEADINGS = [WORDS_OF_VIEWS[key][lang] for key in ("math_expanded", "math_numbers") for lang in LANGUAGES]
+_EXPANDED = re.compile(rf"^.*?\b({'|'.join(_HEADINGS)})\}}?\s*$", re.MULTILINE)
 """The headings of the sections that write every element out."""
+_BEGINS = re.compile(r"\s*(=(?!=)|[+×⊙·⋅⊗*@/−-]|\\(times|odot|cdot)\b)")
+_GOES_ON = re.compile(r"([=+*@/×⊙−-]|\\(times|odot|cdot|quad|,))\s*$")
+_QUAD = re.compile(r",?\s*\\q?quad\b|\n")
+_PART = re.compile(r"\s*\\([dt]?frac|left|sum|mathbf|boldsymbol|bm|sigma|mathrm)\b[^=]*$")
+"""A line of LaTeX that goes on with the one before."""
 _SHAPE_NOTE = re.compile(r"\s{3,}(\d+(×\d+)*|t = 1.*)\s*$")
 
 
@@ -46,13 +48,16 @@ _SHAPE_NOTE = re.compile(r"\s{3,}(\d+(×\d+)*|t = 1.*)\s*$")
 class FormulaClaim(Claim):
     """Gradients as formulas."""
 
-    def __init__(self, formulas: Sequence[Formula], subject: Subject, vocabulary: Vocabulary, lang: str) -> None:
+    def __init__(
+        self, formulas: Sequence[Formula], subject: Subject, vocabulary: Vocabulary, lang: str
+    ) -> None:
         self.formulas, self.vocabulary, self.lang = tuple(formulas), vocabulary, lang
         self._subject = subject
         self.evaluators = evaluators(subject, vocabulary)
         for formula in self.formulas:
             decide(formula, self.evaluators)
-        self.arguments = tuple(dict.fromkeys(one.key for one in self.formulas if one.what == "gradient"))
+        spoken = dict.fromkeys(one.key for one in self.formulas if one.what == "gradient")
+        self.arguments = tuple(name for name in spoken if name in vocabulary.wrt)
         self.remarks = tuple(dict.fromkeys(self._remarks()))
         self.sized = any(_has_sizes(formula.reading, subject) for formula in self.formulas)
 
@@ -66,7 +71,9 @@ class FormulaClaim(Claim):
             if formula.several:
                 style = formula.style
                 if style.notation == "latex":
-                    style = replace(style, notation="text", symbols={}, transpose="", functions={}, differential="")
+                    style = replace(
+                        style, notation="text", symbols={}, transpose="", functions={}, differential=""
+                    )
                 text = Writer(self.vocabulary, style, explicit=True).write(formula.reading)
                 yield word("read_as", self.lang, WORDS, formula=text)
 
@@ -79,7 +86,7 @@ class FormulaClaim(Claim):
         evaluator = self._evaluator(args)
         found: Arrays = {}
         for formula in self.formulas:
-            if formula.what == "gradient" and not (formula.key in found and formula.right):
+            if formula.key in self.arguments and not (formula.key in found and formula.right):
                 try:
                     found[formula.key] = np.array(formula.value(evaluator))
                 except UnfitError as error:
@@ -112,7 +119,9 @@ def _has_sizes(term: Term, subject: Subject) -> bool:
 
 
 # ---- reading
-def formula_claim(text: str | Sequence[str], subject: Subject, chosen: Sequence[str], lang: str) -> FormulaClaim:
+def formula_claim(
+    text: str | Sequence[str], subject: Subject, chosen: Sequence[str], lang: str
+) -> FormulaClaim:
     """The claim that a text makes.
 
     Args:
@@ -125,6 +134,18 @@ def formula_claim(text: str | Sequence[str], subject: Subject, chosen: Sequence[
     """
     vocabulary = Vocabulary(subject.model)
     texts = [text] if isinstance(text, str) else list(text)
+    try:
+        found = _read(texts, vocabulary, chosen, lang)
+        return FormulaClaim(found, subject, vocabulary, lang)
+    except RecursionError:
+        line = max(texts, key=len)
+        line = line if len(line) < 80 else line[:77] + "…"
+        problem = Source(line, vocabulary, lang).problem("nested", 0)
+        raise ClaimProblem(problem.kind, problem.text) from None
+
+
+def _read(texts: Sequence[str], vocabulary: Vocabulary, chosen: Sequence[str], lang: str) -> list[Formula]:
+    """The formulas of some texts, at least one of them about a gradient."""
     local: dict[str, Term] = {}
     found: list[Formula] = []
     lines = [(line, notation) for one in texts for line, notation in split(one)]
@@ -137,7 +158,7 @@ def formula_claim(text: str | Sequence[str], subject: Subject, chosen: Sequence[
         if found:  # X = … without a derivative on the left
             raise ClaimProblem("does not parse", _no_target(found[0].line, vocabulary, lang))
         raise ClaimProblem("does not parse", _no_target(texts[0] if texts else "", vocabulary, lang))
-    return FormulaClaim(found, subject, vocabulary, lang)
+    return found
 
 
 def _no_target(line: str, vocabulary: Vocabulary, lang: str) -> str:
@@ -158,16 +179,18 @@ def split(text: str) -> Iterator[tuple[str, str]]:
     if notation == "latex":
         if "\\begin{document}" in text:
             text = text.partition("\\begin{document}")[2].partition("\\end{document}")[0]
-        text = re.sub(r"\\(begin|end)\{(align|aligned|equation|gather|gathered|split|eqnarray|multline)\*?\}", "", text)
+        text = re.sub(
+            r"\\(begin|end)\{(align|aligned|equation|gather|gathered|split|eqnarray|multline)\*?\}", "", text
+        )
         text = re.sub(r"(?<!\\)\\[\[\]]|\\label\{[^}]*\}|\$\$?", " ", text)
         text = re.sub(r"&&\s*\{?\\scriptstyle.*?(?=\\\\|$)", " ", text, flags=re.MULTILINE)
-        pieces = [piece.replace("\x00", "&") for row in _rows(text) for piece in row.split("\n")]
+        pieces = [piece.replace("\x00", "&") for row in _rows(text) for piece in _QUAD.split(row)]
     elif notation == "code":
         pieces = [piece.split("#")[0] for row in text.split("\n") for piece in row.split(";")]
     else:
         pieces = [_SHAPE_NOTE.sub("", row) for row in text.split("\n")]
     for piece in _joined(pieces):
-        yield piece, notation
+        yield re.sub(r"(?<=\S)\s*[。；;，,.]\s*$", "", piece), notation
 
 
 def _rows(text: str) -> list[str]:
@@ -194,11 +217,7 @@ def _joined(pieces: Sequence[str]) -> list[str]:
         if not piece.strip():
             continue
         opened = bool(found) and any(found[-1].count(a) > found[-1].count(b) for a, b in ("()", "[]"))
-        goes_on = bool(found) and (
-            opened or re.match(r"\s*(=(?!=)|\+|×|⊙|\*|@|/|\\(times|odot|cdot)\b)", piece) is not None
-            or re.search(r"[=+*@/×⊙−-]\s*$", found[-1]) is not None
-        )  # fmt: skip
-        if goes_on:
+        if found and (opened or _BEGINS.match(piece) or _GOES_ON.search(found[-1]) or _PART.match(piece)):
             found[-1] = f"{found[-1].rstrip()} {piece.strip()}"
         else:
             found.append(piece.strip())
@@ -238,7 +257,7 @@ def _parsed(source: Source, style: Style, local: dict[str, Term]) -> tuple[Term 
         return Parser(source, style.notation == "latex", style, local).equation()
     try:
         return CodeParser(source, style, local).equation()
-    except ClaimProblem as problem:
+    except NotPythonError as problem:
         other = Style("text")  # sigma'(N) W^T is not Python, but mathematics as one types it
         try:
             found = Parser(source, False, other, local).equation()

@@ -1,8 +1,8 @@
 """From a tree of claimed gradients to one array for each input of the function.
 
-A result may be an array, a tuple with one entry for each argument (None where nothing is claimed), a dict, or a
-container or module of the argument's own shape. Names are understood in every spelling: as the model has them
-(``weight_0``), as a state dict has them (``0.weight``), and in full (``model.0.weight``).
+A result may be an array, a tuple with one entry for each argument (None where nothing is claimed), a dict,
+or a container or module of the argument's own shape. Names are understood in every spelling: as the model
+has them (``weight_0``), as a state dict has them (``0.weight``), and in full (``model.0.weight``).
 """
 
 from __future__ import annotations

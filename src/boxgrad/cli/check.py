@@ -41,7 +41,9 @@ def check(
     value: Annotated[
         list[str] | None, typer.Option(metavar="x=1.5", help="An argument: a number, or a list like [0,2,1].")
     ] = None,
-    wrt: Annotated[list[str] | None, typer.Option(help="Whose gradients are meant; all if not given.")] = None,
+    wrt: Annotated[
+        list[str] | None, typer.Option(help="Whose gradients are meant; all if not given.")
+    ] = None,
     html: Annotated[Path | None, typer.Option(help="Write a page with the diagram.")] = None,
     lang: Annotated[Language, typer.Option(help="Language of the words.")] = Language.en,
     seed: Annotated[int, typer.Option(help="Another seed gives other numbers.")] = 0,
@@ -88,7 +90,9 @@ def _claim(files: Files, mine: str | None, target: str) -> Any:
     file, colon, name = mine.rpartition(":")
     if name.isidentifier() and (colon or "=" not in mine) and (not file or file.endswith(".py")):
         # A name alone, or with a colon before it, is a function of the same file.
-        return files.function(mine if file else f"{target.rpartition(':')[0]}:{name}", "a formula", "file.py:loss")
+        return files.function(
+            mine if file else f"{target.rpartition(':')[0]}:{name}", "a formula", "file.py:loss"
+        )
     return mine
 
 
@@ -100,7 +104,9 @@ def _verdict(
             return check_grad(function, *args, wrt=wrt or None, lang=files.lang)
         return checked(function, claim, *args, wrt=wrt or None, lang=files.lang, seed=seed)
     except BoxgradError as error:
-        own = Path(inspect.unwrap(function).__code__.co_filename).name if hasattr(function, "__code__") else ""
+        own = (
+            Path(inspect.unwrap(function).__code__.co_filename).name if hasattr(function, "__code__") else ""
+        )
         lines = str(error).splitlines()
         raise fail("\n".join(x for x in lines if not x.startswith("  where:") or own in x)) from error
     except Exception as error:

@@ -40,7 +40,8 @@ WORDS: Words = {
     "no function": {
         "en": "{path} has no function {name}\n  why:     it defines {own}\n"
         "  instead: boxgrad {command} {path}:{first}",
-        "zh": "{path} 里没有函数 {name}\n  原因：   它定义了 {own}\n  应改为： boxgrad {command} {path}:{first}",
+        "zh": "{path} 里没有函数 {name}\n  原因：   它定义了 {own}\n"
+        "  应改为： boxgrad {command} {path}:{first}",
     },
     "no functions": {"en": "no functions", "zh": "零个函数"},
     "not python": {

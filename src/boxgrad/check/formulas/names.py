@@ -1,7 +1,7 @@
 """The names that a formula about a function may use: its values, its functions, its result.
 
-Every spelling is understood: W1, W_1, W₁, W^{(1)}; alpha, α; weight_0 as W₀, as the views print it. Knows names
-and functions; knows no notation.
+Every spelling is understood: W1, W_1, W₁, W^{(1)}; alpha, α; weight_0 as W₀, as the views print it. Knows
+names and functions; knows no notation.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ Array = np.ndarray[Any, Any]
 SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", "0123456789+-=()aehijklmnoprstuvx", strict=True))
 SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱ", "0123456789+-=()ni", strict=True))
 _FLAT = str.maketrans({**SUBSCRIPTS, **SUPERSCRIPTS})
+COUNTS = {"N", "n", "m", "M", "B", "T", "K", "C", "d", "D", "batch", "size"}
+"""The letters that a number of examples may have."""
 OUTPUTS = ("L", "loss", "Loss", "J", "ℓ", "E", "cost")
 """What a result may be called, where no value has that name."""
 

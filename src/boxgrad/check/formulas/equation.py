@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from boxgrad.check.formula_names import Vocabulary
-from boxgrad.check.formula_readings import Readings, natural
-from boxgrad.check.formula_style import Style
-from boxgrad.check.formula_terms import Term
-from boxgrad.check.formula_value import Evaluator, UnfitError, settled
+from boxgrad.check.formulas.names import Vocabulary
+from boxgrad.check.formulas.readings import Readings, natural
+from boxgrad.check.formulas.style import Style
+from boxgrad.check.formulas.terms import Term
+from boxgrad.check.formulas.value import Evaluator, UnfitError, array_of, settled
 from boxgrad.check.subject import Point, Subject
 
 
@@ -40,6 +40,8 @@ class Formula:
             UnfitError: it cannot be computed.
         """
         found = evaluator.value(reading or self.reading)
+        if self.what == "value" and np.size(self.truth(evaluator)) == np.size(array_of(found)) == 1:
+            return np.reshape(array_of(found), np.shape(self.truth(evaluator)))
         try:
             return settled(found, self.letters, np.shape(self.truth(evaluator)))
         except ValueError:
@@ -55,7 +57,7 @@ class Formula:
 
 
 def near(value: Any, truth: Any, around: float = 0.0) -> bool:
-    """Equal in shape and, to the digits that double precision has, in numbers that are ``around`` so large."""
+    """Equal in shape and in numbers, to the digits of double precision; others are ``around`` so large."""
     if np.shape(value) != np.shape(truth):
         return False
     scale = float(np.max(np.abs(truth), initial=0.0))
@@ -69,7 +71,7 @@ def evaluators(subject: Subject, vocabulary: Vocabulary) -> dict[Point, Evaluato
 
 
 def decide(formula: Formula, at: dict[Point, Evaluator]) -> None:
-    """Choose the reading: the one that is right, if any is; otherwise the most natural one of the right shape."""
+    """Choose the reading that is right, if any is; else the most natural one of the right shape."""
     everywhere = list(at.values())
     first = everywhere[0]
     readings = Readings(first).of(formula.written)

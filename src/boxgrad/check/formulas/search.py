@@ -1,8 +1,8 @@
 """The smallest repair of a formula: best-first through its edits until one has the right shape and the right
 numbers at every point.
 
-A formula that is a constant times the truth counts as one edit more, whatever the constant: what it equals in terms
-of the sizes is named. Knows how to search; what an edit means is known to the edits.
+A formula that is a constant times the truth counts as one edit more, whatever the constant: what it equals
+in terms of the sizes is named. Knows how to search; what an edit means is known to the edits.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from boxgrad.check.formula_edits import Edit, Edits
-from boxgrad.check.formula_equation import Formula, near
-from boxgrad.check.formula_names import Vocabulary
-from boxgrad.check.formula_terms import Term
-from boxgrad.check.formula_value import Evaluator, UnfitError
+from boxgrad.check.formulas.edits import Edit, Edits
+from boxgrad.check.formulas.equation import Formula, near
+from boxgrad.check.formulas.names import Vocabulary
+from boxgrad.check.formulas.terms import Term
+from boxgrad.check.formulas.value import Evaluator, UnfitError
 
 SECONDS = 0.7
 """How long is searched for one formula."""

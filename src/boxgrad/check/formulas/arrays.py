@@ -68,7 +68,7 @@ def _pooling(pool: Callable[..., Any], note: str, dimensions: int) -> Callable[[
 
 
 def _pool_slope(pool: Callable[..., Any]) -> Callable[..., Array]:
-    """The upstream gradient carried back; where the pooled array is not given, the note ends with its shape."""
+    """The upstream gradient carried back; without the pooled array the note has its shape."""
 
     def carried(note: Any, g: Array, x: Array | None = None) -> Array:
         if x is None:

@@ -1,4 +1,4 @@
-"""How somebody writes: the notation of a formula, noted while it is read, so that its repair looks the same."""
+"""How somebody writes: noted while a formula is read, so that its repair looks the same."""
 
 from __future__ import annotations
 

@@ -1,34 +1,26 @@
-"""From tokens to the tree: one grammar for LaTeX and for plain mathematics.
+"""What the names in a formula stand for: values and their elements, functions and their derivatives, ∂L/∂X.
 
-    sum     =  [−] chain { (+ | −) chain }
-    chain   =  factor { [⊙ × · * @ ⊗ ⋆ ∗] factor }      which product is meant is decided later, by the shapes
-    factor  =  power { / power }
-    power   =  atom { ᵀ | ^ exponent | index }
-    atom    =  number | name | ∂…/∂… | f(…) | f′(…) | Σ_i chain | fraction | ( sum ) | [ condition ] | |sum|
-
-Knows the grammar and what names stand for; knows no numbers.
+A name is read with all its marks, and the longest spelling that the function knows is taken. Knows names; the
+grammar around them is in ``parse``.
 """
 
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from boxgrad.check.claim_words import WORDS
 from boxgrad.check.claimed import ClaimProblem, nearest
-from boxgrad.check.formula_names import WHOLE
-from boxgrad.check.formula_style import Style
-from boxgrad.check.formula_terms import Term, gradient, name, number
-from boxgrad.check.formula_tokens import Source, Token, tokens
+from boxgrad.check.formulas.names import COUNTS, WHOLE
+from boxgrad.check.formulas.style import Style
+from boxgrad.check.formulas.terms import Term, gradient, name, number
+from boxgrad.check.formulas.tokens import Source, Token, tokens
 from boxgrad.explain.words import word
 
-_PRODUCTS = {"⊙", "×", "·", "*", "@", "⊗", "⋆", "∗"}
-_COMPARISONS = {"=": "==", "≠": "!=", "<": "<", ">": ">", "≤": "<=", "≥": ">="}
-_COUNTS = {"N", "n", "m", "M", "B", "T", "K", "C", "d", "D", "batch", "size"}
 
-
-class Parser:
-    """Recursive descent over one line."""
+class Names(ABC):
+    """The part of a parser that reads names, over a list of tokens."""
 
     def __init__(self, source: Source, latex: bool, style: Style, local: dict[str, Term]) -> None:
         self.source, self.style, self.local = source, style, local
@@ -69,122 +61,34 @@ class Parser:
         """What was written from a token on up to the present one."""
         return self.source.line[self.tokens[start].at : self.tokens[self.at - 1].end]
 
-    # ---- an equation
-    def equation(self) -> tuple[Term | str | None, list[Term]]:
-        """The left side (a gradient, a name defined here, or None), and the right sides."""
-        if not any(token.kind == "op" and token.text == "=" for token in self.tokens):
-            return None, [self.whole()]
-        start, defined = self.at, self.defines()
-        left: Term | str | None = defined
-        if defined is None:
-            left = self.target()
-        self.style.left = self.source.line[self.tokens[start].at : self.tokens[self.at - 1].end].strip()
-        self.expect("=")
-        sides = [self.sum()]
-        while self.accept("="):
-            sides.append(self.sum())
-        if self.token.kind != "end" and not (self.accept(".", ",") and self.token.kind == "end"):
-            raise self.unexpected("+ − × ⊙ …")
-        return left, sides
-
-    def whole(self) -> Term:
-        """Everything as one expression."""
-        value = self.sum()
-        if self.token.kind != "end":
-            raise self.unexpected("+ − × ⊙ …")
-        return value
-
-    def defines(self) -> str | None:
-        """A new name on the left side, which stands for what is on the right."""
-        start = self.at
-        if self.token.kind == "name":
-            text = self.take().text
-            while self.token.kind in ("sub", "mark"):
-                text += "_" + self.take().text
-            own = self.vocabulary.key(text) or self.vocabulary.function(text)
-            if self.token.text == "=" and own is None:
-                return text
-        self.at = start
-        return None
-
-    def target(self) -> Term:
-        """The left side: a derivative of the result, of whatever name."""
-        if self.token.kind == "frac" or (self.token.kind == "op" and self.token.text == "∂"):
-            self.style.loss_open = True
-        value = self.powered()
-        self.style.loss_open = False
-        return value
-
-    # ---- sums and products
+    # ---- the grammar
+    @abstractmethod
     def sum(self) -> Term:
-        sign = self.accept("−", "+")
-        value = self.chain()
-        if sign is not None and sign.text == "−":
-            value = Term("negative", (value,))
-        while (sign := self.accept("+", "−")) is not None:
-            op = "add" if sign.text == "+" else "subtract"
-            value = Term(op, (value, self.chain()), sign.text)
-        return value
+        """Terms with + and − between them."""
 
-    def chain(self) -> Term:
-        factors, signs = [self.factor()], list[str]()
-        while True:
-            token = self.token
-            if token.kind == "op" and token.text in _PRODUCTS:
-                sign = self.take().text
-                if sign in ("⋆", "∗") and self.token.kind == "sub":
-                    sign += self.take().text
-            elif self.starts_factor():
-                sign = ""
-            else:
-                break
-            signs.append(sign)
-            if self.token.kind == "op" and self.token.text == "−" and sign:
-                self.take()
-                factors.append(Term("negative", (self.factor(),)))
-            else:
-                factors.append(self.factor())
-        return factors[0] if not signs else Term("chain", tuple(factors), tuple(signs))
-
-    def starts_factor(self) -> bool:
-        token = self.token
-        if token.kind in ("name", "number", "frac", "big", "begin"):
-            return token.text not in ("if", "otherwise")
-        return token.kind == "op" and (
-            token.text in ("(", "[", "{", "∂", "√", "∇")
-            or (token.text == "|" and not self.bars and self.tokens[self.at - 1].text != ")")
-        )
-
-    def factor(self) -> Term:
-        value = self.powered()
-        while self.token.kind == "op" and self.token.text == "/":
-            self.take()
-            value = Term("divide", (value, self.powered()), "/")
-        return value
-
+    @abstractmethod
     def powered(self) -> Term:
-        value = self.atom()
-        while True:
-            token = self.token
-            if token.kind == "T":
-                self.style.note_transpose(self.take().text)
-                value = Term("transpose", (value,))
-            elif token.kind == "op" and token.text == "^":
-                self.take()
-                value = Term("power", (value, self.exponent()), "^")
-            elif token.kind == "sub":
-                value = self.indexed(value, self.take())
-            else:
-                return value
+        """An atom with its transpose, exponent and indices."""
 
+    @abstractmethod
+    def condition(self) -> Term:
+        """A sum, or a comparison."""
+
+    @abstractmethod
     def exponent(self) -> Term:
-        if self.accept("{"):
-            value = self.sum()
-            self.expect("}")
-            return value
-        if self.accept("−"):
-            return Term("negative", (self.exponent(),))
-        return self.atom()
+        """What stands after ^."""
+
+    @abstractmethod
+    def starts_factor(self) -> bool:
+        """Whether a factor begins here."""
+
+    def arguments(self) -> list[Term]:
+        self.expect("(")
+        found = [self.condition()]
+        while self.accept(","):
+            found.append(self.condition())
+        self.expect(")")
+        return found
 
     def indexed(self, value: Term, token: Token) -> Term:
         """An index after a whole: letters name the axes, numbers pick a part."""
@@ -195,129 +99,6 @@ class Parser:
         if re.fullmatch(r"[\d:,\-…∗ ]+", text):
             return Term("pick", (value,), text)
         raise self.source.problem("letters", token.at, letters=text, shape="")
-
-    # ---- atoms
-    def atom(self) -> Term:
-        token = self.token
-        if token.kind == "number":
-            return number(float(self.take().text))
-        if token.kind == "name":
-            return self.named()
-        if token.kind == "big":
-            return self.big()
-        if token.kind == "frac":
-            return self.fraction()
-        if token.kind == "begin":
-            return self.environment()
-        if token.kind == "op":
-            if token.text == "(":
-                self.take()
-                value = self.condition()
-                self.expect(")")
-                return value
-            if token.text == "[":
-                self.take()
-                value = self.condition()
-                self.expect("]")
-                return Term("indicator", (value,))
-            if token.text == "{":
-                return self.braces()
-            if token.text == "|":
-                self.take()
-                self.bars += 1
-                value = self.sum()
-                self.bars -= 1
-                self.expect("|")
-                return Term("call", (value,), ("abs", ""))
-            if token.text == "√":
-                self.take()
-                return Term("call", (self.atom(),), ("sqrt", ""))
-            if token.text == "∂":
-                return self.derivative()
-            if token.text == "∇":
-                return self.nabla()
-        raise self.unexpected("operand")
-
-    def condition(self) -> Term:
-        value = self.comparison()
-        while (sign := self.accept("∧", "∨", "|")) is not None:
-            value = Term("both" if sign.text == "∧" else "either", (value, self.comparison()))
-        return value
-
-    def comparison(self) -> Term:
-        left = self.sum()
-        sign = self.accept(*_COMPARISONS)
-        return left if sign is None else Term("compare", (left, self.sum()), _COMPARISONS[sign.text])
-
-    def braces(self) -> Term:
-        """{a if c; b otherwise}, or a group."""
-        self.expect("{")
-        return self.cases("}")
-
-    def cases(self, end: str) -> Term:
-        parts: list[Term] = []
-        while True:
-            value = self.sum()
-            self.accept("&", ",")
-            if self.token.kind == "name" and self.token.text in ("if", "otherwise", "for"):
-                condition = number(1) if self.take().text == "otherwise" else self.condition()
-            else:
-                condition = number(1)
-            parts += [value, condition]
-            if not self.accept(";"):
-                break
-            if self.token.kind in ("op", "end") and self.token.text in (end, "cases"):
-                break
-        if end == "}":
-            self.expect("}")
-        elif self.token.kind == "end":
-            self.take()
-        return parts[0] if len(parts) == 2 and parts[1] == number(1) else Term("where", tuple(parts))
-
-    def environment(self) -> Term:
-        opening = self.take()
-        if opening.text == "cases":
-            return self.cases("cases")
-        if opening.text.endswith("matrix"):
-            return self.matrix()
-        raise self.source.problem("command", opening.at, name=rf"\begin{{{opening.text}}}")
-
-    def matrix(self) -> Term:
-        """Rows of elements."""
-        rows: list[list[Term]] = [[self.sum()]]
-        while self.token.kind != "end":
-            if self.accept("&"):
-                rows[-1].append(self.sum())
-            elif self.accept(";"):
-                if self.token.kind != "end":
-                    rows.append([self.sum()])
-            else:
-                raise self.unexpected("&")
-        closing = self.take()
-        if len({len(row) for row in rows}) != 1:
-            raise self.source.problem("expected", closing.at, wanted="&", found=r"\\end")
-        return Term("matrix", tuple(one for row in rows for one in row), (len(rows), len(rows[0])))
-
-    def big(self) -> Term:
-        symbol, letters = self.take().text, ""
-        if self.token.kind == "sub":
-            letters = self.take().text
-        if self.token.kind == "op" and self.token.text == "^":
-            self.take()
-            self.exponent()
-        elif self.token.kind in ("T", "mark"):
-            self.take()
-        indices = tuple(one.split("=")[0].split("∈")[0] for one in letters.split(",") if one)
-        body = self.chain()
-        return Term("reduce", (body,), (symbol, indices))
-
-    def arguments(self) -> list[Term]:
-        self.expect("(")
-        found = [self.condition()]
-        while self.accept(","):
-            found.append(self.condition())
-        self.expect(")")
-        return found
 
     # ---- derivatives
     def fraction(self) -> Term:
@@ -360,7 +141,9 @@ class Parser:
             return self.derived(of, self.at, "inline")
         key = self.vocabulary.key(of)  # dN alone is ∂L/∂N, dσ(N) alone is σ′(N)
         if key is not None:
-            self.style.note_symbol(key, self.source.line[self.tokens[start].end : self.tokens[self.at - 1].end])
+            self.style.note_symbol(
+                key, self.source.line[self.tokens[start].end : self.tokens[self.at - 1].end]
+            )
             self.style.derivative = "short"
             self.style.note_differential(self.source.line[self.tokens[start].at])
             return gradient(key)
@@ -417,7 +200,11 @@ class Parser:
 
     def applies(self, of: str, key: str | None, function: str | None) -> bool:
         """Whether brackets after a derivative hold the value at which it is taken."""
-        return function is not None or key is None or (self.vocabulary.key(of) is None and of not in self.vocabulary.loss)
+        return (
+            function is not None
+            or key is None
+            or (self.vocabulary.key(of) is None and of not in self.vocabulary.loss)
+        )
 
     def applied(self, of: str, by: str, function: str | None) -> Term:
         """∂σ/∂u(N): a derivative taken at a value."""
@@ -469,6 +256,7 @@ class Parser:
         key = self.vocabulary.key(spelling)
         if key is not None or "_" not in spelling:
             return key, ()
+        spelling = re.sub(r"_(\d+)([a-z]+)$", r"_\1_\2", spelling)
         base, _, index = spelling.rpartition("_")
         parts = tuple(index.split(",")) if "," in index else tuple(index)
         if all(re.fullmatch(r"[a-z]|:", part) for part in parts) or index.replace(",", "").isdigit():
@@ -481,11 +269,10 @@ class Parser:
     def named(self) -> Term:
         """A name: a value, an element, a function with its arguments, a constant."""
         start, first = self.at, self.token
-        vocabulary = self.vocabulary
         base = self.take().text
         marks: list[Token] = []
         while self.token.kind in ("sub", "mark"):
-            marks.append(self.take())
+            marks += self.parts_of(base, self.take())
         if base in "𝟏𝟎":
             return self.filled(base, marks)
         for count in range(len(marks), -1, -1):  # the longest spelling that is a value
@@ -501,6 +288,13 @@ class Parser:
                     break
                 return value
         return self.function(start, base, marks)
+
+    def parts_of(self, base: str, token: Token) -> list[Token]:
+        """z₂ᵢ is an element of z₂: its index in two parts."""
+        found = re.fullmatch(r"(\d+)([a-z]+)", token.text)
+        if found is None or self.vocabulary.key(f"{base}_{found[1]}") is None:
+            return [token]
+        return [token._replace(text=found[1]), token._replace(text=found[2])]
 
     def known(self, spelling: str, first: Token) -> Term | None:
         if spelling in self.local:
@@ -563,14 +357,18 @@ class Parser:
 
     def slope_of_unknown(self, base: str, parts: Sequence[Term], token: Token) -> Term:
         """g′(N) for a function without a name of its own: the one that is applied to N."""
-        if len(parts) == 1 and parts[0].op == "name" and self.vocabulary.applied_to(parts[0].mark) is not None:
+        if (
+            len(parts) == 1
+            and parts[0].op == "name"
+            and self.vocabulary.applied_to(parts[0].mark) is not None
+        ):
             self.style.note_function("applied", base, "prime")
             return Term("slope", (parts[0],), ("applied", parts[0].mark))
         raise self.source.problem("function", token.at, name=base, suggestion="")
 
     def counted(self, base: str, marks: Sequence[Token], token: Token) -> Term:
         """A letter that counts examples, or a name that is not there."""
-        if base in _COUNTS and not marks:
+        if base in COUNTS and not marks:
             return Term("count", (), base)
         spelling = "_".join([base, *(mark.text for mark in marks)])
         raise self.unknown(spelling, token.at)

@@ -1,7 +1,7 @@
 """A formula as a line of Python: parsed with ``ast``, never run. Only what a formula needs is understood.
 
-``dL/dX`` is the gradient of the result, ``dS/dN`` a partial derivative, ``dsigma(N)`` the derivative of a function;
-``dX``, ``dL_dX`` and ``grad_X`` are gradients too. Knows Python's grammar; knows no numbers.
+``dL/dX`` is the gradient of the result, ``dS/dN`` a partial derivative, ``dsigma(N)`` the derivative of a
+function; ``dX``, ``dL_dX`` and ``grad_X`` are gradients too. Knows Python's grammar; knows no numbers.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable
+from typing import final
 
 from boxgrad.check.claim_words import WORDS
 from boxgrad.check.claimed import ClaimProblem, nearest
-from boxgrad.check.formula_names import WHOLE
-from boxgrad.check.formula_style import Style
-from boxgrad.check.formula_terms import Term, gradient, name, number
-from boxgrad.check.formula_tokens import Source
+from boxgrad.check.formulas.names import WHOLE
+from boxgrad.check.formulas.style import Style
+from boxgrad.check.formulas.terms import Term, gradient, name, number
+from boxgrad.check.formulas.tokens import Source
 from boxgrad.explain.words import word
 
 _OPERATORS: dict[type[ast.operator], str] = {
@@ -31,6 +32,11 @@ _BINARY = {"multiply": "multiply", "matmul": "matmul", "dot": "matmul", "add": "
 _DERIVATIVE = re.compile(r"\b(d|∂)([^\W\d]\w*?)\s*/\s*(?:d|∂)([^\W\d]\w*)")
 
 
+class NotPythonError(ClaimProblem):
+    """A formula that Python's grammar does not have; it may be mathematics as one types it."""
+
+
+@final
 class CodeParser:
     """One right side in Python."""
 
@@ -58,15 +64,20 @@ class CodeParser:
         """A Python expression as a tree."""
         start = len(text) - len(text.lstrip())
         clean = self._without_derivatives(text, offset)
+        if self.vocabulary.key("T") is None:  # W^T as in mathematics; ^ binds loosely in Python
+            clean = re.sub(r"\^T\b", ".T", clean)
+        if "^" in clean:
+            raise NotPythonError("does not parse", text, at=offset + clean.index("^"))
         try:
             tree = ast.parse(clean.strip(), mode="eval")
-        except (SyntaxError, ValueError) as error:
+        except (SyntaxError, ValueError) as error:  # ast.parse says either
             column = (getattr(error, "offset", None) or 1) - 1 + offset + start
             wanted = word("operand", self.source.lang, WORDS)
             column = min(column, len(self.source.line))
             rest = self.source.line[column : column + 1]
             found = rest if rest.strip() else word("ends", self.source.lang, WORDS)
-            raise self.source.problem("expected", column, wanted=wanted, found=found) from None
+            problem = self.source.problem("expected", column, wanted=wanted, found=found)
+            raise NotPythonError(problem.kind, problem.text, at=problem.at) from None
         self._offset = offset + start
         return self._of(tree.body)
 
@@ -110,7 +121,11 @@ class CodeParser:
 
     def gradient_name(self, text: str) -> Term | None:
         """dX, dL_dX, dLdX, grad_X."""
-        for pattern, form in ((r"d(\w+?)_?d_?(\w+)$", "joined"), (r"d_?(\w+)$", "short"), (r"grad_?(\w+)$", "short")):
+        for pattern, form in (
+            (r"d(\w+?)_?d_?(\w+)$", "joined"),
+            (r"d_?(\w+)$", "short"),
+            (r"grad_?(\w+)$", "short"),
+        ):
             found = re.match(pattern, text)
             if found is None:
                 continue
@@ -164,10 +179,6 @@ class CodeParser:
         raise self._refused(node)
 
     def _binop(self, node: ast.BinOp) -> Term:
-        if isinstance(node.op, ast.BitXor):  # W^T as in mathematics, and x^2
-            if isinstance(node.right, ast.Name) and node.right.id == "T" and self.value("T") is None:
-                return Term("transpose", (self._of(node.left),))
-            return Term("power", (self._of(node.left), self._of(node.right)), "^")
         if isinstance(node.op, (ast.BitAnd, ast.BitOr)):
             op = "both" if isinstance(node.op, ast.BitAnd) else "either"
             return Term(op, (self._of(node.left), self._of(node.right)))
@@ -179,7 +190,9 @@ class CodeParser:
             return Term("chain", (left, right), ("*",))
         if op == "matmul" and "partial" in (left.op, right.op):
             return Term("chain", (left, right), ("·",))
-        return Term(op, (left, right), ("*" if op == "multiply" else "@", (False, False)) if "m" in op[:2] else "/")
+        return Term(
+            op, (left, right), ("*" if op == "multiply" else "@", (False, False)) if "m" in op[:2] else "/"
+        )
 
     def _compare(self, node: ast.Compare) -> Term:
         if len(node.ops) != 1 or type(node.ops[0]) not in _COMPARED:
@@ -208,11 +221,18 @@ class CodeParser:
 
     def _subscript(self, node: ast.Subscript) -> Term:
         value = node.value
+        if isinstance(value, ast.Call) and ast.unparse(value.func) in ("np.eye", "np.identity"):
+            size = value.args[0] if value.args else value
+            if not isinstance(size, ast.Constant) or not isinstance(size.value, int):
+                raise self._refused(node)
+            return Term("call", (self._of(node.slice),), ("onehot", str(size.value)))
         if isinstance(value, ast.Attribute) and value.attr == "shape":
             axis = ast.unparse(node.slice)
             if re.fullmatch(r"-?\d+", axis):
                 return self._size(value.value, int(axis), node)
-        text = re.sub(r"[\s()]", "", ast.unparse(node.slice)).replace("...", "…").replace("np.newaxis", "None")
+        text = (
+            re.sub(r"[\s()]", "", ast.unparse(node.slice)).replace("...", "…").replace("np.newaxis", "None")
+        )
         if not re.fullmatch(r"[\d:,\-…]*(None[\d:,\-…]*)*", text):
             raise self._refused(node)
         return Term("item", (self._of(value),), (text.strip(","), 0))
@@ -245,6 +265,9 @@ class CodeParser:
             return self._reduction(node, called, arguments)
         if called == "len" and len(arguments) == 1:
             return self._size(arguments[0], 0, node)
+        if called in ("one_hot", "onehot"):
+            sizes = [one.value for one in arguments[1:] if isinstance(one, ast.Constant)]
+            return Term("call", (self._of(arguments[0]),), ("onehot", "".join(map(str, sizes))))
         if called in ("ones", "zeros"):
             return self._filled(node, called, arguments)
         if called in ("reshape", "transpose", "swapaxes") and len(arguments) > 1:
@@ -302,7 +325,10 @@ class CodeParser:
             except ValueError:
                 raise self._refused(arguments[1]) from None
         axis = options.get("axis")
-        axes = None if axis is None else _numbers(axis)
+        try:
+            axes = None if axis is None else _numbers(axis)
+        except (TypeError, ValueError):
+            raise self._refused(node) from None
         body = self._of(arguments[0])
         return Term("sum", (body,), (_REDUCTIONS[called], axes, bool(options.get("keepdims", False))))
 
@@ -323,14 +349,21 @@ class CodeParser:
             given = [ast.literal_eval(one) for one in arguments[1:]]
         except ValueError:
             raise self._refused(node) from None
-        sizes = _numbers(given[0] if len(given) == 1 else given)
+        try:
+            sizes = _numbers(given[0] if len(given) == 1 else given)
+        except (TypeError, ValueError):
+            raise self._refused(node) from None
         if called == "reshape":
             return Term("call", (self._of(arguments[0]),), ("reshape", "×".join(map(str, sizes))))
         if called == "swapaxes":
             if {n % 2 for n in sizes} != {0, 1}:
                 raise self._refused(node)
             return Term("transpose", (self._of(arguments[0]),))
+        if sizes == (1, 0):
+            return Term("transpose", (self._of(arguments[0]),))
         letters = "ijklmn"[: len(sizes)]
+        if sorted(sizes) != list(range(len(letters))):
+            raise self._refused(node)
         note = letters + "→" + "".join(letters[n] for n in sizes)
         return Term("call", (self._of(arguments[0]),), ("permute", note))
 

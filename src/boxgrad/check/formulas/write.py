@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from boxgrad.check.formula_names import Vocabulary
-from boxgrad.check.formula_style import Style
-from boxgrad.check.formula_terms import Term
+from boxgrad.check.formulas.names import Vocabulary
+from boxgrad.check.formulas.style import Style
+from boxgrad.check.formulas.terms import Term
 from boxgrad.explain import latex
 from boxgrad.explain.expression import Symbol
 
@@ -22,9 +22,17 @@ _NUMPY = {
     "exp", "log", "log1p", "expm1", "sqrt", "sin", "cos", "tan", "tanh", "sinh", "cosh", "arctan", "abs",
     "sign", "square",
 }  # fmt: skip
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _LOWER = dict(zip("aehijklmnoprstuvx", "ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", strict=True))
 _CODE_NAMES = {"σ": "sigmoid", "ReLU": "relu", "max": "np.maximum", "min": "np.minimum", "outer": "np.outer"}
-_LATEX_NAMES = {"σ": r"\sigma", "exp": r"\exp", "log": r"\log", "tanh": r"\tanh", "sin": r"\sin", "cos": r"\cos"}
+_LATEX_NAMES = {
+    "σ": r"\sigma",
+    "exp": r"\exp",
+    "log": r"\log",
+    "tanh": r"\tanh",
+    "sin": r"\sin",
+    "cos": r"\cos",
+}
 
 
 class Writer:
@@ -155,7 +163,7 @@ class Writer:
             same = term.parts[0].op == kind or term.parts[0].op not in ("multiply", "matmul")
             least = (PRODUCT if same else FACTOR, FACTOR)
         else:
-            if sign is None or sign in "*@" and sign:
+            if sign is None or (sign in "*@" and sign):
                 sign = self.style_sign(kind)
             least = tuple(PRODUCT if one and not self.explicit else FACTOR for one in bare)
         left, right = (self.write(part, level) for part, level in zip(term.parts, least, strict=True))
@@ -193,8 +201,7 @@ class Writer:
             return f"{base} ** {self.write(term.parts[1], ATOM)}", POWER
         if self.latex:
             return f"{base}^{{{exponent}}}", POWER
-        digits = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
-        return base + (exponent.translate(digits) if exponent.isdigit() else f"^({exponent})"), POWER
+        return base + (exponent.translate(_RAISED) if exponent.isdigit() else f"^({exponent})"), POWER
 
     def _transpose(self, term: Term) -> tuple[str, int]:
         inner, level = getattr(self, f"_{term.parts[0].op}")(term.parts[0])
@@ -217,6 +224,8 @@ class Writer:
         return canonical
 
     def _named(self, text: str) -> str:
+        if text.endswith("′"):
+            return self._named(text[:-1]) + "'"
         return self._greek(text) if len(text) == 1 else rf"\operatorname{{{text}}}"
 
     def _call(self, term: Term) -> tuple[str, int]:
@@ -227,15 +236,25 @@ class Writer:
             return (f"1 / (1 + np.exp(-{x}))", PRODUCT) if function == "σ" else (f"np.maximum({x}, 0)", ATOM)
         if isinstance(note, tuple):
             note = note[0]
+        if self.code and function == "reshape":
+            return f"{self.write(term.parts[0], ATOM)}.reshape({note.replace('×', ', ')})", ATOM
+        if self.code and function == "permute":
+            before, _, after = note.partition("→")
+            return f"np.transpose({arguments}, {tuple(before.index(c) for c in after)})", ATOM
         if function == "sqrt" and self.latex:
             return rf"\sqrt{{{arguments}}}", ATOM
         if function == "exp" and not self.code and len(arguments) <= 3 and "exp" not in self.style.functions:
             return (f"e^{{{arguments}}}" if self.latex else f"e^({arguments})"), POWER
+        if self.code and function == "onehot":
+            return f"np.eye({note})[{arguments}]", ATOM
+        lowered = {str(n): "₀₁₂₃₄₅₆₇₈₉"[n] for n in range(10)} | _LOWER
         index = f"_{{{note}}}" if note else ""
+        if note and not self.latex and all(c in lowered for c in note):
+            index = "".join(lowered[c] for c in note)
         return f"{self.function(function)}{index}{self.brackets(arguments)}", ATOM
 
     def _slope(self, term: Term) -> tuple[str, int]:
-        function, key = term.mark
+        function, _ = term.mark
         argument = self.write(term.parts[0])
         if function == "applied":
             written = self.style.functions.get("applied") or next(iter(self.style.functions.values()), "f")
@@ -260,7 +279,11 @@ class Writer:
         """A derivative as it is programmed, from the function's result where that has a name."""
         result = self.vocabulary.applied_to(inner.mark) if inner.op == "name" else None
         named = result is not None and not result.automatic
-        y = result.name if named and result is not None else self.write(Term("call", (inner,), (function, "")), ATOM)
+        y = (
+            result.name
+            if named and result is not None
+            else self.write(Term("call", (inner,), (function, "")), ATOM)
+        )
         if function == "σ":
             return f"{y} * (1 - {y})", PRODUCT
         if function == "tanh":
@@ -303,13 +326,27 @@ class Writer:
         return f"{glyph}_{{{below}}} {body}", PRODUCT
 
     def _index(self, term: Term) -> tuple[str, int]:
-        base = self.write(term.parts[0], ATOM)
         letters = ("," if ":" in term.mark else "").join(term.mark)
+        inner = term.parts[0]
+        symbol = self.vocabulary.symbol(inner.mark) if inner.op in ("name", "gradient") else None
+        if symbol is not None and symbol.subscript and not self.code:  # an element of z₂ is z⁽²⁾ᵢ
+            element = self._element(symbol.base, symbol.subscript, letters)
+            return (element, ATOM) if inner.op == "name" else self.derivative(self.loss, element)
+        base = self.write(inner, ATOM)
         if term.parts[0].op == "gradient" and not self.latex and self.style.derivative in ("", "inline"):
             base = self.write(term.parts[0])  # ∂L/∂N_ij: the index belongs to N
         if not self.latex and all(c in _LOWER for c in letters):
             return base + "".join(_LOWER[c] for c in letters), ATOM
         return (f"{base}_{{{letters}}}" if self.latex or len(letters) > 1 else f"{base}_{letters}"), ATOM
+
+    def _element(self, base: str, subscript: str, letters: str) -> str:
+        """One element of a value whose name has a subscript of its own."""
+        if self.latex:
+            return f"{latex.fragment(Symbol(base, base, shape=()))}^{{({subscript})}}_{{{letters}}}"
+        raised = subscript.translate(_RAISED) if subscript.isdigit() else ""
+        mark = f"⁽{raised}⁾" if raised else f"^{{({subscript})}}"
+        plain = all(c in _LOWER for c in letters)
+        return base + mark + ("".join(_LOWER[c] for c in letters) if plain else f"_{{{letters}}}")
 
     def _item(self, term: Term) -> tuple[str, int]:
         text, first = term.mark
@@ -332,10 +369,16 @@ class Writer:
         return f"{self.write(term.parts[0], SUM)} {sign} {self.write(term.parts[1], SUM)}", 0
 
     def _both(self, term: Term) -> tuple[str, int]:
-        return f"{self.write(term.parts[0], SUM)} {'&' if self.code else '∧'} {self.write(term.parts[1], SUM)}", 0
+        return (
+            f"{self.write(term.parts[0], SUM)} {'&' if self.code else '∧'} {self.write(term.parts[1], SUM)}",
+            0,
+        )
 
     def _either(self, term: Term) -> tuple[str, int]:
-        return f"{self.write(term.parts[0], SUM)} {'|' if self.code else '∨'} {self.write(term.parts[1], SUM)}", 0
+        return (
+            f"{self.write(term.parts[0], SUM)} {'|' if self.code else '∨'} {self.write(term.parts[1], SUM)}",
+            0,
+        )
 
     def _matrix(self, term: Term) -> tuple[str, int]:
         width = term.mark[1]

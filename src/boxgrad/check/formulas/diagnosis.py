@@ -1,6 +1,7 @@
 """From the repair of a formula to a finding: what is wrong, in a sentence; where; and the right formula.
 
-The repair is written as the formula was, and as NumPy. Knows words, places and notations; the search is elsewhere.
+The repair is written as the formula was, and as NumPy. Knows words, places and notations; the search is
+elsewhere.
 """
 
 from __future__ import annotations
@@ -12,15 +13,15 @@ from typing import Any
 import numpy as np
 
 from boxgrad.check.describe import Repairs
-from boxgrad.check.formula_edits import Edit
-from boxgrad.check.formula_equation import Formula
-from boxgrad.check.formula_names import Vocabulary
-from boxgrad.check.formula_search import Repair, Search
-from boxgrad.check.formula_style import Style
-from boxgrad.check.formula_terms import Path, Term, number
-from boxgrad.check.formula_value import Evaluator, UnfitError
-from boxgrad.check.formula_words import WORDS
-from boxgrad.check.formula_write import Writer
+from boxgrad.check.formulas.edits import Edit
+from boxgrad.check.formulas.equation import Formula
+from boxgrad.check.formulas.names import Vocabulary
+from boxgrad.check.formulas.search import Repair, Search
+from boxgrad.check.formulas.style import Style
+from boxgrad.check.formulas.terms import Path, Term, number
+from boxgrad.check.formulas.value import Evaluator, UnfitError
+from boxgrad.check.formulas.words import WORDS
+from boxgrad.check.formulas.write import Writer
 from boxgrad.check.hypotheses import factor_name
 from boxgrad.check.mutations import sizes_of
 from boxgrad.check.subject import Subject
@@ -38,7 +39,13 @@ class Diagnosis:
     def __init__(
         self, formula: Formula, subject: Subject, vocabulary: Vocabulary, at: Sequence[Evaluator], lang: str
     ) -> None:
-        self.formula, self.subject, self.vocabulary, self.at, self.lang = formula, subject, vocabulary, at, lang
+        self.formula, self.subject, self.vocabulary, self.at, self.lang = (
+            formula,
+            subject,
+            vocabulary,
+            at,
+            lang,
+        )
         style = formula.style
         self.own = Writer(vocabulary, style)
         if style.notation == "latex":  # sentences are plain text
@@ -54,8 +61,12 @@ class Diagnosis:
     @property
     def left(self) -> str:
         if self.formula.style.notation == "latex":
-            target = Term(self.formula.what if self.formula.what == "gradient" else "name", (), self.formula.key)
-            return self.text.write(Term("index", (target,), self.formula.letters) if self.formula.letters else target)
+            target = Term(
+                self.formula.what if self.formula.what == "gradient" else "name", (), self.formula.key
+            )
+            return self.text.write(
+                Term("index", (target,), self.formula.letters) if self.formula.letters else target
+            )
         return self.formula.style.left
 
     @property
@@ -64,7 +75,9 @@ class Diagnosis:
 
     @property
     def gradient(self) -> str:
-        return f"∂{self.vocabulary.printed[self.vocabulary.output]}/∂{self.vocabulary.printed[self.formula.key]}"
+        return (
+            f"∂{self.vocabulary.printed[self.vocabulary.output]}/∂{self.vocabulary.printed[self.formula.key]}"
+        )
 
     def finding(self) -> Finding:
         """The finding: the cheapest repair, others beside it."""
@@ -77,7 +90,8 @@ class Diagnosis:
             text = self.say("nothing found", formula=self.line) + clause
             own = Repairs(self.subject.model)
             kind = "impossible shape" if clause else "unknown"
-            return Finding(key, kind, None, self._evidence(), text, own.formula(key), own.code(key))
+            place = self._place(None)
+            return Finding(key, kind, place, self._evidence(), text, own.formula(key), own.code(key))
         first, *rest = [self._repaired(one) for one in repairs]
         others = {one.kind: one for one in reversed(rest) if one.kind != first.kind}
         return replace(first, alternatives=tuple(list(others.values())[::-1]))
@@ -85,7 +99,7 @@ class Diagnosis:
     def _statement(self) -> Finding:
         """A wrong line that is not about a gradient: N = X Wᵀ."""
         key = self.formula.key.partition("/")[0]
-        text = self.say("statement", formula=self.line, key=self.vocabulary.printed[key])
+        text = self.say("statement", formula=self.line, value=self.vocabulary.printed[key])
         return Finding("", "another loss", self._where(self.vocabulary.values[key]), {}, text)
 
     def _repaired(self, repair: Repair) -> Finding:
@@ -134,8 +148,13 @@ class Diagnosis:
         if factor == -1:
             return tree.parts[0] if tree.op == "negative" else Term("negative", (tree,))
         name = factor_name(1 / factor, self._sizes)
+        name = f"{1 / factor:.12g}" if "." in name else name
         top, _, bottom = name.partition("/")
-        scale = number(float(top)) if not bottom else Term("divide", (number(float(top)), number(float(bottom))), "/")
+        scale = (
+            number(float(top))
+            if not bottom
+            else Term("divide", (number(float(top)), number(float(bottom))), "/")
+        )
         if top == "1" and self.formula.style.notation == "code":
             return Term("divide", (tree, number(float(bottom))), "/")
         sign = "*" if self.formula.style.notation == "code" else ""
@@ -148,7 +167,8 @@ class Diagnosis:
     # ---- sentences
     def _sentences(self, repair: Repair) -> Iterator[str]:
         for edit in repair.edits:
-            yield self._sentence(edit)
+            if self.text.write(edit.old) != self.text.write(edit.new):
+                yield self._sentence(edit)
         if repair.factor == -1:
             yield self.say("opposite")
         elif repair.factor != 1:
@@ -167,9 +187,9 @@ class Diagnosis:
             gone = next((one for one in old.parts if one != new), old)
             return self.say("extra", gone=w(gone), new=w(new))
         if edit.key in ("factor", "term", "path"):
-            more = new.parts[1] if new.parts[0] == old else new.parts[0]
-            value = self.vocabulary.printed[more.mark[0]] if edit.key == "path" else ""
-            return self.say(edit.key, more=w(more), value=value)
+            if edit.key == "path":
+                return self.say("path", more=w(new), value=self.vocabulary.printed[new.mark[0]])
+            return self.say(edit.key, more=w(new.parts[1] if new.parts[0] == old else new.parts[0]))
         if edit.key == "sum over":
             return self.say("sum over", axis=", ".join(map(str, new.mark[1])), new=w(new))
         if edit.key == "no sum":
@@ -215,7 +235,11 @@ class Diagnosis:
         """Why the shapes alone tell that the formula is wrong."""
         key = self.formula.key
         wanted = np.shape(self.formula.truth(self.first))
-        shape_of = {"gradient": self.gradient, "value": self.vocabulary.printed[key], "wanted": _shape(wanted)}
+        shape_of = {
+            "gradient": self.gradient,
+            "value": self.vocabulary.printed[key],
+            "wanted": _shape(wanted),
+        }
         try:
             value = self.formula.value(self.first)
         except UnfitError:
@@ -234,8 +258,8 @@ class Diagnosis:
                     "not even",
                     a=self.text.write(a),
                     b=self.text.write(b),
-                    shape_a=_shape(shapes[0] or ()),
-                    shape_b=_shape(shapes[1] or ()),
+                    shape_a=_shape(shapes[0] or ()) or self.say("scalar"),
+                    shape_b=_shape(shapes[1] or ()) or self.say("scalar"),
                 )
         for _, term in self.formula.reading.walk():
             shapes = [self.first.shape(part) for part in term.parts]
@@ -245,15 +269,15 @@ class Diagnosis:
                     "do not fit",
                     a=self.text.write(a),
                     b=self.text.write(b),
-                    shape_a=_shape(shapes[0] or ()),
-                    shape_b=_shape(shapes[1] or ()),
+                    shape_a=_shape(shapes[0] or ()) or self.say("scalar"),
+                    shape_b=_shape(shapes[1] or ()) or self.say("scalar"),
                 )
         return ""
 
     # ---- places
-    def _place(self, repair: Repair) -> Where | None:
+    def _place(self, repair: Repair | None) -> Where | None:
         """The box whose derivative is wrong: that of the function, or the one that uses the value."""
-        for edit in repair.edits:
+        for edit in repair.edits if repair is not None else ():
             around = self._slope_around(edit.path, self._tree_before(edit))
             slope = around or next((t for _, t in edit.new.walk() if t.op == "slope"), None)
             if slope is not None and (around is not None or edit.key in ("factor", "name")):

@@ -20,10 +20,7 @@ WORDS: Words = {
         "en": "the factors stand in the wrong order, it must be {new}",
         "zh": "因子的次序颠倒了，应为 {new}",
     },
-    "whole transposed": {
-        "en": "the result is transposed, it must be {new}",
-        "zh": "结果转置了，应为 {new}",
-    },
+    "whole transposed": {"en": "the result is transposed, it must be {new}", "zh": "结果转置了，应为 {new}"},
     "grouped": {"en": "the brackets are wrong, it must be {new}", "zh": "括号的位置不对，应为 {new}"},
     "elementwise": {
         "en": "the product is one of elements, not of matrices: {new}",
@@ -46,8 +43,11 @@ WORDS: Words = {
     "axis": {"en": "the sum runs over the wrong axis, it must be {new}", "zh": "求和的轴不对，应为 {new}"},
     "mean": {"en": "it is a mean, not a sum: {new}", "zh": "这里是平均，不是求和：{new}"},
     "sum": {"en": "it is a sum, not a mean: {new}", "zh": "这里是求和，不是平均：{new}"},
-    "flip": {"en": "the kernel must be turned round: {new}", "zh": "卷积核要翻转：{new}"},
-    "function": {"en": "the derivative is that of another function: {new}", "zh": "应是另一个函数的导数：{new}"},
+    "flip": {"en": "the kernel must be turned round, it must be {new}", "zh": "卷积核要翻转，应为 {new}"},
+    "function": {
+        "en": "the derivative is that of another function: {new}",
+        "zh": "应是另一个函数的导数：{new}",
+    },
     "constant": {"en": "it is {factor} times the true gradient", "zh": "它是真实梯度的 {factor} 倍"},
     "opposite": {"en": "the sign is wrong", "zh": "符号不对"},
     "not even": {
@@ -69,8 +69,8 @@ WORDS: Words = {
     "and": {"en": ", and ", "zh": "，并且"},
     "colon": {"en": ": ", "zh": "："},
     "statement": {
-        "en": "{formula}: this is not what {key} is in the function",
-        "zh": "{formula}：函数里的 {key} 并不是这样",
+        "en": "{formula}: this is not what {value} is in the function",
+        "zh": "{formula}：函数里的 {value} 并不是这样",
     },
     "nothing found": {
         "en": "{formula}: wrong, and no small change of it makes it right",

@@ -12,16 +12,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from boxgrad.check.formula_names import Vocabulary
-from boxgrad.check.formula_terms import Path, Term, gradient, name, number, transposed
-from boxgrad.check.formula_value import Evaluator
+from boxgrad.check.formulas.names import Vocabulary
+from boxgrad.check.formulas.terms import Path, Term, gradient, name, number, transposed
+from boxgrad.check.formulas.value import Evaluator
 
 FLAT = (False, False)
+NAMES = 18
+"""How many values are tried in place of others: those nearest to the gradient in question."""
 
 
 @dataclass(frozen=True)
 class Edit:
-    """``old`` at a place becomes ``new``; ``key`` is the sentence that says so, ``kind`` the mistake it repairs."""
+    """``old`` becomes ``new``: ``key`` is the sentence that says so, ``kind`` the mistake it repairs."""
 
     cost: float
     kind: str
@@ -39,9 +41,13 @@ class Edits:
     def __init__(self, vocabulary: Vocabulary, evaluator: Evaluator, target: str) -> None:
         self.vocabulary, self.evaluator, self.target = vocabulary, evaluator, target
         values = [v for v in vocabulary.values.values() if v.node.dtype.kind in "fc"]
-        own = [v for v in values if not v.automatic] or values
-        self.names = [name(v.name) for v in (own if len(own) <= 24 else own[:24]) if v is not vocabulary.model.output]
-        self.gradients = [gradient(v.name) for v in own if v.name in evaluator.gradients and v.name != target][:24]
+        at = vocabulary.values[target].node.number
+        near = sorted(values, key=lambda v: (v.automatic, abs(v.node.number - at)))
+        own = [v for v in near if not v.automatic][:NAMES] + [v for v in near if v.automatic][: NAMES // 2]
+        self.names = [name(v.name) for v in own if v is not vocabulary.model.output]
+        known = evaluator.gradients
+        self.gradients = [gradient(v.name) for v in own if v.name in known and v.name != target]
+        self.shape = np.shape(known[target]) if target in known else ()
         self.slopes = list(self._slopes())
         self.paths = list(self._paths())
 
@@ -101,6 +107,8 @@ class Edits:
             yield 1.6, "operator", "extra", parts[0]
         elif op in ("sum", "reduce"):
             yield from self._reductions(term)
+        elif op == "conv":
+            yield from self._convolutions(term)
         elif op in ("slope", "call") and len(parts) == 1:
             yield from self._functions(term)
         if op != "number" and not (path and self._op(tree, path[:-1]) in ("slope", "negative")):
@@ -129,7 +137,12 @@ class Edits:
         for other in self.gradients:
             same = self.evaluator.shape(other) == shape
             if not inside:
-                yield (1.1 if term.op != "name" else 1.2) + (0 if same else 0.2), "wrong upstream", "name", other
+                yield (
+                    (1.1 if term.op != "name" else 1.2) + (0 if same else 0.2),
+                    "wrong upstream",
+                    "name",
+                    other,
+                )
         if term.op == "name" and not inside:
             for slope in self.slopes:
                 if self.evaluator.shape(slope) == shape:
@@ -186,7 +199,7 @@ class Edits:
         yield 1.2, "sum too wide", "no sum", body
         if term.op == "reduce":
             symbol, letters = term.mark
-            inside = {c for _, one in body.walk() if one.op == "index" for c in one.mark}
+            inside = {c for _, one in body.walk() if one.op == "index" for c in one.mark if c != ":"}
             for chosen in itertools.combinations(sorted(inside), len(letters)):
                 if set(chosen) != set(letters):
                     yield 1.1, "wrong axis", "axis", Term("reduce", (body,), (symbol, chosen))
@@ -199,7 +212,20 @@ class Edits:
                 yield 1.1, what, "axis", Term("sum", (body,), (kind, (axis,), keep))
         if kind in ("Σ", "mean"):
             other = "mean" if kind == "Σ" else "Σ"
-            yield 1.3, "constant factor", "mean" if other == "mean" else "sum", Term("sum", (body,), (other, axes, keep))
+            yield (
+                1.3,
+                "constant factor",
+                "mean" if other == "mean" else "sum",
+                Term("sum", (body,), (other, axes, keep)),
+            )
+
+    def _convolutions(self, term: Term) -> Iterator[tuple[float, str, str, Term]]:
+        """The kernel turned round or not, and the gradient of the kernel itself."""
+        (a, b), (kind, note, _) = term.parts, term.mark
+        for other in ("forward", "input", "kernel"):
+            new = Term("conv", (a, b), (other, note, None if other == "forward" else self.shape))
+            if other != kind and self.evaluator.fits(new):
+                yield 1.1, "kernel not flipped", "flip" if other == "input" else "instead", new
 
     def _letters(self, term: Term) -> Iterator[tuple[float, str, str, Term]]:
         """Indices in another order."""
@@ -215,6 +241,10 @@ class Edits:
             yield 1.6, "wrong value", "extra", argument
         if term.op == "slope":
             yield 1.4, "wrong value", "name", Term("call", (argument,), (function, ""))
+            shape = self.evaluator.shape(term)
+            for value in self.names:
+                if self.evaluator.shape(value) == shape:
+                    yield 1.4, "wrong value", "name", value
         for other in dict.fromkeys(slope.mark[0] for slope in self.slopes):
             if other != function:
                 yield 1.3, "wrong value", "function", Term("slope", (argument,), (other, ""))
@@ -250,7 +280,7 @@ class Edits:
                 continue
             cost = 1.6 if other_shape == shape or not other_shape else 1.8
             kind = "wrong upstream" if other.op == "gradient" else "derivative left out"
-            if _broadcasts(shape, other_shape) and term.op in ("name", "gradient", "slope", "multiply", "number"):
+            if _broadcasts(shape, other_shape) and term.op in ("name", "gradient", "slope", "multiply"):
                 yield cost, kind, "factor", Term("multiply", (term, other), (None, FLAT))
             if len(shape) == len(other_shape) == 2:
                 for factor in (other, transposed(other)):
@@ -262,6 +292,8 @@ class Edits:
             if other.op == "name" and other_shape == shape and not path:
                 rest = Term("subtract", (number(1), other), "-")
                 yield 1.9, "derivative left out", "factor", Term("multiply", (term, rest), (None, FLAT))
+            if not path and not shape and other_shape == self.shape:
+                yield cost, kind, "factor", Term("multiply", (term, other), (None, FLAT))
             if not path and other_shape == shape:
                 yield 1.8, "term missing", "term", Term("add", (term, other), "+")
 

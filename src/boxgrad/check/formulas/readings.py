@@ -1,7 +1,7 @@
 """What a formula may mean: juxtaposition, × and · are products of elements or of matrices, whichever fits.
 
-``readings`` gives the trees without anything undecided that have a value, the most natural first; ``natural`` gives
-one where none has. Knows shapes; whether a reading is right is decided elsewhere.
+``readings`` gives the trees without anything undecided that have a value, the most natural first;
+``natural`` gives one where none has. Knows shapes; whether a reading is right is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -11,12 +11,15 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from boxgrad.check.formula_terms import Term, number
-from boxgrad.check.formula_value import Evaluator, Lettered, array_of, digits
+from boxgrad.check.formulas.names import COUNTS
+from boxgrad.check.formulas.terms import Term, number
+from boxgrad.check.formulas.value import Evaluator, Lettered, array_of, digits
 
 Reading = tuple[float, Term]
 LIMIT = 16
 """The most readings of one term that are followed."""
+LONG = 8
+"""The most factors whose products are grouped in all ways."""
 _MATRIX = {"·", "", "@"}
 
 
@@ -35,6 +38,22 @@ class Readings:
 
     def of(self, term: Term) -> list[Term]:
         """All readings that have a value, the most natural first."""
+        if any(part.op == "divide" for _, part in term.walk()):
+            other = self._with_sizes(term)
+            if other != term:  # 1/N, where N is also the name of a value
+                return list(dict.fromkeys([*self._either(term), *Readings(self.evaluator)._either(other)]))
+        return self._either(term)
+
+    def _with_sizes(self, term: Term, below: bool = False) -> Term:
+        """The values in denominators that have the name of a count taken as one."""
+        if below and term.op == "name" and term.mark in COUNTS and np.ndim(self.evaluator.values[term.mark]):
+            return Term("count", (), term.mark)
+        if term.op == "divide":
+            top, bottom = term.parts
+            return term.with_parts((self._with_sizes(top, below), self._with_sizes(bottom, True)))
+        return term.over(lambda part: self._with_sizes(part, below))
+
+    def _either(self, term: Term) -> list[Term]:
         if any(part.op == "pick" for _, part in term.walk()):  # elements are counted from 0 or from 1
             both = [Readings(self.evaluator)._from(term, first) for first in (0, 1)]
             return list(dict.fromkeys([*both[0], *both[1]]))
@@ -54,7 +73,9 @@ class Readings:
         if not counts:
             yield 0.0, ()
             return
-        for place, sizes in enumerate(itertools.islice(itertools.product(self.sizes, repeat=len(counts)), 24)):
+        for place, sizes in enumerate(
+            itertools.islice(itertools.product(self.sizes, repeat=len(counts)), 24)
+        ):
             yield 0.1 * place, sizes
 
     # ---- by kind of term
@@ -88,12 +109,9 @@ class Readings:
             key = term.parts[0].mark
             if term.mark[0] != "applied" and vocabulary.applied_to(key) is not None:
                 yield 0.3, Term("slope", term.parts, ("applied", key))
-        elif op == "divide" and term.parts[1].op == "name" and len(term.parts[1].mark) == 1:
-            yield 0.0, term
-            if np.ndim(self.evaluator.values[term.parts[1].mark]):
-                for place, size in enumerate(self.sizes[:6]):
-                    count = Term("counted", (), (term.parts[1].mark, size))
-                    yield 0.6 + 0.1 * place, Term("divide", (term.parts[0], count), term.mark)
+        elif op == "call" and term.mark == ("onehot", ""):
+            for place, size in enumerate(self.sizes):
+                yield 0.1 * place, Term("call", term.parts, ("onehot", str(size)))
         elif op == "call" and term.mark[0] in ("maxpool′", "avgpool′") and len(term.parts) == 1:
             for shape in self.shapes:
                 yield 0.0, Term("call", term.parts, (term.mark[0], (term.mark[1], shape)))
@@ -105,7 +123,7 @@ class Readings:
         symbol, letters = term.mark
         try:
             value = self.evaluator.value(term.parts[0])
-        except Exception:  # noqa: BLE001
+        except Exception:
             return
         if isinstance(value, Lettered) or not np.ndim(value):
             return
@@ -113,7 +131,10 @@ class Readings:
         natural = tuple("ijkl".index(c) for c in letters if c in "ijkl")
         for count in {len(letters), *((len(axes),) if not letters else ())}:
             for chosen in itertools.combinations(axes, count):
-                yield 0.1 + (0.0 if chosen == natural else 0.2), Term("sum", term.parts, (symbol, chosen, False))
+                yield (
+                    0.1 + (0.0 if chosen == natural else 0.2),
+                    Term("sum", term.parts, (symbol, chosen, False)),
+                )
         yield 0.5, Term("sum", term.parts, (symbol, None, False))
 
     # ---- products
@@ -123,6 +144,8 @@ class Readings:
         signs: tuple[str, ...] = term.mark
         if not all(factors):
             return []
+        if len(factors) > LONG:
+            return self._from_left(factors, signs)
         table: dict[tuple[int, int], list[Reading]] = {(i, i): one for i, one in enumerate(factors)}
         count = len(factors)
         for length in range(2, count + 1):
@@ -139,6 +162,21 @@ class Readings:
                 unique = {one: penalty for penalty, one in sorted(found, key=lambda r: -r[0])}
                 table[first, last] = self._kept([(penalty, one) for one, penalty in unique.items()])
         return table[0, count - 1]
+
+    def _from_left(self, factors: list[list[Reading]], signs: Sequence[str]) -> list[Reading]:
+        """The readings of a long chain: from left to right only."""
+        found = factors[0]
+        for place, (sign, options) in enumerate(zip(signs, factors[1:], strict=True)):
+            bare = (place > 0, False)
+            found = self._kept(
+                [
+                    (left[0] + right[0] + more, made)
+                    for left in found[:4]
+                    for right in options[:4]
+                    for more, made in self._products(sign, left[1], right[1], bare)
+                ]
+            )
+        return found
 
     def _products(self, sign: str, a: Term, b: Term, bare: tuple[bool, bool]) -> Iterator[Reading]:
         """The products that a sign may mean between two terms."""
@@ -201,7 +239,8 @@ def _with_counts(term: Term, sizes: dict[str, int]) -> Term:
 
 
 def natural(term: Term, evaluator: Evaluator) -> Term:
-    """One reading of a formula that has no value: products from left to right, of the kind their sign suggests."""
+    """One reading of a formula that has no value: products from left to right, of the kind their sign
+    suggests."""
     if term.op == "count":
         return number(1)
     parts = tuple(natural(part, evaluator) for part in term.parts)

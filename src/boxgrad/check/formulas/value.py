@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from boxgrad.check.formula_arrays import FUNCTIONS, convolved
-from boxgrad.check.formula_names import Vocabulary, pullback, run
-from boxgrad.check.formula_terms import Term
+from boxgrad.check.formulas.arrays import FUNCTIONS, convolved
+from boxgrad.check.formulas.names import Vocabulary, pullback, run
+from boxgrad.check.formulas.terms import Term
 from boxgrad.check.subject import Point, Subject
 from boxgrad.graph.node import Node
 
@@ -39,12 +39,15 @@ class Lettered(NamedTuple):
 
 
 Value = Any
+LARGEST = 10**7
+"""The most elements that an array written as 𝟏 may have."""
 _ELEMENTWISE: dict[str, Callable[[Any, Any], Any]] = {
     "add": np.add, "subtract": np.subtract, "multiply": np.multiply, "divide": np.divide, "power": np.power,
     "both": np.logical_and, "either": np.logical_or,
 }  # fmt: skip
 _COMPARED: dict[str, Callable[[Any, Any], Any]] = {
-    "==": np.equal, "!=": np.not_equal, "<": np.less, ">": np.greater, "<=": np.less_equal, ">=": np.greater_equal,
+    "==": np.equal, "!=": np.not_equal, "<": np.less, ">": np.greater, "<=": np.less_equal,
+    ">=": np.greater_equal,
 }  # fmt: skip
 _REDUCED: dict[str, Callable[..., Any]] = {
     "Σ": np.sum, "Π": np.prod, "max": np.max, "min": np.min, "mean": np.mean,
@@ -86,7 +89,7 @@ class Evaluator:
                 known = self._compute(term)
             except UnfitError as error:
                 known = error
-            except (ValueError, TypeError, IndexError, KeyError, ZeroDivisionError, AttributeError):
+            except (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError):
                 known = UnfitError(term, [shape_of(self.value(part)) for part in term.parts])
             self._known[term] = known
         if isinstance(known, UnfitError):
@@ -120,7 +123,7 @@ class Evaluator:
         if op == "counted":
             return np.asarray(float(mark[1]))
         if op == "ones":
-            return np.ones(mark)
+            return np.ones(mark) if math.prod(mark) <= LARGEST else self._missing(term)
         if op == "partial":
             return self.through(mark, np.ones(self.vocabulary.values[mark[0]].shape))
         with np.errstate(all="ignore"):

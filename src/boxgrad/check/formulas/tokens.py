@@ -1,7 +1,7 @@
 """From text to tokens: LaTeX, and plain mathematics as it is typed or printed (∂L/∂X = (∂L/∂S ⊙ σ′(N)) Wᵀ).
 
-Both become the same tokens, so that there is one grammar. Knows characters, commands, and which words are names;
-knows nothing of what a formula means.
+Both become the same tokens, so that there is one grammar. Knows characters, commands, and which words are
+names; knows nothing of what a formula means.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 from boxgrad.check.claim_words import WORDS
 from boxgrad.check.claimed import ClaimProblem
-from boxgrad.check.formula_names import SUBSCRIPTS, SUPERSCRIPTS, WHOLE, Vocabulary
+from boxgrad.check.formulas.names import SUBSCRIPTS, SUPERSCRIPTS, WHOLE, Vocabulary
 from boxgrad.explain.naming import GREEK as GREEK_NAMES
 from boxgrad.explain.words import word
 
 
 class Token(NamedTuple):
-    """``kind`` is number, name, sub, mark, prime, T, big, frac, begin, end or op; ``at`` its place in the line."""
+    """A token: number, name, sub, mark, prime, T, big, frac, begin, end or op, and its place in the line."""
 
     kind: str
     text: str
@@ -46,16 +46,17 @@ _WRAPPERS = {
     "mathtt", "texttt", "pmb",
 }  # fmt: skip
 _IGNORED = {
-    "left", "right", "big", "Big", "bigg", "Bigg", "bigl", "bigr", "Bigl", "Bigr", "displaystyle", "limits",
-    "nolimits", "quad", "qquad", "textstyle", "scriptstyle", "nonumber", "notag", ",", ";", ":", "!", " ", "thinspace",
+    "left", "right", "big", "Big", "bigg", "Bigg", "bigl", "bigr", "Bigl", "Bigr", "displaystyle",
+    "limits", "nolimits", "quad", "qquad", "textstyle", "scriptstyle", "nonumber", "notag", ",", ";", ":",
+    "!", " ", "thinspace",
 }  # fmt: skip
 _TRANSPOSES = {"T", "⊤", "ᵀ", "t", "⊺", "top", "intercal", "Τ"}
 _CHARACTERS = {
-    "−": "−", "-": "−", "+": "+", "*": "*", "/": "/", "(": "(", ")": ")", "[": "[", "]": "]", "{": "{", "}": "}",
-    ",": ",", ";": ";", "=": "=", "×": "×", "⊙": "⊙", "∘": "⊙", "·": "·", "⋅": "·", "•": "·", "@": "@", "⊗": "⊗",
-    "⋆": "⋆", "∗": "∗", "<": "<", ">": ">", "≤": "≤", "≥": "≥", "≠": "≠", "|": "|", "∧": "∧", "∨": "∨", "√": "√",
-    "∂": "∂", "∇": "∇", "^": "^", ":": ":", "…": "…", "÷": "/", "⊘": "/", "↦": "→", "→": "→", "–": "−", "∙": "·",
-    "（": "(", "）": ")", "，": ",", "＝": "=", "＋": "+", "&": "",
+    "−": "−", "-": "−", "+": "+", "*": "*", "/": "/", "(": "(", ")": ")", "[": "[", "]": "]", "{": "{",
+    "}": "}", ",": ",", ";": ";", "=": "=", "×": "×", "⊙": "⊙", "∘": "⊙", "·": "·", "⋅": "·", "•": "·",
+    "@": "@", "⊗": "⊗", "⋆": "⋆", "∗": "∗", "<": "<", ">": ">", "≤": "≤", "≥": "≥", "≠": "≠", "|": "|",
+    "∧": "∧", "∨": "∨", "√": "√", "∂": "∂", "∇": "∇", "^": "^", ":": ":", "…": "…", "÷": "/", "⊘": "/",
+    "↦": "→", "→": "→", "–": "−", "∙": "·", "（": "(", "）": ")", "，": ",", "＝": "=", "＋": "+", "&": "",
 }  # fmt: skip
 _LETTERS = r"[A-Za-zα-ωΑ-Ωℓ]"
 
@@ -100,7 +101,11 @@ class Source:
             found: list[str] | None = None
             for start in range(end):
                 before, part = best[start], run[start:end]
-                if before is not None and self.knows(part) and (found is None or len(before) + 1 < len(found)):
+                if (
+                    before is not None
+                    and self.knows(part)
+                    and (found is None or len(before) + 1 < len(found))
+                ):
                     found = [*before, part]
             best.append(found)
         return best[-1] or [run]
@@ -185,7 +190,9 @@ def _name(source: Source, rest: str) -> re.Match[str] | None:
     if whole is None:
         return None
     ascii_name = re.match(rf"{_LETTERS}(?:[A-Za-z0-9_α-ω]*[A-Za-z0-9α-ω])?", rest)
-    if ascii_name and (source.knows(ascii_name[0]) or (ascii_name[0][0] == "d" and source.knows(ascii_name[0][1:]))):
+    if ascii_name and (
+        source.knows(ascii_name[0]) or (ascii_name[0][0] == "d" and source.knows(ascii_name[0][1:]))
+    ):
         return ascii_name
     digits = re.match(rf"{_LETTERS}+\d+", rest)
     if digits and (source.knows(digits[0]) or (digits[0][0] == "d" and source.knows(digits[0][1:]))):
@@ -210,7 +217,11 @@ def group(line: str, at: int) -> tuple[str, int, int]:
         return line[at + 1 :], at + 1, len(line)
     found = re.match(r"\\[A-Za-z]+\s*(\{[^{}]*\})?|\\.|.", line[at:])
     assert found is not None
-    text = found[0] if found[0].startswith("\\") and found[0][1:].split("{")[0] in _WRAPPERS else found[0].split("{")[0]
+    text = (
+        found[0]
+        if found[0].startswith("\\") and found[0][1:].split("{")[0] in _WRAPPERS
+        else found[0].split("{")[0]
+    )
     return text, at, at + len(text)
 
 
@@ -218,9 +229,7 @@ def plain(text: str) -> str:
     """The words of an index or exponent without commands."""
     for _ in range(3):
         text = re.sub(r"\\(?:" + "|".join(_WRAPPERS) + r")\s*\{([^{}]*)\}", r"\1", text)
-    text = re.sub(
-        r"\\(?:" + "|".join(sorted(w for w in _WRAPPERS if w.isalpha())) + r")\s+(\w)", r"\1", text
-    )
+    text = re.sub(r"\\(?:" + "|".join(sorted(w for w in _WRAPPERS if w.isalpha())) + r")\s+(\w)", r"\1", text)
     text = re.sub(r"\\to\b", "→", text)
     text = re.sub(r"\\([A-Za-z]+)", lambda m: GREEK.get(m[1], _SIGNS.get(m[1], m[1])), text)
     return re.sub(r"\\.|[\s{}]", "", text)
@@ -260,7 +269,9 @@ def _latex(source: Source, line: str, offset: int) -> Iterator[Token]:
                 yield Token("name", GREEK[command], here, offset + at)
             elif command in _BIG:
                 follows = line[at:].lstrip()
-                kind = "big" if command in ("sum", "prod") or follows.startswith(("_", "\\limits")) else "name"
+                kind = (
+                    "big" if command in ("sum", "prod") or follows.startswith(("_", "\\limits")) else "name"
+                )
                 yield Token(kind, _BIG[command], here, offset + at)
             elif command in _WORDS:
                 yield Token("name", command, here, offset + at)

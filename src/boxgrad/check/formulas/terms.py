@@ -55,7 +55,11 @@ class Term:
 
     def with_parts(self, parts: tuple[Term, ...]) -> Term:
         """The same with other operands."""
-        return self if all(a is b for a, b in zip(parts, self.parts, strict=True)) else Term(self.op, parts, self.mark)
+        return (
+            self
+            if all(a is b for a, b in zip(parts, self.parts, strict=True))
+            else Term(self.op, parts, self.mark)
+        )
 
     def over(self, function: Callable[[Term], Term]) -> Term:
         """The same with a function applied to each operand."""
