@@ -258,7 +258,9 @@ def score(trial: Trial, verdict: Any) -> Score:
         for each in everything
     )
     box = bool(boxes(first)) and same(boxes(first)[0], planted_at)
-    chain = any(same(each, planted_at) for each in boxes(first))
+    said = {*boxes(first), *(each for other in first.alternatives for each in boxes(other))}
+    series = in_series(boxes(first)[:1], verdict.model, lambda name: name)
+    chain = any(same(each, planted_at) for each in (*boxes(first), *(said & series)))
     exact = box and first.kind == trial.mutation.kind
     return Score(True, named, reported, box, chain, exact, kind=trial.mutation.kind, answer=answer)
 
