@@ -9,11 +9,11 @@ that pass, the one furthest back says most. Knows fingerprints and linear algebr
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from boxgrad.check.fingerprints import Transposes
 from boxgrad.check.mutations import box_name
 from boxgrad.check.mutations_edge import is_constant
 from boxgrad.check.search import Search
@@ -27,36 +27,34 @@ MORE = 6
 
 
 def places(search: Search, seconds: float) -> list[Node]:
-    """The nodes in whose box the mistake can be, the likeliest first."""
+    """The nodes in whose box the mistake can be, the likeliest first; no more than two boxes."""
     tape, case = search.case.tape, search.case
-    wrong = set(case.wrong)
-    reachable = [n for n in tape.order if n in tape.gradient and wrong <= tape.reach.get(n, frozenset())]
+    wrong, spoken = set(case.wrong), frozenset(case.wrt)
     if not case.shapes_fit:
-        return _above(tape, [x for x in case.wrong if np.shape(case.looks[0].claims[x]) != x.shape][:1])
-    spoken = frozenset(case.wrt)
-    exact = [n for n in reachable if tape.reach[n] & spoken == wrong]
-    inputs = [x for x in case.wrong if len(wrong) == 1]
-    if inputs:
-        direct = _above(tape, inputs)
-        if len({box_name(tape, n) for n in direct}) <= 1:
-            return direct[:1]
-    candidates = exact or reachable
-    passing = _explaining(search, candidates, time.thread_time() + seconds)
-    return _boxes(tape, passing or candidates)
+        ill = [x for x in case.wrong if np.shape(case.looks[0].claims[x]) != x.shape]
+        return [edge.node for edge in tape.into.get(ill[0], [])]
+    direct = _boxes(search, [edge for x in case.wrong for edge in tape.into.get(x, [])])
+    reachable = [n for n in tape.order if n in tape.gradient and wrong <= tape.reach.get(n, frozenset())]
+    exact = [n for n in reachable if tape.reach[n] & spoken == wrong and n not in tape.wrt]
+    candidates = exact if len(wrong) == 1 else exact or reachable
+    passing, undecided = _explaining(search, candidates, time.thread_time() + seconds)
+    others = _boxes(search, passing or undecided)
+    if len(wrong) > 1:
+        return (others or direct)[:2]
+    known = {box_name(tape, node) for node in direct}
+    return [*direct[:2], *(node for node in others if box_name(tape, node) not in known)][:2]
 
 
-def _boxes(tape: Tape, passing: list[Node]) -> list[Node]:
-    """At most two boxes whose rule may be wrong: those that hand back to the values, least simple first."""
-    edges = [edge for node in passing for edge in tape.into.get(node, [])]
-    if not edges:
-        return passing[:1]
+def _boxes(search: Search, edges: Iterable[Edge]) -> list[Node]:
+    """The boxes whose rule may be wrong, least simple first, without those that truly hand back nothing."""
+    tape = search.case.tape
     best: dict[str, tuple[int, int, Node]] = {}
     for edge in edges:
         name = box_name(tape, edge.node)
         score = (-min(_moves(edge), 3), edge.node.number)
-        if name not in best or score < best[name][:2]:
+        if (name not in best or score < best[name][:2]) and not _cancels(search, edge):
             best[name] = (*score, edge.node)
-    return [node for _, _, node in sorted(best.values(), key=lambda one: one[:2])][:2]
+    return [node for _, _, node in sorted(best.values(), key=lambda one: one[:2])]
 
 
 def _moves(edge: Edge) -> int:
@@ -65,63 +63,66 @@ def _moves(edge: Edge) -> int:
     return len([x for x in read if not is_constant(x)]) + (len(edge.moving) > 2)
 
 
-def _above(tape: Tape, inputs: list[Node]) -> list[Node]:
-    """The boxes that use some inputs."""
-    return list(dict.fromkeys(edge.node for x in inputs for edge in tape.into.get(x, [])))
+def _cancels(search: Search, edge: Edge) -> bool:
+    """Whether what arrives at an edge is 0 but for rounding, as at the maximum that softmax subtracts."""
+    look, tape = search.case.looks[0], search.case.tape
+    parts = [np.linalg.norm(look.shares[e]) for e in tape.into.get(edge.node, [])]
+    total = np.linalg.norm(look.now[tape.gradient[edge.node]])
+    return bool(parts) and float(total) <= 1e-9 * float(max(parts))
 
 
-def _explaining(search: Search, candidates: list[Node], stop: float) -> list[Node]:
-    """The values of which one wrong gradient explains the claim, or which are too large to tell."""
-    tape, look, case = search.case.tape, search.case.looks[0], search.case
-    small = [n for n in candidates if int(np.prod(n.shape)) <= LARGEST and n not in tape.wrt]
-    if not small:
-        return candidates
-    sizes = sum(int(np.prod(x.shape)) for x in case.wrt)
-    count = max(int(np.prod(n.shape)) for n in small) + MORE
-    if any(tape.copies(n) > 1 for n in small):
-        count = min(max(count, 2 * count), sizes, LARGEST) + MORE
-    rows = _tangents(search.transposes, look, case.wrt, small, count, stop)
-    if rows is None:
-        return candidates
-    matrices, targets = rows
-    scale = float(np.abs(targets).max())
-    passing: list[Node] = []
-    undecided: list[Node] = []
+# ---- the range of a value's way back
+def _explaining(search: Search, nodes: list[Node], stop: float) -> tuple[list[Edge], list[Edge]]:
+    """The edges of which wrong results explain the claim, and those whose range holds every claim."""
+    tape, case = search.case.tape, search.case
     size = sum(int(np.prod(x.shape)) for x in case.wrt)
-    for node in small:
-        n = int(np.prod(node.shape)) + MORE
-        matrix, target = matrices[node][:n], targets[:n]
-        if n - MORE >= size:
-            undecided.append(node)
-            continue
-        found, _, rank, _ = np.linalg.lstsq(matrix, target, rcond=1e-11)
-        if rank < n and np.abs(matrix @ found - target).max() <= (1e-3 if case.single else 1e-6) * scale:
-            passing.append(node)
-    return passing or _copies(search, small, matrices, targets, scale, size) or undecided
+    groups = [edges for n in nodes if n not in tape.wrt and (edges := tape.into.get(n))]
+    groups += _lines(tape, set(case.wrong), frozenset(case.wrt))
+    undecided = [edge for edges in groups if _size(edges) >= size for edge in edges]
+    groups = [edges for edges in groups if _size(edges) < min(size, LARGEST)]
+    if not groups:
+        return [], undecided
+    values = list(dict.fromkeys(edge.input for edges in groups for edge in edges))
+    rows = _tangents(search, values, max(map(_size, groups)) + MORE, stop)
+    if rows is None:
+        return [], [*undecided, *(edge for edges in groups for edge in edges)]
+    matrices, targets = rows
+    bound = (1e-3 if case.single else 1e-6) * float(np.abs(targets).max())
+    passing: list[Edge] = []
+    for edges in groups:
+        n = _size(edges) + MORE
+        inputs = dict.fromkeys(edge.input for edge in edges)
+        matrix = np.concatenate([matrices[x][:n] for x in inputs], axis=1)
+        found, _, rank, _ = np.linalg.lstsq(matrix, targets[:n], rcond=1e-11)
+        if rank < n and np.abs(matrix @ found - targets[:n]).max() <= bound:
+            passing += edges
+    return passing, undecided
 
 
-def _copies(
-    search: Search, nodes: list[Node], matrices: Any, targets: Any, scale: float, size: int
-) -> list[Node]:
-    """The copies of a line of which wrong gradients at all of them together explain the claim."""
-    tape = search.case.tape
-    lines: dict[Any, list[Node]] = {}
-    for node in nodes:
-        lines.setdefault(tape.site(node), []).append(node)
-    for copies in lines.values():
-        total = sum(int(np.prod(n.shape)) for n in copies)
-        if len(copies) < 2 or total + MORE > len(targets) or total >= size:
-            continue
-        matrix = np.concatenate([matrices[n] for n in copies], axis=1)
-        found, _, rank, _ = np.linalg.lstsq(matrix, targets, rcond=1e-11)
-        if rank < len(targets) and np.abs(matrix @ found - targets).max() <= 1e-6 * scale:
-            return copies
-    return []
+def _size(edges: Iterable[Edge]) -> int:
+    """How many numbers can be wrong where some edges lead to."""
+    return sum(int(np.prod(x.shape)) for x in dict.fromkeys(edge.input for edge in edges))
+
+
+def _lines(tape: Tape, wrong: set[Node], spoken: frozenset[Node]) -> list[list[Edge]]:
+    """The copies of each edge of a repeated line, if together they reach what is wrong, and no more."""
+    found: dict[Any, list[Edge]] = {}
+    for edge in tape.edges:
+        if tape.copies(edge.node) > 1:
+            found.setdefault((tape.site(edge.node), edge.node.inputs.index(edge.input)), []).append(edge)
+    lines = []
+    for edges in found.values():
+        reach = {x for edge in edges for x in tape.reach.get(edge.input, frozenset())}
+        if len({edge.input for edge in edges}) > 1 and reach & spoken == wrong:
+            lines.append(edges)
+    return lines
 
 
 def _tangents(
-    transposes: Transposes, look: Any, wrt: list[Node], nodes: list[Node], count: int, stop: float
+    search: Search, nodes: list[Node], count: int, stop: float
 ) -> tuple[dict[Node, np.ndarray[Any, Any]], np.ndarray[Any, Any]] | None:
+    """So many random tangents of some values, and what claim and truth differ by along each."""
+    transposes, look, wrt = search.transposes, search.case.looks[0], search.case.wrt
     random = np.random.default_rng(11)
     rows: dict[Node, list[Any]] = {node: [] for node in nodes}
     targets: list[float] = []
