@@ -64,6 +64,8 @@ class Functions:
         if not self.case.shapes_fit:
             return []
         started = time.thread_time()
+        if all(not np.any(look.claims[x]) for look in self.case.looks for x in self.case.wrong) and terms:
+            return []
         trials = [Trial(self.tape, look, self.case.wrt, seed) for seed, look in enumerate(self.case.looks)]
         found: list[ForwardEdit] = []
         for edit in self.edits():

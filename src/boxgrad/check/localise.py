@@ -35,34 +35,47 @@ def places(search: Search, seconds: float) -> list[Node]:
         return _above(tape, [x for x in case.wrong if np.shape(case.looks[0].claims[x]) != x.shape][:1])
     spoken = frozenset(case.wrt)
     exact = [n for n in reachable if tape.reach[n] & spoken == wrong]
-    inputs = [x for x in case.wrong if len(wrong) == 1]
-    if inputs:
-        direct = _above(tape, inputs)
-        if len({box_name(tape, n) for n in direct}) <= 1:
-            return direct[:1]
-    candidates = exact or reachable
-    passing = _explaining(search, candidates, time.thread_time() + seconds)
-    return _boxes(tape, passing or candidates)
+    candidates = [n for n in exact or reachable if not _idle(search, n)]
+    passing, undecided = _explaining(search, candidates, time.thread_time() + seconds)
+    found = passing or undecided
+    if len(wrong) == 1 or not found:
+        found = [*found, *case.wrong]
+    return _boxes(search, found)
 
 
-def _boxes(tape: Tape, passing: list[Node]) -> list[Node]:
+def _idle(search: Search, node: Node) -> bool:
+    """Whether the true gradient of a value is 0, so that nothing hangs on it."""
+    look, tape = search.case.looks[0], search.case.tape
+    total = look.now.get(tape.gradient[node])
+    parts = [look.shares[edge] for edge in tape.into.get(node, [])]
+    size = max((float(np.abs(part).max(initial=0.0)) for part in parts), default=0.0)
+    return total is not None and bool(np.abs(total).max(initial=0.0) <= 1e-12 * size)
+
+
+def _boxes(search: Search, passing: list[Node]) -> list[Node]:
     """At most two boxes whose rule may be wrong: those that hand back to the values, least simple first."""
-    edges = [edge for node in passing for edge in tape.into.get(node, [])]
+    tape, shares = search.case.tape, search.case.looks[0].shares
+    edges = [edge for node in passing for edge in tape.into.get(node, []) if not _idle(search, edge.node)]
     if not edges:
         return passing[:1]
-    best: dict[str, tuple[int, int, Node]] = {}
+    largest = max(float(np.abs(shares[edge]).max(initial=0.0)) for edge in edges)
+    best: dict[object, tuple[float, int, Node]] = {}
     for edge in edges:
-        name = box_name(tape, edge.node)
-        score = (-min(_moves(edge), 3), edge.node.number)
-        if name not in best or score < best[name][:2]:
-            best[name] = (*score, edge.node)
-    return [node for _, _, node in sorted(best.values(), key=lambda one: one[:2])][:2]
+        if float(np.abs(shares[edge]).max(initial=0.0)) <= 1e-12 * largest:
+            continue
+        line = tape.site(tape.box_of[edge.node].outputs[-1].node)
+        score = (-_moves(edge), edge.node.number)
+        if line not in best or score < best[line][:2]:
+            best[line] = (*score, edge.node)
+    ordered = [node for _, _, node in sorted(best.values(), key=lambda one: one[:2])]
+    names = {box_name(tape, node): node for node in reversed(ordered)}
+    return [node for node in ordered if names[box_name(tape, node)] is node][:2]
 
 
-def _moves(edge: Edge) -> int:
+def _moves(edge: Edge) -> float:
     """How much a rule does: nothing for an identity or a rearrangement, more for products and functions."""
     read = {x for node in edge.moving for x in node.inputs if x not in edge.moving and x not in edge.leaves}
-    return len([x for x in read if not is_constant(x)]) + (len(edge.moving) > 2)
+    return len([x for x in read if not is_constant(x)]) + 0.3 * len(edge.moving) + 0.3 * len(edge.fixed)
 
 
 def _above(tape: Tape, inputs: list[Node]) -> list[Node]:
@@ -70,19 +83,19 @@ def _above(tape: Tape, inputs: list[Node]) -> list[Node]:
     return list(dict.fromkeys(edge.node for x in inputs for edge in tape.into.get(x, [])))
 
 
-def _explaining(search: Search, candidates: list[Node], stop: float) -> list[Node]:
-    """The values of which one wrong gradient explains the claim, or which are too large to tell."""
+def _explaining(search: Search, candidates: list[Node], stop: float) -> tuple[list[Node], list[Node]]:
+    """The values of which one wrong gradient explains the claim, and those that are too large to tell."""
     tape, look, case = search.case.tape, search.case.looks[0], search.case
     small = [n for n in candidates if int(np.prod(n.shape)) <= LARGEST and n not in tape.wrt]
     if not small:
-        return candidates
+        return [], candidates
     sizes = sum(int(np.prod(x.shape)) for x in case.wrt)
     count = max(int(np.prod(n.shape)) for n in small) + MORE
     if any(tape.copies(n) > 1 for n in small):
         count = min(max(count, 2 * count), sizes, LARGEST) + MORE
     rows = _tangents(search.transposes, look, case.wrt, small, count, stop)
     if rows is None:
-        return candidates
+        return [], candidates
     matrices, targets = rows
     scale = float(np.abs(targets).max())
     passing: list[Node] = []
@@ -97,7 +110,7 @@ def _explaining(search: Search, candidates: list[Node], stop: float) -> list[Nod
         found, _, rank, _ = np.linalg.lstsq(matrix, target, rcond=1e-11)
         if rank < n and np.abs(matrix @ found - target).max() <= (1e-3 if case.single else 1e-6) * scale:
             passing.append(node)
-    return passing or _copies(search, small, matrices, targets, scale, size) or undecided
+    return passing or _copies(search, small, matrices, targets, scale, size), undecided
 
 
 def _copies(
@@ -106,6 +119,7 @@ def _copies(
     """The copies of a line of which wrong gradients at all of them together explain the claim."""
     tape = search.case.tape
     lines: dict[Any, list[Node]] = {}
+    passing: list[Node] = []
     for node in nodes:
         lines.setdefault(tape.site(node), []).append(node)
     for copies in lines.values():
@@ -115,8 +129,8 @@ def _copies(
         matrix = np.concatenate([matrices[n] for n in copies], axis=1)
         found, _, rank, _ = np.linalg.lstsq(matrix, targets, rcond=1e-11)
         if rank < len(targets) and np.abs(matrix @ found - targets).max() <= 1e-6 * scale:
-            return copies
-    return []
+            passing += copies
+    return passing
 
 
 def _tangents(
