@@ -42,7 +42,7 @@ class Places:
 
     def filled(self, values: Sequence[Any]) -> tuple[Any, ...]:
         """The arguments with other values for the leaves; arrays are copies that may be written to."""
-        fresh = [value.copy() if isinstance(value, np.ndarray) else value for value in values]
+        fresh = [value.copy("K") if isinstance(value, np.ndarray) else value for value in values]
         return tuple(
             tree.unflatten(
                 structure,

@@ -149,7 +149,7 @@ class FunctionClaim(Claim):
 
     def gradients(self, args: Sequence[Any]) -> Arrays:
         """Call the function on copies of the arguments and read what it returns."""
-        own = tree.map(lambda leaf: leaf.copy() if is_ndarray(leaf) else leaf, list(args))
+        own = tree.map(lambda leaf: leaf.copy("K") if is_ndarray(leaf) else leaf, list(args))
         try:
             with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore", RuntimeWarning)

@@ -17,7 +17,7 @@ from boxgrad.check.forward import ForwardEdit
 from boxgrad.check.hypotheses import Hypothesis, factor_name
 from boxgrad.check.mutations import Mutation, box_name, sizes_of
 from boxgrad.check.verdict import Finding, Where
-from boxgrad.check.words import said, sentence
+from boxgrad.check.words import detail_in, phrase, said, sentence
 from boxgrad.errors import BoxgradError, Place
 from boxgrad.explain.boxes import Model
 from boxgrad.explain.code import code_of
@@ -203,10 +203,9 @@ class Describer:
             evidence: dict[str, float | str] = {
                 f"error {self.name(x)}": self.case.errors[x] for x in self.case.wrong
             }
-            text = sentence(edit.kind, self.lang, box=where.box, detail=edit.detail)
-            made.append(
-                Finding(self._argument(), edit.kind, where, {**evidence, "instead": edit.detail}, text)
-            )
+            detail = phrase(edit.detail[0], self.lang, *edit.detail[1:])
+            text = sentence(edit.kind, self.lang, box=where.box, detail=detail)
+            made.append(Finding(self._argument(), edit.kind, where, {**evidence, "instead": detail}, text))
         return replace(made[0], alternatives=tuple(made[1 : 1 + OTHERS]))
 
     def name(self, x: Node) -> str:
@@ -221,7 +220,7 @@ class Describer:
             "box": box,
             "gradient": self.gradient(name),
             "value": name,
-            "detail": hit.detail,
+            "detail": detail_in(hit.detail, self.lang),
             "function": self.function(hit.place),
             "upstream": self.gradient(box),
         }
@@ -289,7 +288,7 @@ class Describer:
             f"whole {made.key}",
             self.lang,
             gradient=self.gradient(name),
-            detail=made.detail,
+            detail=detail_in(made.detail, self.lang),
             shape="×".join(map(str, x.shape)) or said("number", self.lang),
             claimed="×".join(map(str, claimed)) or said("number", self.lang),
         )

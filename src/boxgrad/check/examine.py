@@ -33,6 +33,7 @@ class Examination:
         self.subject, self.claim, self.lang = subject, claim, lang
         self.names = claim.arguments
         self.errors: dict[str, float] = dict.fromkeys(self.names, 0.0)
+        self.points = 0
         self.notes: list[str] = list(claim.remarks)
 
     def verdict(self) -> Verdict:
@@ -51,6 +52,7 @@ class Examination:
             self.lang,
             tuple(dict.fromkeys(self.notes)),
             self.subject.model,
+            self.points,
         )
 
     def _findings(self) -> list[Finding]:
@@ -121,6 +123,7 @@ class Examination:
         return {name: found[name] for name in self.names}
 
     def _measure(self, points: Sequence[Point], claims: Sequence[dict[str, Any]]) -> None:
+        self.points += len(points)
         for point, claim in zip(points, claims, strict=True):
             true = self._true(point)
             for name in self.names:
@@ -228,6 +231,7 @@ class Examination:
         for variation in variations(self.subject):
             other = Examination(variation.subject, self.claim, self.lang)
             findings = other.of_sizes(variation)
+            self.points += other.points
             if findings:
                 self.errors.update(other.errors)
                 return findings
@@ -251,9 +255,11 @@ class Examination:
             for p, c in zip(points, claims, strict=True)
             for n in wrong
         )
-        if not wrong or not fits:  # another shape: sizes are written in
+        if not fits:  # another shape: sizes are written in
             return []
         self._measure(points, claims)
+        if not wrong:
+            return []
         inside = self._diagnosed(points, claims)
         findings: list[Finding] = []
         together = len(wrong) > 1 and len(inside) == 1 and not inside[0].argument

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,12 @@ import numpy as np
 from boxgrad.check.case import Case, Look
 from boxgrad.check.mutations_edge import is_constant
 from boxgrad.check.tape import Numbers, Tape, applied
-from boxgrad.explain.boxes import is_elementwise
+from boxgrad.errors import BoxgradError
+from boxgrad.explain.boxes import Value, is_elementwise
+from boxgrad.explain.convert import converted
+from boxgrad.explain.naming import Names
+from boxgrad.explain.simplify import simplify
+from boxgrad.explain.unicode import line
 from boxgrad.graph.node import Node
 from boxgrad.graph.primitive import primitive_of
 
@@ -39,7 +45,8 @@ class ForwardEdit:
     node: Node
     changes: dict[Node, Make]
     rank: float
-    detail: str
+    detail: tuple[str, ...]
+    """What is another: ("without", a term), ("instead", new, old), or ("counterpart",)."""
     key: tuple[Any, ...] = ()
 
 
@@ -53,7 +60,7 @@ class Functions:
 
     # ---- the search
     def search(self, seconds: float, terms: bool = False) -> list[ForwardEdit]:
-        """Those of which the claim is the gradient, the likeliest first; or those that lack a term of the loss."""
+        """Those of which the claim is the gradient, the likeliest first; or only those without a term."""
         if not self.case.shapes_fit:
             return []
         started = time.thread_time()
@@ -95,7 +102,7 @@ class Functions:
                     node,
                     {node: lambda now, x=x: now[x]},
                     self._term(node, x, others[0]),
-                    f"without {self._written(others[0])}",
+                    ("without", self._written(others[0])),
                     ("input", position),
                 )
             if is_constant(x):
@@ -107,7 +114,7 @@ class Functions:
                             node,
                             {node: _with(node, position, lambda now, v=value: v)},
                             2.0,
-                            f"{value:g} in place of {k:g}",
+                            ("instead", f"{value:g}", f"{k:g}"),
                             ("number", position, value),
                         )
             else:
@@ -119,7 +126,7 @@ class Functions:
                 node,
                 {node: lambda now: now[node.inputs[0]]},
                 1.2,
-                f"without {node.primitive.name}",
+                ("without", node.primitive.name),
                 ("without",),
             )
         if node.primitive in _ARITHMETIC:
@@ -132,7 +139,7 @@ class Functions:
                         node,
                         {node: lambda now, m=meaning, a=a, b=b: m(now[a], now[b])},
                         2.2,
-                        f"{other.name} in place of {node.primitive.name}",
+                        ("instead", other.name, node.primitive.name),
                         ("operator", other.name),
                     )
         if node.primitive is not None and "axis" in node.parameters and "keepdims" in node.parameters:
@@ -144,7 +151,7 @@ class Functions:
                     node,
                     {x: lambda now: now[_OLD, x] + counterpart(now)},  # type: ignore[index]
                     0.9,
-                    "with the term of 1 − y and 1 − p added",
+                    ("counterpart",),
                     ("counterpart",),
                 )
 
@@ -169,7 +176,7 @@ class Functions:
                 node,
                 {node: _with(node, position, lambda now, other=other: now[other])},
                 0.7 if both else 2.6,
-                f"{value.name} in place of {self._written(x)}",
+                ("instead", value.name, self._written(x)),
                 ("swap", position, self._relative(other, node, value.name)),
             )
 
@@ -197,7 +204,7 @@ class Functions:
                         next(iter(changes)),
                         changes,
                         0.6,
-                        f"{names[other].name} in place of {names[x].name}",
+                        ("instead", names[other].name, names[x].name),
                         ("everywhere", x.label, other.label),
                     )
         pairs = list(swaps.items())
@@ -213,7 +220,7 @@ class Functions:
                     next(iter(first)),
                     changes,
                     0.65,
-                    f"{names[b].name}, {names[d].name} in place of {names[a].name}, {names[c].name}",
+                    ("instead", f"{names[b].name}, {names[d].name}", f"{names[a].name}, {names[c].name}"),
                     ("pair", a.label, b.label, c.label, d.label),
                 )
 
@@ -258,7 +265,19 @@ class Functions:
             return value.name
         if is_constant(x):
             return f"{x.value:g}"
-        return x.primitive.name if x.primitive is not None else "?"
+        try:
+            known = {v.node: self._names.symbol(v.name, v.shape) for v in self._named}
+            return line(simplify(converted([x], known)[x]))
+        except (BoxgradError, ValueError, KeyError, TypeError):
+            return x.primitive.name if x.primitive is not None else "?"
+
+    @cached_property
+    def _named(self) -> list[Value]:
+        return [v for v in self.tape.model.values.values() if not v.automatic]
+
+    @cached_property
+    def _names(self) -> Names:
+        return Names([(v.name, v.shape) for v in self._named])
 
 
 _OLD = object()

@@ -81,6 +81,8 @@ class Subject:
                 if not self._is_finite(point):
                     break
                 found.append(point)
+        if len(found) > 1:
+            found[-1] = self.point([_by_columns(leaf) for leaf in found[-1].leaves])
         return found or [self.given]
 
     def point(self, leaves: Sequence[Any], kind: str = "random") -> Point:
@@ -192,3 +194,8 @@ class Subject:
     def site(self, box: Box) -> Place | None:
         """The user's line that a box comes from."""
         return next((node.place for node in reversed(box.nodes) if node.place is not None), None)
+
+
+def _by_columns(leaf: Any) -> Any:
+    """The same array with its columns one after the other in memory, which no gradient may depend on."""
+    return np.asfortranarray(leaf) if isinstance(leaf, np.ndarray) and leaf.ndim > 1 else leaf

@@ -63,6 +63,8 @@ class Verdict:
     lang: str = "en"
     notes: tuple[str, ...] = ()
     model: Any = field(default=None, repr=False, compare=False)
+    points: int = 0
+    """At how many points the claim was compared, those of other sizes included."""
 
     def raise_if_wrong(self) -> None:
         """Raise unless the gradient is right, for tests.
@@ -88,6 +90,9 @@ class Verdict:
             lines = [said("unclear", lang, title=self.title)]
         elif self.ok:
             lines = [said("right", lang, title=self.title)]
+            if self.points:
+                largest = max(self.errors.values(), default=0.0)
+                lines.append(f"  {said('points', lang, count=self.points, error=f'{largest:.1g}')}")
         else:
             wrong = [name for name, error in self.errors.items() if error > 1e-7] or list(self.errors)
             named = dict.fromkeys(f.argument for f in self.findings if f.argument)
@@ -99,6 +104,9 @@ class Verdict:
             text = said("comma", lang).join(self._gradient(name) for name in names or named)
             key = "wrong" if text else "wrong at all"
             lines = [said(key, lang, title=self.title, wrong=text)]
+            if len(self.errors) > 1 and any(not f.argument for f in self.findings):
+                each = [f"{self._gradient(n)} {e:.2g}" for n, e in self.errors.items() if n in names]
+                lines.append(f"  {said('errors', lang, errors=said('comma', lang).join(each))}")
         for number, finding in enumerate(self.findings, start=1):
             lines += ["", *self._finding(finding, f"{number}. " if len(self.findings) > 1 else "")]
         notes = [f"  {note}" for note in self.notes]

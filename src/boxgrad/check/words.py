@@ -201,6 +201,9 @@ MEANS: Words = {
         "en": "{gradients} is wrong; no single known mistake explains it.",
         "zh": "{gradients} 不对；没有哪一个已知错误能单独解释。",
     },
+    "without": {"en": "without {0}", "zh": "缺少 {0}"},
+    "instead": {"en": "{0} in place of {1}", "zh": "用 {0} 代替了 {1}"},
+    "counterpart": {"en": "with the term of 1 − y and 1 − p added", "zh": "多了含 1 − y 与 1 − p 的一项"},
     "exchanged": {
         "en": "{one} and {other} are exchanged: each is the true gradient of the other.",
         "zh": "{one} 和 {other} 互换了：各自是对方的真实梯度。",
@@ -279,9 +282,10 @@ SAID: Words = {
     },
     "several": {"en": "{count} mistakes together explain it.", "zh": "{count} 处错误合起来才能解释。"},
     "points": {
-        "en": "compared at {count} points with {settings}",
-        "zh": "在 {count} 个点上比较过：{settings}",
+        "en": "compared at {count} points; largest relative error {error}",
+        "zh": "在 {count} 个点上比较过；最大相对误差 {error}",
     },
+    "errors": {"en": "relative errors: {errors}", "zh": "相对误差：{errors}"},
     "capped": {
         "en": "The search was cut short after {seconds} s; there may be further explanations.",
         "zh": "搜索在 {seconds} 秒后中止；可能还有别的解释。",
@@ -308,6 +312,25 @@ SAID: Words = {
     },
 }
 """The sentences of a verdict as a whole."""
+
+
+def phrase(key: str, lang: str, *values: str) -> str:
+    """A part of a sentence, its places filled in by number.
+
+    >>> phrase("instead", "en", "W", "U")
+    'W in place of U'
+    """
+    return MEANS[key][lang].format(*values)
+
+
+def detail_in(text: str, lang: str) -> str:
+    """What was put in place, in a language: axes and places are words, names and numbers stay."""
+    if lang == "en":
+        return text
+    words = {"axes ": "轴 ", "axis ": "轴 ", "first": "第一次", "last": "最后一次", "a constant": "一个常量"}
+    for english, chinese in words.items():
+        text = text.replace(english, chinese)
+    return text
 
 
 def sentence(key: str, lang: str, **values: Any) -> str:

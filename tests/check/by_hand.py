@@ -1,4 +1,4 @@
-"""Functions that gradients are checked of, with their gradients by hand; each mistake is made under a name."""
+"""Functions that gradients are checked of, and their gradients by hand; each mistake has a name."""
 
 from __future__ import annotations
 
