@@ -8,11 +8,11 @@ that pass, the one furthest back says most. Knows fingerprints and linear algebr
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
 
+from boxgrad.check.budget import Budget
 from boxgrad.check.fingerprints import Transposes
 from boxgrad.check.mutations import box_name
 from boxgrad.check.mutations_edge import is_constant
@@ -36,7 +36,7 @@ def places(search: Search, seconds: float) -> list[Node]:
     spoken = frozenset(case.wrt)
     exact = [n for n in reachable if tape.reach[n] & spoken == wrong]
     candidates = [n for n in exact or reachable if not _idle(search, n)]
-    passing, undecided = _explaining(search, candidates, time.thread_time() + seconds)
+    passing, undecided = _explaining(search, candidates, Budget(seconds, every=4))
     found = passing or undecided
     if len(wrong) == 1 or not found:
         found = [*found, *case.wrong]
@@ -83,7 +83,7 @@ def _above(tape: Tape, inputs: list[Node]) -> list[Node]:
     return list(dict.fromkeys(edge.node for x in inputs for edge in tape.into.get(x, [])))
 
 
-def _explaining(search: Search, candidates: list[Node], stop: float) -> tuple[list[Node], list[Node]]:
+def _explaining(search: Search, candidates: list[Node], budget: Budget) -> tuple[list[Node], list[Node]]:
     """The values of which one wrong gradient explains the claim, and those that are too large to tell."""
     tape, look, case = search.case.tape, search.case.looks[0], search.case
     small = [n for n in candidates if int(np.prod(n.shape)) <= LARGEST and n not in tape.wrt]
@@ -93,7 +93,7 @@ def _explaining(search: Search, candidates: list[Node], stop: float) -> tuple[li
     count = max(int(np.prod(n.shape)) for n in small) + MORE
     if any(tape.copies(n) > 1 for n in small):
         count = min(max(count, 2 * count), sizes, LARGEST) + MORE
-    rows = _tangents(search.transposes, look, case.wrt, small, count, stop)
+    rows = _tangents(search.transposes, look, case.wrt, small, count, budget)
     if rows is None:
         return [], candidates
     matrices, targets = rows
@@ -110,38 +110,45 @@ def _explaining(search: Search, candidates: list[Node], stop: float) -> tuple[li
         found, _, rank, _ = np.linalg.lstsq(matrix, target, rcond=1e-11)
         if rank < n and np.abs(matrix @ found - target).max() <= (1e-3 if case.single else 1e-6) * scale:
             passing.append(node)
-    return passing or _copies(search, small, matrices, targets, scale, size), undecided
+    if passing:
+        return passing, undecided
+    several, open_lines = _copies(search, small, matrices, targets, scale, size)
+    return several, [*undecided, *open_lines]
 
 
 def _copies(
     search: Search, nodes: list[Node], matrices: Any, targets: Any, scale: float, size: int
-) -> list[Node]:
-    """The copies of a line of which wrong gradients at all of them together explain the claim."""
+) -> tuple[list[Node], list[Node]]:
+    """Copies of lines whose wrong gradients together explain the claim, or which are too large to tell."""
     tape = search.case.tape
     lines: dict[Any, list[Node]] = {}
     passing: list[Node] = []
+    undecided: list[Node] = []
     for node in nodes:
         lines.setdefault(tape.site(node), []).append(node)
     for copies in lines.values():
         total = sum(int(np.prod(n.shape)) for n in copies)
-        if len(copies) < 2 or total + MORE > len(targets) or total >= size:
+        if len(copies) < 2:
+            continue
+        if total + MORE > len(targets) or total >= size:
+            undecided += copies
             continue
         matrix = np.concatenate([matrices[n] for n in copies], axis=1)
         found, _, rank, _ = np.linalg.lstsq(matrix, targets, rcond=1e-11)
         if rank < len(targets) and np.abs(matrix @ found - targets).max() <= 1e-6 * scale:
             passing += copies
-    return passing
+    return passing, undecided
 
 
 def _tangents(
-    transposes: Transposes, look: Any, wrt: list[Node], nodes: list[Node], count: int, stop: float
+    transposes: Transposes, look: Any, wrt: list[Node], nodes: list[Node], count: int, budget: Budget
 ) -> tuple[dict[Node, np.ndarray[Any, Any]], np.ndarray[Any, Any]] | None:
     random = np.random.default_rng(11)
     rows: dict[Node, list[Any]] = {node: [] for node in nodes}
     targets: list[float] = []
     with np.errstate(all="ignore"):
         for _ in range(count):
-            if time.thread_time() > stop:
+            if budget.spent():
                 return None
             directions = {x: random.normal(size=x.shape) for x in wrt}
             found = transposes.tangents(look.point.numbers, directions)
