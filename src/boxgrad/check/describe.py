@@ -317,7 +317,7 @@ class Describer:
         where = self.where(nodes[0], nodes[1:]) if nodes else None
         both = said("and", self.lang).join(where.boxes) if where else ""
         key = "unknown at" if where else "unknown"
-        text = sentence(key, self.lang, gradients=said("and", self.lang).join(names), box=both)
+        text = sentence(key, self.lang, gradients=said("comma", self.lang).join(names), box=both)
         evidence: dict[str, float | str] = {f"error {self.name(x)}": self.case.errors[x] for x in wrong}
         name = argument or (self.name(wrong[0]) if wrong else "")
         return Finding(argument, "unknown", where, evidence, text, self.repairs.formula(name), "")

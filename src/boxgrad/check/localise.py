@@ -8,12 +8,12 @@ that pass, the one furthest back says most. Knows fingerprints and linear algebr
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
+from boxgrad.check.budget import Budget
 from boxgrad.check.mutations import box_name
 from boxgrad.check.mutations_edge import is_constant
 from boxgrad.check.search import Search
@@ -37,7 +37,7 @@ def places(search: Search, seconds: float) -> list[Node]:
     reachable = [n for n in tape.order if n in tape.gradient and wrong <= tape.reach.get(n, frozenset())]
     exact = [n for n in reachable if tape.reach[n] & spoken == wrong and n not in tape.wrt]
     candidates = exact if len(wrong) == 1 else exact or reachable
-    passing, undecided = _explaining(search, candidates, time.thread_time() + seconds)
+    passing, undecided = _explaining(search, candidates, Budget(seconds, every=4))
     others = _boxes(search, passing or undecided)
     if len(wrong) > 1:
         return (others or direct)[:2]
@@ -72,7 +72,7 @@ def _cancels(search: Search, edge: Edge) -> bool:
 
 
 # ---- the range of a value's way back
-def _explaining(search: Search, nodes: list[Node], stop: float) -> tuple[list[Edge], list[Edge]]:
+def _explaining(search: Search, nodes: list[Node], budget: Budget) -> tuple[list[Edge], list[Edge]]:
     """The edges of which wrong results explain the claim, and those whose range holds every claim."""
     tape, case = search.case.tape, search.case
     size = sum(int(np.prod(x.shape)) for x in case.wrt)
@@ -83,7 +83,7 @@ def _explaining(search: Search, nodes: list[Node], stop: float) -> tuple[list[Ed
     if not groups:
         return [], undecided
     values = list(dict.fromkeys(edge.input for edges in groups for edge in edges))
-    rows = _tangents(search, values, max(map(_size, groups)) + MORE, stop)
+    rows = _tangents(search, values, max(map(_size, groups)) + MORE, budget)
     if rows is None:
         return [], [*undecided, *(edge for edges in groups for edge in edges)]
     matrices, targets = rows
@@ -119,7 +119,7 @@ def _lines(tape: Tape, wrong: set[Node], spoken: frozenset[Node]) -> list[list[E
 
 
 def _tangents(
-    search: Search, nodes: list[Node], count: int, stop: float
+    search: Search, nodes: list[Node], count: int, budget: Budget
 ) -> tuple[dict[Node, np.ndarray[Any, Any]], np.ndarray[Any, Any]] | None:
     """So many random tangents of some values, and what claim and truth differ by along each."""
     transposes, look, wrt = search.transposes, search.case.looks[0], search.case.wrt
@@ -128,7 +128,7 @@ def _tangents(
     targets: list[float] = []
     with np.errstate(all="ignore"):
         for _ in range(count):
-            if time.thread_time() > stop:
+            if budget.spent():
                 return None
             directions = {x: random.normal(size=x.shape) for x in wrt}
             found = transposes.tangents(look.point.numbers, directions)

@@ -119,9 +119,9 @@ def mutations(subject: Subject) -> list[Mutation]:
         if len(group.changes) == 1:
             ((edge, made),) = group.changes.items()
             alone.setdefault(edge, []).append(_as_edit(group, edge, made))
-    now = subject.prepare(subject.points[0]).now
+    points = [subject.prepare(point).now for point in subject.points[:2] if subject.follows(point)]
     with np.errstate(all="ignore"):
-        edits = list(_edits(tape, alone, now))
+        edits = list(_edits(tape, alone, points))
     found = [
         Mutation(e.kind, tape, {e.edge: e.replacement()}, e.rank, e.detail, e.key, e.node or e.edge.node, e)
         for e in edits
@@ -155,11 +155,11 @@ class _Looked(dict[Node, Any]):
         return self._look(node)
 
 
-def _edits(tape: Tape, alone: Mapping[Edge, Sequence[Edit]], now: Numbers) -> Iterator[Edit]:
+def _edits(tape: Tape, alone: Mapping[Edge, Sequence[Edit]], points: Sequence[Numbers]) -> Iterator[Edit]:
     sizes = sizes_of(tape)
     for edge in tape.edges:
         rules = RuleEdits(tape, edge, near(tape, edge), sizes).edits()
-        yield from merged(edge, (*alone.get(edge, ()), *edge_edits(tape, edge), *rules), now)
+        yield from merged(edge, (*alone.get(edge, ()), *edge_edits(tape, edge), *rules), points)
 
 
 def sizes_of(tape: Tape) -> list[int]:

@@ -7,11 +7,11 @@ nearest. Knows the scored mutations of a search; says nothing in words.
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
 
+from boxgrad.check.budget import Budget
 from boxgrad.check.case import replay
 from boxgrad.check.compare import error
 from boxgrad.check.mutations import Mutation
@@ -30,8 +30,7 @@ def pairs(search: Search, seconds: float) -> list[Pair]:
     """Pairs of mistakes that together give exactly the claim, the likeliest first."""
     if not search.case.shapes_fit:
         return []
-    started = time.thread_time()
-    found = _apart(search) or _together(search, started + seconds)
+    found = _apart(search) or _together(search, seconds)
     return sorted(found, key=lambda pair: pair[0].rank + pair[1].rank)
 
 
@@ -94,15 +93,16 @@ def _apart(search: Search) -> list[Pair]:
     return found
 
 
-def _together(search: Search, stop: float) -> list[Pair]:
+def _together(search: Search, seconds: float) -> list[Pair]:
     """Pairs that are tried in full, beginning with the mistakes that bring the claim nearest."""
     case = search.case
     look = case.looks[0]
     common = [m for m in search.mutations if m.rank <= COMMON]
     nearness: list[tuple[float, int, Mutation]] = []
     start = sum(_distance(look.claims[x], look.true[x]) for x in case.wrt)
+    nearing, budget = Budget(0.6 * seconds), Budget(seconds)
     for number, mutation in enumerate(common):
-        if time.thread_time() > stop - 1:
+        if nearing.spent():
             search.capped = True
             break
         found = _gradients(search, mutation)
@@ -116,7 +116,7 @@ def _together(search: Search, stop: float) -> list[Pair]:
     result: list[Pair] = []
     for _, _, first in nearness[:FIRST]:
         for second in common:
-            if time.thread_time() > stop:
+            if budget.spent():
                 search.capped = True
                 return result
             if first is second or set(first.changes) & set(second.changes):

@@ -6,7 +6,6 @@ and given up at the first input that comes out otherwise. Knows cases and mutati
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from boxgrad.check.budget import Budget
 from boxgrad.check.case import Case
 from boxgrad.check.fingerprints import Fingerprints, Transposes
 from boxgrad.check.mutations import Mutation, mutations
@@ -43,20 +43,19 @@ class Search:
     hits: list[Mutation] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.started = time.thread_time()
+        self._budget = Budget(self.seconds)
         self.mutations = mutations(self.case.subject)
 
     def extend(self, seconds: float) -> None:
         """Allow as much time again."""
-        self.seconds += seconds
+        self._budget.extend(seconds)
 
     @property
     def late(self) -> bool:
         """Whether the time is used up."""
-        if time.thread_time() - self.started > self.seconds:
-            self.capped = True
-            return True
-        return False
+        late = self._budget.spent()
+        self.capped = self.capped or late
+        return late
 
     @cached_property
     def transposes(self) -> Transposes:

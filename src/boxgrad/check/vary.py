@@ -8,7 +8,6 @@ knows no gradient.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from boxgrad.check.budget import Budget
 from boxgrad.check.sampling import resampled
 from boxgrad.check.subject import Point, Subject
 from boxgrad.errors import BoxgradError
@@ -40,7 +40,7 @@ class Variation:
 
 def variations(subject: Subject) -> Iterator[Variation]:
     """The function at a larger batch than 1, and at unequal sizes where the given ones are equal."""
-    stop = time.thread_time() + SECONDS
+    budget = Budget(SECONDS, every=8)
     shapes = [np.shape(leaf) for leaf in subject.places.leaves]
     batch = _batch(subject, shapes)
     if batch:
@@ -51,7 +51,7 @@ def variations(subject: Subject) -> Iterator[Variation]:
     for size in sizes:
         axes = [(i, k) for i, shape in enumerate(shapes) for k, n in enumerate(shape) if n == size]
         if 1 < len(axes) <= SHARED:
-            yield from _unequal(subject, shapes, axes, size, stop)
+            yield from _unequal(subject, shapes, axes, size, budget)
 
 
 def _batch(subject: Subject, shapes: Sequence[tuple[int, ...]]) -> list[Axis]:
@@ -66,13 +66,13 @@ def _batch(subject: Subject, shapes: Sequence[tuple[int, ...]]) -> list[Axis]:
 
 
 def _unequal(
-    subject: Subject, shapes: Sequence[tuple[int, ...]], axes: Sequence[Axis], size: int, stop: float
+    subject: Subject, shapes: Sequence[tuple[int, ...]], axes: Sequence[Axis], size: int, budget: Budget
 ) -> Iterator[Variation]:
     """One size changed in as few axes as the function allows, so that it differs from the others."""
     free: list[tuple[Axis, ...]] = []
     for count in range(1, len(axes)):
         for chosen in combinations(axes, count):
-            if time.thread_time() > stop:
+            if budget.spent():
                 return
             if any(set(known) <= set(chosen) for known in free):
                 continue

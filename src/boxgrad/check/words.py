@@ -194,11 +194,11 @@ MEANS: Words = {
         "zh": "{gradient} 中有非有限数（{total} 个元素中的 {count} 个），而真实梯度是有限的。",
     },
     "unknown at": {
-        "en": "{gradients} is wrong from {box} backwards; no single known mistake explains it.",
+        "en": "Wrong in {gradients}, from {box} backwards; no single known mistake explains it.",
         "zh": "{gradients} 从 {box} 往回就不对；没有哪一个已知错误能单独解释。",
     },
     "unknown": {
-        "en": "{gradients} is wrong; no single known mistake explains it.",
+        "en": "Wrong in {gradients}; no single known mistake explains it.",
         "zh": "{gradients} 不对；没有哪一个已知错误能单独解释。",
     },
     "without": {"en": "without {0}", "zh": "缺少 {0}"},

@@ -64,7 +64,7 @@ def check(
     """
     files = Files("check", lang.value)
     if html is not None and html.suffix.lower() != ".html":
-        raise fail(f"--html {html}\n  instead: --html {html.with_suffix('.html')}")
+        raise files.fail("page", path=html, instead=html.with_suffix(".html"))
     example = "file.py:loss file.py:my_gradient --shape X=3x3"
     function = files.function(target, "a formula", example)
     args = files.arguments(function, shape, value, seed)

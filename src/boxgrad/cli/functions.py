@@ -72,6 +72,10 @@ WORDS: Words = {
         "en": "--shape {name}={text} is not a shape\n  instead: --shape {name}=3x2, or {name}=5 for a vector",
         "zh": "--shape {name}={text} 不是形状\n  应改为： --shape {name}=3x2，向量则写 {name}=5",
     },
+    "page": {
+        "en": "--html {path}: a page ends in .html\n  instead: --html {instead}",
+        "zh": "--html {path}：网页应以 .html 结尾\n  应改为： --html {instead}",
+    },
     "number": {
         "en": "--value {name}={text} is not a number\n  instead: --value {name}=1.5, or {name}=[0,2,1]",
         "zh": "--value {name}={text} 不是数\n  应改为： --value {name}=1.5，或 {name}=[0,2,1]",

@@ -157,6 +157,8 @@ class Readings:
                     for left in table[first, middle]:
                         for right in table[middle + 1, last]:
                             base = left[0] + right[0] + 0.02 * (last - 1 - middle)
+                            if middle == first and _is_number(left[1]):  # 2 (P Bᵀ), not (2 P) Bᵀ
+                                base -= 0.04 * (length - 1)
                             for more, made in self._products(signs[middle], left[1], right[1], bare):
                                 found.append((base + more, made))
                 unique = {one: penalty for penalty, one in sorted(found, key=lambda r: -r[0])}
@@ -230,6 +232,11 @@ class Readings:
             for shape in self.shapes:
                 if len(shape) >= 3:
                     yield 0.5, Term("conv", (a, b), ("kernel", note, shape))
+
+
+def _is_number(term: Term) -> bool:
+    """Whether a term has no value of the function in it."""
+    return all(part.op in ("number", "counted", "divide", "negative") for _, part in term.walk())
 
 
 def _with_counts(term: Term, sizes: dict[str, int]) -> Term:

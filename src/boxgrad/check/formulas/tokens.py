@@ -74,7 +74,9 @@ class Source:
         what = word(key, self.lang, WORDS, **values)
         line = self.line.replace("\t", " ")
         wide = sum(1 for c in line[:at] if ord(c) > 0x2E7F)
+        what, _, repair = what.partition("\n")
         text = word("syntax", self.lang, WORDS, what=what, line=line, caret=" " * (at + wide) + "^")
+        text += f"\n{repair}" if repair else ""
         return ClaimProblem("does not parse", text, at=at)
 
     # ---- words
