@@ -24,6 +24,7 @@ SAYINGS = {
     "zh": ("相对误差 {:.2g}：错误", "相对误差 {:.0e}：正确", "只有一张图像时：正确", "看不懂公式"),
 }
 FOUND = {"en": ("**{}** at `{}`", "**{}**"), "zh": ("`{1}` 处**{0}**", "**{}**")}
+SEPARATOR = {"en": "; ", "zh": "；"}
 TOLERANCE = 1e-5
 
 
@@ -43,7 +44,7 @@ def plain(chosen: ModuleType, lang: str) -> str:
     said = (wrong if error > TOLERANCE else right).format(error)
     if hasattr(chosen, "one_image"):
         alone = plain_check(chosen.loss, chosen.wrong, chosen.one_image(np.random.default_rng(0)), chosen.WRT)
-        said += f"; {one_image}" if alone <= TOLERANCE else ""
+        said += f"{SEPARATOR[lang]}{one_image}" if alone <= TOLERANCE else ""
     return said
 
 
@@ -54,7 +55,7 @@ def found(name: str, lang: str) -> str:
     for finding in verdict(name).findings:
         kind = kind_name(finding.kind, lang)
         words.append(placed.format(kind, finding.where.box) if finding.where else placeless.format(kind))
-    return "; ".join(words)
+    return SEPARATOR[lang].join(words)
 
 
 def table(lang: str) -> str:
