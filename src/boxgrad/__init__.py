@@ -19,6 +19,7 @@ from boxgrad.errors import (
     BoxgradError,
     BranchError,
     DerivativeError,
+    GradientMistake,
     GraphError,
     IndexingError,
     ShapeError,
@@ -43,6 +44,9 @@ __version__ = "0.1.0"
 # Loaded on first use: training brings plots and progress bars, which take longer to load than NumPy.
 _ON_USE = {
     "Trainer": "boxgrad.train",
+    "Verdict": "boxgrad.check.verdict",
+    "check": "boxgrad.check.checking",
+    "check_grad": "boxgrad.check.differences",
     "explain": "boxgrad.explain.explanation",
     "set_num_threads": "boxgrad.engines.native.pool",
     "train": "boxgrad.train",
@@ -52,14 +56,18 @@ __all__ = [
     "BoxgradError",
     "BranchError",
     "DerivativeError",
+    "GradientMistake",
     "GraphError",
     "IndexingError",
     "Random",
     "ShapeError",
     "TraceError",
     "Trainer",
+    "Verdict",
     "avg_pool",
     "boxed",
+    "check",
+    "check_grad",
     "compile",
     "conv",
     "conv_transpose",
@@ -99,10 +107,10 @@ def __dir__() -> list[str]:
 
 
 class _Package(ModuleType):
-    """``bg.explain`` is the function, also when the folder of that name has been imported."""
+    """``bg.explain`` and ``bg.check`` are functions, also when folders of these names have been imported."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name != "explain" or not isinstance(value, ModuleType):
+        if name not in ("explain", "check") or not isinstance(value, ModuleType):
             super().__setattr__(name, value)
 
 

@@ -51,6 +51,10 @@ class DerivativeError(BoxgradError, TypeError):
     """A derivative that does not exist or was asked of the wrong thing."""
 
 
+class GradientMistake(BoxgradError, AssertionError):  # noqa: N818  it is found in the user's gradient
+    """A gradient that a check found wrong."""
+
+
 class GraphError(BoxgradError, ValueError):
     """A graph that is not well formed."""
 

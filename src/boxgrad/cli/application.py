@@ -13,6 +13,7 @@ import typer
 from boxgrad.cli.bench import bench
 from boxgrad.cli.book import book
 from boxgrad.cli.cache import cache
+from boxgrad.cli.check import check
 from boxgrad.cli.explain import explain
 from boxgrad.cli.predict import predict
 from boxgrad.cli.sample import sample
@@ -29,6 +30,7 @@ app.command()(train)
 app.command()(explain)
 app.command()(book)
 app.command()(bench)
+app.command()(check)
 app.command()(predict)
 app.command()(sample)
 app.command()(cache)

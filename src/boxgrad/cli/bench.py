@@ -16,7 +16,7 @@ from boxgrad.bench.flops import flops
 from boxgrad.bench.measure import OURS, Figures, measure_model, measure_steps, threads_of
 from boxgrad.bench.models import CASES
 from boxgrad.bench.steps import is_installed, peers_named
-from boxgrad.cli.explain import function_in
+from boxgrad.cli.functions import Files
 from boxgrad.cli.messages import fail, reports_errors
 from boxgrad.engines import Compiled
 from boxgrad.engines.native.pool import num_threads
@@ -100,4 +100,4 @@ def _say(text: str) -> None:
 
 def _step(target: str) -> Callable[[], Any]:
     """A function that can be called without arguments."""
-    return function_in(target)
+    return Files("bench").function(target, "a model", "mlp, or boxgrad bench file.py:step")

@@ -1,25 +1,19 @@
 """``boxgrad explain``: a function in a file, or the model of a run, as mathematics, diagram and code.
 
-Knows how functions are found and arguments are made; explaining is known to boxgrad.explain.
+Knows the model of a run and its data; explaining is known to boxgrad.explain.
 """
 
 from __future__ import annotations
 
 import inspect
-import json
-import re
-import sys
-import traceback
 from collections.abc import Callable
-from enum import StrEnum
-from importlib import util
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated, Any
 
 import numpy as np
 import typer
 
+from boxgrad.cli.functions import Files, Language
 from boxgrad.cli.messages import fail, reports_errors
 from boxgrad.data import digits
 from boxgrad.errors import BoxgradError
@@ -28,16 +22,8 @@ from boxgrad.explain.explanation import explain as explanation_of
 from boxgrad.explain.refusals import is_part
 from boxgrad.train.runs import RunFolder, build
 
-_SHAPE = re.compile(r"^\(?\d+([x×,]\d+)*,?\)?$")
 _EXAMPLES = 2
 _CHARACTERS = 6
-
-
-class Language(StrEnum):
-    """The languages of the words."""
-
-    en = "en"
-    zh = "zh"
 
 
 @reports_errors
@@ -76,7 +62,7 @@ def explain(
 
         boxgrad explain rnn.py:loss --shape h=4 --shape xs=20x4 --unroll --html rnn.html
     """
-    path = Path(target)
+    path, files = Path(target), Files("explain", lang.value)
     if path.is_dir():
         if shape or value:
             raise fail(
@@ -86,11 +72,10 @@ def explain(
             )
         function, args = _run(path, seed)
     else:
-        function = function_in(target)
-        args = _arguments(
-            function, _named(shape, "--shape", "X=3x3"), _named(value, "--value", "x=1.5"), seed
-        )
-    found = _explained(function, args, wrt, lang.value, html, unroll)
+        example = "file.py:loss --shape X=3x3, or boxgrad explain runs/digits"
+        function = files.function(target, "a run", example)
+        args = files.arguments(function, shape, value, seed)
+    found = _explained(files, function, args, wrt, html, unroll)
     if html is None:
         typer.echo(str(found))
         return
@@ -101,11 +86,15 @@ def explain(
 
 
 def _explained(
-    function: Callable[..., Any], args: list[Any], wrt: list[str] | None, lang: str, html: Path | None,
+    files: Files,
+    function: Callable[..., Any],
+    args: list[Any],
+    wrt: list[str] | None,
+    html: Path | None,
     unroll: bool,
-) -> Explanation:  # fmt: skip
+) -> Explanation:
     try:
-        return explanation_of(function, *args, wrt=wrt or None, lang=lang, unroll=unroll)
+        return explanation_of(function, *args, wrt=wrt or None, lang=files.lang, unroll=unroll)
     except BoxgradError as error:
         # Where nothing of the user's has run yet, the line that asked is not the user's.
         own = (
@@ -117,7 +106,7 @@ def _explained(
         kept = [line for line in text.splitlines() if not is_part(line, "picture")]
         raise fail("\n".join([*kept, *_picture(error, html)])) from error
     except Exception as error:
-        text = _raised(error, f"{getattr(function, '__name__', 'the function')}() raised")
+        text = files.raised(error, f"{getattr(function, '__name__', 'the function')}()")
         notes = [line for note in getattr(error, "__notes__", []) for line in note.splitlines()]
         kept = [line for line in notes if not is_part(line, "picture")]
         raise fail("\n".join([text, *kept, *_picture(error, html)])) from error
@@ -133,127 +122,6 @@ def _picture(error: Exception, html: Path | None) -> list[str]:
         if html is not None
         else "  picture: --html page.html draws them"
     ]
-
-
-# ---- a function in a file
-def function_in(target: str) -> Callable[..., Any]:
-    file, _, name = target.rpartition(":")
-    if not file or not name.isidentifier():
-        raise fail(
-            f"{target} is neither FILE.py:FUNCTION nor the folder of a run\n"
-            "  instead: boxgrad explain file.py:loss --shape X=3x3, or boxgrad explain runs/digits"
-        )
-    path = Path(file)
-    if not path.is_file():
-        raise fail(
-            f"there is no file {path}\n  instead: the path of a Python file, a colon, a function's name"
-        )
-    module = _loaded(path)
-    found = getattr(module, name, None)
-    if callable(found):
-        return found
-    own = [
-        key for key, value in vars(module).items() if inspect.isfunction(value) and not key.startswith("_")
-    ]
-    raise fail(
-        f"{path} has no function {name}\n"
-        f"  why:     it defines {', '.join(own) or 'no functions'}\n"
-        f"  instead: boxgrad explain {path}:{own[0] if own else 'loss'}"
-    )
-
-
-def _loaded(path: Path) -> ModuleType:
-    """A file as a module, with its own folder importable, as Python runs it."""
-    spec = util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise fail(f"{path} is not a Python file\n  instead: a file that ends in .py")
-    module = util.module_from_spec(spec)
-    sys.path.insert(0, str(path.resolve().parent))
-    sys.modules.setdefault(path.stem, module)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise fail(_raised(error, f"{path} raised")) from error
-    return module
-
-
-def _raised(error: Exception, what: str) -> str:
-    """An error of the user's own code, with its line."""
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if "boxgrad" not in Path(frame.filename).parts
-    ]
-    text = f"{what} {type(error).__name__}: {error}"
-    own = [frame for frame in frames if not frame.filename.startswith("<")]
-    if isinstance(error, SyntaxError):
-        return f"{text}\n  where:   line {error.lineno}: {(error.text or '').strip()}"
-    if not own:
-        return text
-    return f"{text}\n  where:   {Path(own[-1].filename).name}:{own[-1].lineno}: {own[-1].line}"
-
-
-# ---- arguments
-def _named(given: list[str] | None, option: str, example: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for text in given or []:
-        name, equals, rest = text.partition("=")
-        if not equals or not name.strip().isidentifier() or not rest.strip():
-            raise fail(f"{option} {text} cannot be read\n  instead: {option} {example}")
-        found[name.strip()] = rest.strip()
-    return found
-
-
-def _arguments(
-    function: Callable[..., Any], shapes: dict[str, str], values: dict[str, str], seed: int
-) -> list[Any]:
-    """An argument for each parameter: random numbers of a shape, or a value."""
-    parameters = inspect.signature(function).parameters
-    name = getattr(function, "__name__", "the function")
-    for given in (*shapes, *values):
-        if given not in parameters:
-            raise fail(
-                f"{name} has no parameter {given}\n"
-                f"  why:     its parameters are {', '.join(parameters) or 'none'}\n"
-                f"  instead: --shape {next(iter(parameters), 'X')}=3x3"
-            )
-    random = np.random.default_rng(seed)
-    args: list[Any] = []
-    for parameter in parameters.values():
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.KEYWORD_ONLY):
-            continue
-        if parameter.name in shapes:
-            args.append(random.standard_normal(_shape(parameter.name, shapes[parameter.name])))
-        elif parameter.name in values:
-            args.append(_number(parameter.name, values[parameter.name]))
-        elif parameter.default is not parameter.empty:
-            args.append(parameter.default)
-        else:
-            raise fail(
-                f"nothing is said about the parameter {parameter.name} of {name}\n"
-                "  why:     the numbers are shown at some arguments\n"
-                f"  instead: --shape {parameter.name}=3x2, or --value {parameter.name}=1.5"
-            )
-    return args
-
-
-def _shape(name: str, text: str) -> tuple[int, ...]:
-    if not _SHAPE.match(text):
-        raise fail(
-            f"--shape {name}={text} is not a shape\n  instead: --shape {name}=3x2, or {name}=5 for a vector"
-        )
-    return tuple(int(size) for size in re.findall(r"\d+", text))
-
-
-def _number(name: str, text: str) -> Any:
-    try:
-        found = json.loads(text)
-        array = np.array(found)
-    except ValueError:
-        array = np.array(None)
-    if array.dtype.kind not in "fiub":
-        raise fail(f"--value {name}={text} is not a number\n  instead: --value {name}=1.5, or {name}=[0,2,1]")
-    return found if array.ndim == 0 else array
 
 
 # ---- the model of a run
