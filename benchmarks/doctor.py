@@ -6,7 +6,7 @@ planted     mistakes of the catalogue, made in functions of the zoo: ``--each`` 
             function, drawn at random, or every applicable one
 by hand     mistakes written out by hand, without the catalogue
 correct     gradients that are right: by boxgrad, by hand, by differences; in double and single precision
-time        of one check
+time        of one check, of the processor
 
 ``--sample`` is a small part of each, for the tests.
 """
@@ -222,7 +222,7 @@ def report(figures: dict[str, Any]) -> Iterator[str]:
             yield f"{name:60s}{count:10d}{alarms:16d}{unclear:16d}"
         yield f"{'all':60s}{found['count']:10d}{found['false alarms']:16d}{found['unclear']:16d}\n"
     if found := figures.get("time"):
-        yield f"{'time of a check':44s}{'boxes':>8s}{'right':>10s}{'wrong':>10s}{'goal':>8s}"
+        yield f"{'processor time of a check':44s}{'boxes':>8s}{'right':>10s}{'wrong':>10s}{'goal':>8s}"
         for name, row in found.items():
             yield f"{name:44s}{row['boxes']:8d}{row['right']:8.2f} s{row['wrong']:8.2f} s{row['goal']:6.0f} s"
 
