@@ -29,57 +29,56 @@ _SHAPE = re.compile(r"^\(?\d+([x×,]\d+)*,?\)?$")
 WORDS: Words = {
     "target": {
         "en": "{target} is neither FILE.py:FUNCTION nor {other}\n  instead: boxgrad {command} {example}",
-        "zh": "{target} 既不是 文件.py:函数名，也不是{other}\n  应改为： boxgrad {command} {example}",
+        "zh": "{target} 既不是 文件.py:函数名，也不是{other}\n  改法：boxgrad {command} {example}",
     },
     "a run": {"en": "the folder of a run", "zh": "训练结果的文件夹"},
     "a model": {"en": "a model", "zh": "模型"},
     "a formula": {"en": "a formula", "zh": "公式"},
     "no file": {
         "en": "there is no file {path}\n  instead: the path of a Python file, a colon, a function's name",
-        "zh": "没有文件 {path}\n  应改为： Python 文件的路径、冒号、函数名",
+        "zh": "没有文件 {path}\n  改法：Python 文件的路径、冒号、函数名",
     },
     "no function": {
         "en": "{path} has no function {name}\n  why:     it defines {own}\n"
         "  instead: boxgrad {command} {path}:{first}",
-        "zh": "{path} 里没有函数 {name}\n  原因：   它定义了 {own}\n"
-        "  应改为： boxgrad {command} {path}:{first}",
+        "zh": "{path} 里没有函数 {name}\n  原因：它定义了 {own}\n  改法：boxgrad {command} {path}:{first}",
     },
     "no functions": {"en": "no functions", "zh": "零个函数"},
     "not python": {
         "en": "{path} is not a Python file\n  instead: a file that ends in .py",
-        "zh": "{path} 不是 Python 文件\n  应改为： 以 .py 结尾的文件",
+        "zh": "{path} 不是 Python 文件\n  改法：以 .py 结尾的文件",
     },
     "raised": {"en": "{what} raised {error}: {text}", "zh": "{what} 抛出了 {error}：{text}"},
-    "where": {"en": "\n  where:   {place}", "zh": "\n  位置：   {place}"},
+    "where": {"en": "\n  where:   {place}", "zh": "\n  位置：{place}"},
     "at line": {"en": "line {line}: {text}", "zh": "第 {line} 行：{text}"},
     "option": {
         "en": "{option} {text} cannot be read\n  instead: {option} {example}",
-        "zh": "{option} {text} 读不懂\n  应改为： {option} {example}",
+        "zh": "{option} {text} 读不懂\n  改法：{option} {example}",
     },
     "no parameter": {
         "en": "{name} has no parameter {given}\n  why:     its parameters are {known}\n"
         "  instead: --shape {first}=3x3",
-        "zh": "{name} 没有参数 {given}\n  原因：   它的参数是 {known}\n  应改为： --shape {first}=3x3",
+        "zh": "{name} 没有参数 {given}\n  原因：它的参数是 {known}\n  改法：--shape {first}=3x3",
     },
     "none": {"en": "none", "zh": "（无）"},
     "nothing said": {
         "en": "nothing is said about the parameter {parameter} of {name}\n"
         "  why:     the numbers are shown at some arguments\n"
         "  instead: --shape {parameter}=3x2, or --value {parameter}=1.5",
-        "zh": "没有说明 {name} 的参数 {parameter}\n  原因：   要代入一些自变量才有数值\n"
-        "  应改为： --shape {parameter}=3x2，或 --value {parameter}=1.5",
+        "zh": "没有说明 {name} 的参数 {parameter}\n  原因：要代入一些自变量才有数值\n"
+        "  改法：--shape {parameter}=3x2，或 --value {parameter}=1.5",
     },
     "shape": {
         "en": "--shape {name}={text} is not a shape\n  instead: --shape {name}=3x2, or {name}=5 for a vector",
-        "zh": "--shape {name}={text} 不是形状\n  应改为： --shape {name}=3x2，向量则写 {name}=5",
+        "zh": "--shape {name}={text} 不是形状\n  改法：--shape {name}=3x2，向量则写 {name}=5",
     },
     "page": {
         "en": "--html {path}: a page ends in .html\n  instead: --html {instead}",
-        "zh": "--html {path}：网页应以 .html 结尾\n  应改为： --html {instead}",
+        "zh": "--html {path}：网页应以 .html 结尾\n  改法：--html {instead}",
     },
     "number": {
         "en": "--value {name}={text} is not a number\n  instead: --value {name}=1.5, or {name}=[0,2,1]",
-        "zh": "--value {name}={text} 不是数\n  应改为： --value {name}=1.5，或 {name}=[0,2,1]",
+        "zh": "--value {name}={text} 不是数\n  改法：--value {name}=1.5，或 {name}=[0,2,1]",
     },
 }
 

@@ -61,16 +61,16 @@ def _several(function: Callable[..., Any], **options: Any) -> Function:
 
 
 def _of_real(rule: Rule) -> AllInputs:
-    """A rule of one input that holds for real matrices."""
+    """A rule of the first input that holds for real matrices; others have no gradient."""
 
-    def checked(g: Any, y: Any, wanted: Any, x: Any) -> Any:
+    def checked(g: Any, y: Any, wanted: Any, x: Any, *rest: Any) -> Any:
         if x.dtype.kind == "c":
             raise DerivativeError.because(
                 "the derivative of a factorisation of a complex matrix",
                 "the rule is that of real matrices",
                 "np.linalg.solve, inv or det, which have complex derivatives",
             )
-        return (cast("Any", rule)(g, y, x),)
+        return (cast("Any", rule)(g, y, x, *rest), *(None for _ in rest))
 
     return AllInputs(checked)
 
@@ -224,17 +224,15 @@ def _qr_rule(g: Any, y: Any, x: Any) -> Any:
 qr = Primitive("qr", _several(np.linalg.qr), _qr_type, _of_real(_qr_rule), Call("qr"), ())
 
 
-def _pinv_rule(g: Any, y: Any, wanted: Any, x: Any, cutoff: Any) -> Any:
+def _pinv_rule(g: Any, y: Any, x: Any, cutoff: Any) -> Any:
     """Of matrices near x of the same rank. Source: G. Golub, V. Pereyra, SIAM J. Numer. Anal. 10 (1973)."""
     back, inverse = _mT(g), _mT(y)
-    return (
-        (back - x @ (y @ back)) @ y @ inverse + inverse @ y @ (back - (back @ y) @ x) - inverse @ g @ inverse,
-        None,
-    )
+    kept = inverse @ y @ (back - (back @ y) @ x)
+    return (back - x @ (y @ back)) @ y @ inverse + kept - inverse @ g @ inverse
 
 
 def _pinv_type(x: ArrayType, cutoff: ArrayType) -> ArrayType:
     return ArrayType((*_batch(x, square=False), x.shape[-1], x.shape[-2]), _inexact(x))
 
 
-pinv = Primitive("pinv", np.linalg.pinv, _pinv_type, AllInputs(_pinv_rule), Call("pinv"), ())
+pinv = Primitive("pinv", np.linalg.pinv, _pinv_type, _of_real(_pinv_rule), Call("pinv"), ())

@@ -190,9 +190,15 @@ class Parser(Names):
         return value
 
     def comparison(self) -> Term:
-        left = self.sum()
-        sign = self.accept(*_COMPARISONS)
-        return left if sign is None else Term("compare", (left, self.sum()), _COMPARISONS[sign.text])
+        """a < b, or a chain of such: −1 ≤ d ≤ 1."""
+        value = left = self.sum()
+        chain: Term | None = None
+        while (sign := self.accept(*_COMPARISONS)) is not None:
+            right = self.sum()
+            value = Term("compare", (left, right), _COMPARISONS[sign.text])
+            value = value if chain is None else Term("both", (chain, value))
+            chain, left = value, right
+        return value
 
     def braces(self) -> Term:
         """{a if c; b otherwise}, or a group."""
