@@ -231,3 +231,11 @@ def test_a_layer_that_is_not_there():
         claimed({"1.weight": NAMED["2.weight"]}, model_loss, (MODEL, *DATA))
     with pytest.raises(ClaimProblem, match="the gradient of model is a tuple"):
         claimed(lambda m, x, y: ((1.0, 2.0), None, None), model_loss, (MODEL, *DATA))
+
+
+@pytest.mark.parametrize("wrt", [("b", "W"), ["b", "X", "W"], (2, 1), (2, 0, 1)])
+def test_a_tuple_has_the_order_of_wrt(wrt):
+    by_name = dict(zip("XWb", truth(*ARGS), strict=True))
+    names = ["XWb"[one] if isinstance(one, int) else one for one in wrt]
+    found = claimed(lambda X, W, b: tuple(by_name[name] for name in names), wrt=wrt)
+    same(found.gradients(ARGS), {name: by_name[name] for name in names})

@@ -44,7 +44,7 @@ def claim_of(mine: Any, f: Any, args: Sequence[Any], wrt: Any, subject: Any, lan
     Raises:
         ClaimProblem: it is none of these, raises, or gives what cannot be compared.
     """
-    layout = Layout(f, args, subject.model, lang)
+    layout = Layout(f, args, subject.model, lang, wrt)
     if isinstance(mine, str) or (_is_texts(mine) and mine):
         return formula_claim(mine, subject, layout.chosen, lang)
     if isinstance(mine, Mapping):
@@ -127,7 +127,7 @@ class FunctionClaim(Claim):
         self, function: Callable[..., Any], name: str, args: Sequence[Any], layout: Layout, only: str = ""
     ) -> None:
         self._function, self._layout, self._only = function, layout, only
-        self.name = "f" if name == "<lambda>" else name
+        self.name = "mine" if name == "<lambda>" else name
         self._check_signature(args)
         self.arguments = tuple(self.gradients(args))
 

@@ -35,11 +35,21 @@ class Argument:
         return is_real(self.value)
 
 
+def _owners(wrt: Any, model: Model) -> dict[str, int]:
+    """The arguments that a sequence ``wrt`` names, by name or number, with their places in it."""
+    order: dict[str, int] = {}
+    for item in wrt if isinstance(wrt, (tuple, list)) else ():
+        label = model.inputs[item].node.label if isinstance(item, int) else str(item)
+        order.setdefault((label or "").partition(".")[0], len(order))
+    return order
+
+
 class Layout:
     """The arguments of a function, and where in a result the gradient of each input stands."""
 
-    def __init__(self, function: Any, args: Sequence[Any], model: Model, lang: str) -> None:
+    def __init__(self, function: Any, args: Sequence[Any], model: Model, lang: str, wrt: Any = None) -> None:
         self.lang = lang
+        self._order = _owners(wrt, model)
         self.chosen = tuple(value.name for value in model.wrt)
         self.inputs = tuple(value.name for value in model.inputs if value.node.dtype.kind in "fc")
         labels = {value.node.label: value.name for value in model.inputs}
@@ -75,8 +85,10 @@ class Layout:
 
     @property
     def claimable(self) -> list[Argument]:
-        """The arguments with arrays whose gradients are asked for."""
-        return [one for one in self.arguments if set(one.inputs.values()) & set(self.chosen)]
+        """The arguments with arrays whose gradients are asked for, in the order in which they were."""
+        found = [one for one in self.arguments if set(one.inputs.values()) & set(self.chosen)]
+        last = len(self._order)
+        return sorted(found, key=lambda one: self._order.get(one.name, last))
 
     def say(self, key: str, **values: Any) -> str:
         return word(key, self.lang, WORDS, **values)

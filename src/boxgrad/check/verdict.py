@@ -137,7 +137,8 @@ class Verdict:
             rows.append(
                 ("same", said("comma", lang).join(_short(other, lang) for other in finding.alternatives))
             )
-        return lines + [f"    {said(key, lang)} {text}" for key, text in rows if text]
+        space = "" if lang == "zh" else " "
+        return lines + [f"    {said(key, lang)}{space}{text}" for key, text in rows if text]
 
 
 def _short(finding: Finding, lang: str) -> str:
