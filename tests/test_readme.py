@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import doctest
 import io
+import itertools
 import linecache
 import re
 import shlex
@@ -44,14 +45,19 @@ def blocks(page: str) -> list[Block]:
     ]
 
 
+_numbers = itertools.count()
+
+
 def run(program: str, namespace: dict[str, object]) -> str:
     """What a program prints; an error of boxgrad ends it and is printed as Python would."""
     lines = program.splitlines(keepends=True)
-    linecache.cache["example.py"] = (len(program), None, lines, "example.py")
+    # Each program is a file of its own, for functions of earlier ones are explained with their source.
+    name = f"{next(_numbers)}/example.py"
+    linecache.cache[name] = (len(program), None, lines, name)
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         try:
-            exec(compile(program, "example.py", "exec"), namespace)
+            exec(compile(program, name, "exec"), namespace)
         except bg.BoxgradError as error:
             print(f"{type(error).__name__}: {error}")
     return printed.getvalue()

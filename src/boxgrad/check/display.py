@@ -63,7 +63,7 @@ def _finding(finding: Any, verdict: Any) -> str:
     if finding.formula:
         rows.append((said("repair", lang), f"<span>{escape(finding.formula)}</span>"))
     if finding.code:
-        rows.append((said("repair", lang), f"<code>{escape(finding.code)}</code>"))
+        rows.append((said("code", lang), f"<code>{escape(finding.code)}</code>"))
     if finding.alternatives:
         names = said("comma", lang).join(
             dict.fromkeys(

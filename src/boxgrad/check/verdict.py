@@ -125,14 +125,14 @@ class Verdict:
             place = said("or at", lang, box=where.box, more=more) if more else said("at", lang, box=where.box)
             head += f"{', ' if lang == 'en' else '，'}{place}"
         error = self.errors.get(finding.argument)
-        if error is not None and error > 0:
+        if error is not None and 0 < error < float("inf"):
             separator = ", " if lang == "en" else "，"
             head += separator + said("error", lang, error=f"{error:.2g}")
         lines = [head]
         if finding.explanation:
             lines += [f"    {line}" for line in finding.explanation.splitlines()]
         rows = [("line", str(where.line) if where is not None and where.line is not None else "")]
-        rows += [("repair", finding.formula), ("repair", finding.code)]
+        rows += [("repair", finding.formula), ("code", finding.code)]
         if finding.alternatives:
             rows.append(
                 ("same", said("comma", lang).join(_short(other, lang) for other in finding.alternatives))

@@ -271,6 +271,7 @@ SAID: Words = {
         "zh": "在 {box} 处（或 {more}，梯度相同）",
     },
     "repair": {"en": "instead:", "zh": "应为："},
+    "code": {"en": "in code:", "zh": "写成代码："},
     "line": {"en": "line:", "zh": "代码行："},
     "same": {"en": "gives the same:", "zh": "同样结果："},
     "and": {"en": " and ", "zh": "和"},
