@@ -56,9 +56,6 @@ def constant(value: Any) -> Expression:
     if np.iscomplexobj(value) or not np.isfinite(value):
         return x.number(value)
     number = float(value)
-    if math.isinf(number):
-        endless = x.Symbol("", "∞", shape=())
-        return x.negative(endless) if number < 0 else endless
     for power in (number, 1 / number if number else 0.0):
         square = power * power
         whole = round(square)

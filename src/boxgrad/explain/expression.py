@@ -286,10 +286,12 @@ def number(value: Any) -> Expression:
     if isinstance(value, (bool, np.bool_)):
         value = int(value)
     value = value.item() if hasattr(value, "item") else value
-    if isinstance(value, complex) or not math.isfinite(value):
-        text = {"nan": "nan", "inf": "∞", "-inf": "-∞"}.get(str(value))
-        text = text or f"({value:.4g})".replace("((", "(").replace("j", "i")
+    if isinstance(value, complex) or math.isnan(value):
+        text = "nan" if isinstance(value, float) else f"({value:.4g})".replace("((", "(").replace("j", "i")
         return Symbol(text, text, shape=())
+    if math.isinf(value):
+        endless = Symbol("", "∞", shape=())
+        return endless if value > 0 else Negative(endless, shape=())
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e6:
         value = int(value)
     if value < 0:

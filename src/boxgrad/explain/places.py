@@ -34,6 +34,8 @@ def marks_of(key: str, shape: tuple[int, ...]) -> Marks | None:
     parts = key.split(",") if key else []
     used = sum(part not in ("∗", "…") for part in parts)
     missing = len(shape) - used
+    if missing < 0:  # of several results, not of an array
+        return None
     if "…" not in parts:
         parts = [*parts, "…"]
     at = parts.index("…")

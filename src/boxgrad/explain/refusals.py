@@ -226,9 +226,9 @@ def _patterns() -> list[tuple[re.Pattern[str], str]]:
 def in_language(text: str, lang: str) -> str:
     """A message in a language: its labels, and those of its sentences that are known.
 
-    >>> print(in_language("there is no file a.py\\n  instead: a file that ends in .py", "zh"))
-    没有文件 a.py
-      改法：以 .py 结尾的文件
+    >>> print(in_language("matmul of a scalar\\n  instead: x * y for a product with a number", "zh"))
+    对标量做矩阵乘
+      改法：与数相乘写 x * y
     """
     return "\n".join(map(_said, text.splitlines())) if lang == "zh" else text
 
