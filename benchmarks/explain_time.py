@@ -21,7 +21,7 @@ import numpy as np
 
 import boxgrad as bg
 from boxgrad import nn
-from probe import quartiles
+from boxgrad.bench.probe import quartiles
 
 GOALS = {"lenet": 2.0, "rnn loop": 5.0}
 """Seconds for the three views."""
