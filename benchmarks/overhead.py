@@ -161,14 +161,14 @@ def measure(calls: dict[str, Call], rounds: int) -> tuple[dict[str, list[float]]
     """Seconds of a call in each of many short alternating rounds, and the probes between the rounds."""
     inner = {name: max(1, int(0.004 / _once(call))) for name, call in calls.items()}
     samples: dict[str, list[float]] = {name: [] for name in calls}
-    readings = [probe(0.02)]
+    readings = [probe(threads=1, seconds=0.02)]
     for _ in range(rounds):
         for name, call in calls.items():
             start = time.perf_counter()
             for _ in range(inner[name]):
                 call()
             samples[name].append((time.perf_counter() - start) / inner[name])
-        readings.append(probe(0.02))
+        readings.append(probe(threads=1, seconds=0.02))
     return samples, readings
 
 

@@ -71,7 +71,7 @@ def test_a_model_beside_the_reference_engine():
     assert figures.peers["numpy"] > 0
     assert figures.ratio == pytest.approx(figures.peers["numpy"] / figures.ours_ms)
     assert figures.losses[0] > figures.losses[-1]
-    assert figures.difference < 1e-5
+    assert figures.differences["numpy"] < 1e-5
     assert figures.gflops == pytest.approx(figures.peak_fraction * figures.probe)
 
 

@@ -20,10 +20,10 @@ def row(figures: Figures) -> str:
     """A model's lines of the table."""
     lines = [f"{figures.model:<14}{'boxgrad':<16}{figures.ours_ms:>10.3f} ms{_rate(figures)}"]
     for peer, taken in figures.peers.items():
-        lines.append(f"{'':<14}{peer:<16}{taken:>10.3f} ms   boxgrad is {figures.ratios[peer]:.2f} × as fast")
+        line = f"{'':<14}{peer:<16}{taken:>10.3f} ms   boxgrad is {figures.ratios[peer]:.2f} × as fast"
+        apart = figures.differences.get(peer)
+        lines.append(line if apart is None else f"{line}; losses differ by {apart:.0e}")
     checked = f"losses {figures.losses[0]:.4f} … {figures.losses[-1]:.4f}" if figures.losses else ""
-    if checked and figures.peers:
-        checked += f", equal to {figures.difference:.0e}"
     probe = f"peak {figures.probe:.0f} GFLOP/s; {figures.slow} of {figures.blocks} blocks slow"
     return "\n".join([*lines, f"{'':<14}{'; '.join(filter(None, (checked, probe)))}"])
 
