@@ -249,3 +249,19 @@ def test_display(lang: str) -> None:
     assert "<script" not in page
     assert "http" not in page.replace("http://www.w3.org", "")
     assert ("求和过宽" in text) == (lang == "zh")
+
+
+def test_a_claim_that_is_right_by_half_is_not_deterministic():
+    X, W = np.ones((4, 3)), np.full((3, 2), 0.2)
+    draws = iter([1.0, 1.0, 1.0, 0.0] * 100)
+
+    def loss(X, W):
+        N = X @ W
+        L = np.sum(np.tanh(N))
+        return L
+
+    def mine(X, W):
+        dN = (1 - np.tanh(X @ W) ** 2) * next(draws)
+        return dN @ W.T, X.T @ dN
+
+    assert [f.kind for f in bg.check(loss, mine, X, W).findings] == ["not deterministic"]

@@ -105,8 +105,11 @@ class Verdict:
             key = "wrong" if text else "wrong at all"
             lines = [said(key, lang, title=self.title, wrong=text)]
             if len(self.errors) > 1 and any(not f.argument for f in self.findings):
-                each = [f"{self._gradient(n)} {e:.2g}" for n, e in self.errors.items() if n in names]
-                lines.append(f"  {said('errors', lang, errors=said('comma', lang).join(each))}")
+                each = [
+                    f"{self._gradient(n)} {e:.2g}" for n, e in self.errors.items() if n in names and e > 0
+                ]
+                if each:
+                    lines.append(f"  {said('errors', lang, errors=said('comma', lang).join(each))}")
         for number, finding in enumerate(self.findings, start=1):
             lines += ["", *self._finding(finding, f"{number}. " if len(self.findings) > 1 else "")]
         notes = [f"  {note}" for note in self.notes]
