@@ -384,3 +384,19 @@ def test_it_forgets_nothing_that_others_see():
         return np.sum(h * before) + np.sum(before)
 
     np.testing.assert_array_equal(bg.grad(function)(np.zeros(3)), np.ones(3))
+
+
+# ---- arguments of another memory order, compiled
+@pytest.mark.parametrize("engine", ["numpy", "native"])
+def test_a_reshaped_argument_is_a_view_where_numpy_has_one(engine):
+    def f(x):
+        v = x.reshape(-1)
+        v[0] = 100.0
+        return np.sum(x * x) + np.sum(v)
+
+    compiled = bg.compile(f, engine=engine)
+    x = np.arange(1.0, 7.0).reshape(2, 3)
+    for given in (x, np.asfortranarray(x), np.repeat(x, 2, axis=1)[:, ::2], x):
+        ours, theirs = given.copy("K"), given.copy("K")
+        assert compiled(ours) == f(theirs)
+        np.testing.assert_array_equal(ours, theirs)

@@ -21,7 +21,7 @@ from boxgrad.errors import TraceError
 from boxgrad.graph.node import Graph, Node, input_node
 from boxgrad.memory import owned
 from boxgrad.ops.control import item
-from boxgrad.trace.apply import call_traced, noting
+from boxgrad.trace.apply import call_traced, context, noting
 from boxgrad.trace.arguments import Arguments, IntoArray, Write, is_traceable, result_nodes, type_of
 from boxgrad.trace.box import Box
 from boxgrad.trace.tracer import Tracing, argument_names
@@ -69,7 +69,8 @@ class Compiled:
             kind = type(leaf)
             if kind is np.ndarray and leaf.dtype.kind in "fiubc":
                 first = seen.setdefault(id(leaf), len(values))
-                signature += (first, leaf.shape, leaf.dtype)
+                # Whether a reshaped argument is a view depends on how it lies in memory.
+                signature += (first, leaf.shape, leaf.dtype, leaf.flags.c_contiguous or leaf.strides)
                 if first < len(values):
                     continue
             elif is_traceable(leaf):
@@ -113,8 +114,17 @@ class Compiled:
             arguments, is_traceable, lambda leaf, path: input_node(type_of(leaf), label(path)), named=True
         )
         args, kwargs = boxed.args
+        laid = {
+            node.number: np.empty_like(leaf, bool)
+            for node, leaf in zip(boxed.nodes, boxed.leaves, strict=True)
+            if type(leaf) is np.ndarray and not leaf.flags.c_contiguous
+        }
         with activate(Tracing(compiling=True)), noting():
-            result = call_traced(self.__wrapped__, args, kwargs)
+            before, context.laid = context.laid, {**context.laid, **laid}
+            try:
+                result = call_traced(self.__wrapped__, args, kwargs)
+            finally:
+                context.laid = before
         nodes, structure, _ = result_nodes(result)
         writes = boxed.writes()
         graph = Graph(boxed.nodes, (*nodes, *(node for _, node in writes)))
