@@ -251,6 +251,19 @@ def test_display(lang: str) -> None:
     assert ("求和过宽" in text) == (lang == "zh")
 
 
+def test_a_claim_that_raises_at_a_later_call_is_a_finding():
+    calls = iter(range(8))
+
+    def loss(X):
+        L = np.sum(np.tanh(X))
+        return L
+
+    def mine(X):
+        return 2 * (1 - np.tanh(X) ** 2) + 0 * next(calls)
+
+    assert [f.kind for f in bg.check(loss, mine, np.full((4, 3), 0.2)).findings] == ["raises"]
+
+
 def test_a_claim_that_is_right_by_half_is_not_deterministic():
     X, W = np.ones((4, 3)), np.full((3, 2), 0.2)
     draws = iter([1.0, 1.0, 1.0, 0.0] * 100)

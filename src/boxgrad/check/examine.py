@@ -69,17 +69,16 @@ class Examination:
         if own and isinstance(self.claim, FormulaClaim):
             return own
         self.names = tuple(n for n in self.names if n not in {f.argument for f in own})
-        return [*own, *(self._compared() if self.names else [])]
+        try:
+            return [*own, *(self._compared() if self.names else [])]
+        except ClaimProblem as problem:
+            return [*own, Finding(problem.argument, problem.kind, explanation=problem.text)]
 
     def _compared(self) -> list[Finding]:
-        try:
-            given = self._claimed(self.subject.given)
-            if self._differs(given, 1):
-                return [
-                    Finding("", "not deterministic", explanation=sentence("not deterministic", self.lang))
-                ]
-        except ClaimProblem as problem:
-            return [Finding(problem.argument, problem.kind, explanation=problem.text)]
+        given = self._claimed(self.subject.given)
+        uncertain = Finding("", "not deterministic", explanation=sentence("not deterministic", self.lang))
+        if self._differs(given, 1):
+            return [uncertain]
         points, claims = self._collected(given)
         infinite = self._infinite(points, claims)
         if infinite:
@@ -89,7 +88,7 @@ class Examination:
         if not wrong:
             return self._varied()
         if self._differs(given, AGAIN):
-            return [Finding("", "not deterministic", explanation=sentence("not deterministic", self.lang))]
+            return [uncertain]
         random = [i for i, p in enumerate(points) if p.kind != "given"]
         elsewhere = self._wrong([points[i] for i in random], [claims[i] for i in random]) if random else wrong
         if not elsewhere:
