@@ -14,7 +14,7 @@ import typer
 
 from boxgrad.check.checking import check as checked
 from boxgrad.check.differences import check_grad
-from boxgrad.cli.functions import Files, Language
+from boxgrad.cli.functions import Files, Language, Shapes, Values
 from boxgrad.cli.messages import fail, reports_errors
 from boxgrad.errors import BoxgradError
 from boxgrad.explain.html_parts import TAGS
@@ -34,13 +34,8 @@ def check(
             "Without it boxgrad's own gradient is checked against differences.",
         ),
     ] = None,
-    shape: Annotated[
-        list[str] | None,
-        typer.Option(metavar="X=3x3", help="An argument: normal random numbers of this shape."),
-    ] = None,
-    value: Annotated[
-        list[str] | None, typer.Option(metavar="x=1.5", help="An argument: a number, or a list like [0,2,1].")
-    ] = None,
+    shape: Shapes = None,
+    value: Values = None,
     wrt: Annotated[
         list[str] | None, typer.Option(help="Whose gradients are meant; all if not given.")
     ] = None,

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from boxgrad.cli.functions import Files, Language
+from boxgrad.cli.functions import Files, Language, Shapes, Values
 from boxgrad.cli.messages import fail, reports_errors
 from boxgrad.data import digits
 from boxgrad.errors import BoxgradError
@@ -31,13 +31,8 @@ def explain(
     target: Annotated[
         str, typer.Argument(metavar="FILE.py:FUNCTION-or-RUN", help="A function, or a run's folder.")
     ],
-    shape: Annotated[
-        list[str] | None,
-        typer.Option(metavar="X=3x3", help="An argument: normal random numbers of this shape."),
-    ] = None,
-    value: Annotated[
-        list[str] | None, typer.Option(metavar="x=1.5", help="An argument: a number, or a list like [0,2,1].")
-    ] = None,
+    shape: Shapes = None,
+    value: Values = None,
     wrt: Annotated[list[str] | None, typer.Option(help="Whose gradients to show; all if not given.")] = None,
     html: Annotated[
         Path | None, typer.Option(help="Write a page (.html), or one view (.svg .tex .py .md .dot).")

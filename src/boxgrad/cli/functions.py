@@ -16,7 +16,7 @@ from enum import StrEnum
 from importlib import util
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -81,6 +81,15 @@ WORDS: Words = {
         "zh": "--value {name}={text} 不是数\n  改法：--value {name}=1.5，或 {name}=[0,2,1]",
     },
 }
+
+
+Shapes = Annotated[
+    list[str] | None, typer.Option(metavar="X=3x3", help="An argument: normal random numbers of this shape.")
+]
+Values = Annotated[
+    list[str] | None, typer.Option(metavar="x=1.5", help="An argument: a number, or a list like [0,2,1].")
+]
+"""The options that say what the arguments are."""
 
 
 class Language(StrEnum):
