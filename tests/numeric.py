@@ -71,3 +71,18 @@ def assert_near(got: Any, wanted: Any, what: str = "", relative: float = 1e-9) -
     assert got.shape == wanted.shape, f"{what}: shape {got.shape}, wanted {wanted.shape}"
     scale = max(1.0, float(np.max(np.abs(wanted), initial=0.0)))
     np.testing.assert_allclose(got, wanted, rtol=relative, atol=relative * scale, err_msg=what)
+
+
+def assert_within_units(got: Any, wanted: Any, factor: float = 64, dtype: Any = None) -> None:
+    """Equal in type; integers and truth values equal, floats within some units in the last place.
+
+    ``dtype`` is the narrowest in which there were intermediate results.
+    """
+    got, wanted = np.asarray(got), np.asarray(wanted)
+    assert (got.shape, got.dtype) == (wanted.shape, wanted.dtype)
+    if got.dtype.kind not in "fc":
+        np.testing.assert_array_equal(got, wanted)
+        return
+    unit = np.finfo(dtype or got.dtype).eps * factor
+    scale = np.max(np.abs(wanted[np.isfinite(wanted)]), initial=1.0)
+    np.testing.assert_allclose(got, wanted, rtol=unit, atol=unit * scale)

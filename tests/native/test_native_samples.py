@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import boxgrad as bg
-from numeric import is_real
+from numeric import assert_within_units, is_real
 from samples import SAMPLES, Sample
 
 rows = pytest.mark.parametrize("sample", SAMPLES, ids=[sample.name for sample in SAMPLES])
@@ -14,26 +14,11 @@ smooth = [sample for sample in SAMPLES if sample.order]
 smooth_rows = pytest.mark.parametrize("sample", smooth, ids=[sample.name for sample in smooth])
 
 
-def near(got, wanted, factor=64, dtype=None):
-    """Equal in type; integers and truth values equal, floats within some units in the last place.
-
-    ``dtype`` is the narrowest in which there were intermediate results.
-    """
-    got, wanted = np.asarray(got), np.asarray(wanted)
-    assert (got.shape, got.dtype) == (wanted.shape, wanted.dtype)
-    if got.dtype.kind not in "fc":
-        np.testing.assert_array_equal(got, wanted)
-        return
-    unit = np.finfo(dtype or got.dtype).eps * factor
-    scale = np.max(np.abs(wanted[np.isfinite(wanted)]), initial=1.0)
-    np.testing.assert_allclose(got, wanted, rtol=unit, atol=unit * scale)
-
-
 @rows
 def test_native(sample: Sample):
     compiled = bg.compile(sample.call, engine="native")
     for _ in range(2):
-        near(compiled(*sample.inputs), sample.call(*sample.inputs))
+        assert_within_units(compiled(*sample.inputs), sample.call(*sample.inputs))
 
 
 @smooth_rows
@@ -45,4 +30,4 @@ def test_native_gradient(sample: Sample, dtype):
     gradient = bg.grad(lambda *xs: np.sum(sample.call(*xs) * g), argnums=chosen)
     compiled = bg.compile(gradient, engine="native")
     for got, wanted in zip(compiled(*inputs), gradient(*inputs), strict=True):
-        near(got, wanted, 512, dtype)
+        assert_within_units(got, wanted, 512, dtype)
