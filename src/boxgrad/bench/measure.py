@@ -67,9 +67,11 @@ def threads_of(count: int) -> Iterator[None]:
     set_num_threads(count)
     if is_installed("torch"):
         torch_peer.set_num_threads(count)
-    with threadpool_limits(count):
-        yield
-    set_num_threads(before)
+    try:
+        with threadpool_limits(count):
+            yield
+    finally:
+        set_num_threads(before)
 
 
 def measure_model(

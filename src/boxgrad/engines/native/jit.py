@@ -74,17 +74,6 @@ def object_code(text: str, machine: Machine) -> bytes:
     return target.emit_object(module)
 
 
-def assembly(text: str, machine: Machine) -> str:
-    """The instructions of a module, to look at."""
-    binding = llvm()
-    module = binding.parse_assembly(text)
-    options = binding.create_pipeline_tuning_options(speed_level=3)
-    passes = binding.create_new_module_pass_manager()
-    passes.add_sroa_pass()
-    passes.run(module, binding.create_pass_builder(_target(machine), options))
-    return _target(machine).emit_assembly(module)
-
-
 def _target(machine: Machine) -> Any:
     target = llvm().Target.from_triple(machine.triple)
     return target.create_target_machine(
