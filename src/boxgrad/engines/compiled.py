@@ -16,7 +16,7 @@ import numpy as np
 
 from boxgrad import tree
 from boxgrad.boxed import activate, current_tracer
-from boxgrad.engines.engine import Engine, Report, Run, engine_named
+from boxgrad.engines.engine import Engine, Report, Run, default_engine, engine_named, usable_engine
 from boxgrad.errors import TraceError
 from boxgrad.graph.node import Graph, Node, input_node
 from boxgrad.memory import owned
@@ -26,7 +26,6 @@ from boxgrad.trace.arguments import Arguments, IntoArray, Write, is_traceable, r
 from boxgrad.trace.box import Box
 from boxgrad.trace.tracer import Tracing, argument_names
 
-DEFAULT = "numpy"
 _VIEWS = ("reshape", "transpose", "broadcast", "slice", "identity", "stop_gradient", "real", "imag")
 
 
@@ -46,10 +45,13 @@ class _Entry:
 class Compiled:
     """A compiled function. Call it as the function; ``report()`` tells what was made of it."""
 
-    def __init__(self, function: Callable[..., Any], engine: str) -> None:
+    def __init__(self, function: Callable[..., Any], engine: str | None) -> None:
         self.__wrapped__ = function
         functools.update_wrapper(self, function)
-        self._engine: Engine = engine_named(engine)
+        if engine is not None:
+            engine_named(engine)  # a wrong name is told at once
+        self._name = engine
+        self._engine: Engine | None = None  # found at the first call, since LLVM takes a moment to load
         self._entries: dict[Hashable, _Entry] = {}
         self._last: _Entry | None = None
 
@@ -133,6 +135,8 @@ class Compiled:
             for position, (write, _) in enumerate(writes)
             if isinstance(write, IntoArray)
         }
+        if self._engine is None:
+            self._engine = usable_engine(self._name or default_engine())
         run = self._engine.build(graph, targets)
         lent = tuple(number for number, node in enumerate(graph.outputs) if _is_lent(node))
         return _Entry(graph, run, structure, tuple(write for write, _ in writes), len(nodes), lent)
@@ -144,7 +148,9 @@ class Compiled:
 
     def report(self) -> Report:
         """What the engine made of the last call."""
-        return self._engine.report(self._known().graph)
+        graph = self._known().graph
+        assert self._engine is not None
+        return self._engine.report(graph)
 
     def _known(self) -> _Entry:
         if self._last is None:
@@ -162,21 +168,25 @@ def _is_lent(node: Node) -> bool:
 
 
 @overload
-def compile(function: Callable[..., Any], *, engine: str = ...) -> Compiled: ...
+def compile(function: Callable[..., Any], *, engine: str | None = ...) -> Compiled: ...
 @overload
-def compile(function: None = None, *, engine: str = ...) -> Callable[[Callable[..., Any]], Compiled]: ...
-def compile(function: Callable[..., Any] | None = None, *, engine: str = DEFAULT) -> Any:
+def compile(
+    function: None = None, *, engine: str | None = ...
+) -> Callable[[Callable[..., Any]], Compiled]: ...
+def compile(function: Callable[..., Any] | None = None, *, engine: str | None = None) -> Any:
     """Trace a function once for each combination of argument types, and run it by an engine.
 
     Args:
         function: plain NumPy; Python control flow may depend on shapes, dtypes and Python integers, not on
             the values of arrays.
-        engine: the name of an engine.
+        engine: ``"native"``, which makes machine code; or ``"numpy"``, which defines what every graph means.
+            Without a name, what BOXGRAD_ENGINE says; else native where it can run, and NumPy where not.
 
     Returns:
         A callable with the function's arguments and results; ``.report()`` and ``.graph`` show what it made.
 
     Raises:
+        EngineError: an engine that was asked for and cannot run here, at the first call.
         BranchError: control flow on a value, with the line and the repair.
 
     >>> @compile

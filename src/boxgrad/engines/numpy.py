@@ -37,6 +37,9 @@ class NumpyEngine:
         rows = tuple(Row(name, count, sizes[name]) for name, count in counts.most_common())
         return Report(self.name, rows, ("every box runs as one NumPy call; none is fused",))
 
+    def obstacle(self) -> None:
+        """It runs wherever NumPy does."""
+
 
 def prepared(graph: Graph) -> Graph:
     """The graph as it is run: constants folded, shared, without what nothing reads."""

@@ -12,6 +12,7 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from boxgrad import data, nn, optim
+from boxgrad.engines import default_engine
 from boxgrad.errors import message
 from boxgrad.optim import schedules
 from boxgrad.train import models
@@ -57,7 +58,7 @@ _SAMPLES = (0.5, 0.8, 1.0)  # temperatures
 
 def settings(dataset: str, **given: Any) -> Settings:
     """The defaults of a data set, with what the user has given (None means not given)."""
-    chosen = {name: value for name, value in given.items() if value is not None}
+    chosen = {"engine": default_engine(), **{name: v for name, v in given.items() if v is not None}}
     found = replace(DEFAULTS[dataset], **chosen)
     for name in ("epochs", "batch_size", "lr"):
         if not getattr(found, name) > 0:

@@ -16,6 +16,7 @@ from boxgrad.engines.native.layout import Home, Value, fresh
 from boxgrad.engines.native.lowering import Lowering
 from boxgrad.engines.native.machine import Machine, host
 from boxgrad.engines.native.plan import plan
+from boxgrad.engines.native.pool import pool
 from boxgrad.engines.native.program import Program
 from boxgrad.engines.native.steps import Convolution, Fallback, Kernel, Literal, Repeated, Scan, Special, Step
 from boxgrad.engines.native.table import ROWS
@@ -23,6 +24,7 @@ from boxgrad.engines.numpy import ENGINE as NUMPY
 from boxgrad.engines.numpy import prepared
 from boxgrad.graph.node import Graph
 
+PROCESSORS = ("x86_64", "aarch64", "arm64")
 _NOTHING: Mapping[int, int] = MappingProxyType({})
 
 
@@ -49,6 +51,19 @@ class NativeEngine:
         notes = [f"{kernels} kernels, {'from the cache' if code.cached else 'compiled'}"]
         notes += [f"{step.label} runs in NumPy: {step.reason}" for step in _distinct(fallbacks)]
         return Report(self.name, rows, tuple(notes))
+
+    def obstacle(self) -> str | None:
+        """What is missing for machine code: the library, the processor, or the right to run it."""
+        try:
+            machine = host()
+            if not machine.triple.startswith(PROCESSORS):
+                return f"machine code is made for {', '.join(PROCESSORS)}; this is {machine.triple}"
+            pool()
+        except ImportError as error:
+            return f"llvmlite cannot be imported ({error}); 'pip install llvmlite' mends it"
+        except (OSError, RuntimeError, AttributeError) as error:
+            return f"LLVM cannot make code for this machine ({type(error).__name__}: {error})"
+        return None
 
 
 def is_checked() -> bool:
