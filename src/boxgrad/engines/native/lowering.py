@@ -172,7 +172,7 @@ class Lowering:
     def _constant(self, array: np.ndarray[Any, Any]) -> Value:
         if self.outer is not None:
             return self.outer._constant(array)
-        array = np.ascontiguousarray(array)
+        array = np.asarray(array, order="C")
         self.constants.append(array)
         buffer = Buffer(array.dtype, array.size, Home.CONSTANT, len(self.constants) - 1)
         return Value(buffer, array.shape, contiguous(array.shape), 0, array.dtype)
