@@ -8,7 +8,7 @@ from types import MappingProxyType
 from weakref import WeakKeyDictionary
 
 from boxgrad.engines.engine import Report, Row, Run
-from boxgrad.engines.native import convolution, jit, pointwise, product
+from boxgrad.engines.native import jit, pointwise, product, winograd
 from boxgrad.engines.native.donate import donate
 from boxgrad.engines.native.fuse import Fusion
 from boxgrad.engines.native.ir import Function
@@ -129,7 +129,7 @@ def _kernels(cluster: pointwise.Cluster, machine: Machine, name: str) -> list[Ke
     if any(operation.product is not None for operation in cluster.operations):
         root = next(operation.product for operation in cluster.operations if operation.product)
         if isinstance(root, Convolution):
-            return [convolution.kernel(cluster, machine, name)]
+            return winograd.kernels(cluster, machine, name)
         return product.kernels(cluster, machine, name)
     return pointwise.kernels(cluster, machine, name)
 

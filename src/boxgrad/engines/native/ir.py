@@ -135,6 +135,15 @@ class Function:
         self.do(f"br label %after{number}")
         self._lines.append(f"after{number}:")
 
+    def continue_from(self, other: Function) -> None:
+        """Make names that the other function does not have."""
+        self._count = other._count
+
+    def guard(self, head: Function, condition: str) -> None:
+        """Begin with the lines of ``head``, and go on only if a truth value of theirs (i1) holds."""
+        skip = [f"  br i1 {condition}, label %run, label %leave", "leave:", "  ret void", "run:"]
+        self._lines = [*head._lines, *skip, *self._lines]
+
     @property
     def body(self) -> str:
         """All but the name."""

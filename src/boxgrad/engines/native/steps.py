@@ -15,6 +15,7 @@ import numpy as np
 from boxgrad.engines.native.ir import Function, Index
 from boxgrad.engines.native.layout import Shape, Value, joined
 from boxgrad.engines.native.machine import Machine
+from boxgrad.engines.native.tiling import Tiling
 from boxgrad.engines.native.vector import Term
 from boxgrad.graph.node import Node
 
@@ -91,6 +92,7 @@ class Convolution:
     ``source`` has the axes image, channel and the spatial ones; ``filters`` are packed by ``convolution``;
     ``inner`` and ``outer`` are the channels of a group on either side; ``windows`` are the spatial sizes of
     the result, ``window_steps`` and ``tap_steps`` the strides and dilations, in positions of the source.
+    With a ``tiling`` the filters are transformed by ``winograd``, and ``weights`` are those that were given.
     """
 
     source: Value
@@ -102,10 +104,12 @@ class Convolution:
     windows: Shape
     window_steps: Shape
     tap_steps: Shape
+    tiling: Tiling | None = None
+    weights: Value | None = None
 
     @property
     def reads(self) -> tuple[Value, ...]:
-        return self.source, self.filters
+        return (self.source, self.filters, *([self.weights] if self.weights else ()))
 
     def admits(self, value: Value) -> bool:
         return True

@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from boxgrad.engines.native import convolution, emitters, filters
+from boxgrad.engines.native import convolution, emitters, filters, winograd, winograd_filters
 from boxgrad.engines.native.layout import Shape, Value, fresh
 from boxgrad.engines.native.lowering import Lowering, RefusedError
+from boxgrad.engines.native.machine import Machine
 from boxgrad.engines.native.margins import Pads, gradient_pads, room
 from boxgrad.engines.native.microkernel import tile_shape
-from boxgrad.engines.native.steps import Convolution, Literal, Operand, Special
+from boxgrad.engines.native.steps import Convolution, Kernel, Literal, Operand, Special
+from boxgrad.engines.native.tiling import tiling_of
 from boxgrad.engines.native.vector import Lanes, Term
 from boxgrad.graph.node import Node
 
@@ -58,12 +60,17 @@ def conv_filter_gradient(lowering: Lowering, node: Node) -> Value:
     # Filters lie as they are summed: taps outermost, outputs contiguous.
     place = fresh(node.shape, node.dtype, (*range(2, len(node.shape)), 1, 0))
     geometry = filters.Geometry(p["groups"], p["kernel"], p["stride"], p["dilation"])
-    lowering.steps.append(
-        Special(
-            "conv_filter_gradient", (source, slope), (place,),
-            lambda machine, name: filters.kernels(source, slope, place, geometry, machine, name),
-        )
+    tiling = tiling_of(
+        node.dtype, p["groups"], p["kernel"], g.shape[2:], (*p["stride"], *p["dilation"]), lowering.machine,
+        images=g.shape[0], inner=node.shape[1], outer=node.shape[0],
     )  # fmt: skip
+
+    def make(machine: Machine, name: str) -> list[Kernel]:
+        if tiling is None:
+            return filters.kernels(source, slope, place, geometry, machine, name)
+        return winograd_filters.kernels(source, slope, place, geometry, tiling, machine, name)
+
+    lowering.steps.append(Special("conv_filter_gradient", (source, slope), (place,), make))
     return place
 
 
@@ -109,16 +116,25 @@ def _convolve(
 ) -> Value:
     groups, outer, inner, *kernel = w.shape
     shape = tile_shape(lowering.machine, node.dtype.itemsize)
-    packed = convolution.packed(w, shape)
-    lowering.steps.append(
-        Special(
-            "pack filters", (w,), (packed,),
-            lambda machine, name: [convolution.packer(w, packed, machine, name)],
-        )
+    tiling = tiling_of(
+        node.dtype, groups, tuple(kernel), node.shape[2:], (*steps, *dilation), lowering.machine,
+        images=node.shape[0], inner=inner, outer=outer,
     )  # fmt: skip
+    if tiling is None:
+        filters = convolution.packed(w, shape)
+    else:
+        filters = winograd.transformed(w, tiling, shape)
+
+    def prepare(machine: Machine, name: str) -> list[Kernel]:
+        if tiling is None:
+            return [convolution.packer(w, filters, machine, name)]
+        return [winograd.filter_kernel(w, filters, tiling, machine, name)]
+
+    lowering.steps.append(Special("filters", (w,), (filters,), prepare))
     made = Convolution(
-        source, packed, groups, inner, outer, tuple(kernel), node.shape[2:], tuple(steps), tuple(dilation)
-    )
+        source, filters, groups, inner, outer, tuple(kernel), node.shape[2:], tuple(steps), tuple(dilation),
+        tiling, w if tiling else None,
+    )  # fmt: skip
     place = lowering.result(node, ())
     if place.is_contiguous:  # nobody asked for a layout: channels last
         place = fresh(node.shape, node.dtype, (0, *range(2, len(node.shape)), 1))
