@@ -16,6 +16,7 @@ from dataclasses import replace
 
 from boxgrad.engines.native import convolution
 from boxgrad.engines.native.body import Body
+from boxgrad.engines.native.borrowed import Borrowed
 from boxgrad.engines.native.convolution import GRAIN, MOST_CHUNKS, widths
 from boxgrad.engines.native.finite import Watch, marks, only_where_marked
 from boxgrad.engines.native.ir import Function, Index
@@ -39,14 +40,16 @@ def transformed(w: Value, tiling: Tiling, shape: TileShape) -> Value:
     """Room for the transformed filters (1, outer, inner, *kernel)."""
     _, outer, inner, *_ = w.shape
     size = (tiling.points, -(-outer // shape.width), inner, shape.width)
-    return Value(Buffer(w.dtype, math.prod(size)), size, contiguous(size), 0, w.dtype)
+    _, *strides = contiguous(size)
+    step = math.prod(size[1:]) + GAP // w.dtype.itemsize
+    return Value(Buffer(w.dtype, tiling.points * step), size, (step, *strides), 0, w.dtype)
 
 
 def filter_kernel(w: Value, target: Value, tiling: Tiling, machine: Machine, name: str) -> Kernel:
     """Transform filters: G w along each axis of the kernel."""
     f = Function(name, HEAD)
     _, outer, inner, *_ = w.shape
-    points, panels, _, width = target.shape
+    _, panels, _, width = target.shape
     item, lanes = w.dtype.itemsize, machine.lanes(w.dtype.itemsize)
     e = Lanes(f, lanes)
     source, to = addresses(f, 2)
@@ -71,7 +74,7 @@ def filter_kernel(w: Value, target: Value, tiling: Tiling, machine: Machine, nam
         def store(index: list[Index], terms: list[Term]) -> None:
             for number, term in enumerate(terms):
                 point = point_of(f, tiling, [*index, number])
-                e.store(term, f.at(place, f.multiply(point, panels * inner * width), item), 1, None)
+                e.store(term, f.at(place, f.multiply(point, target.strides[0]), item), 1, None)
 
         along_axes(e, w.dtype, [axis.g for axis in tiling.axes], load, store)
 
@@ -120,25 +123,22 @@ class _Writer:
         self.inner, self.outer = rounded(c.inner, self.shape.lanes), c.filters.shape[1] * self.shape.width
         self.step, self.out_step = self.block * self.inner + gap, self.block * self.outer + gap
         each = tiling.points * (self.step + self.out_step)
-        self.scratch = Value(
-            Buffer(self.dtype, each * self.chunks), (self.chunks, each), (each, 1), 0, self.dtype
-        )
+        self.borrowed = Borrowed(self.dtype, each, self.chunks)
         self.words = marks(self.chunks)
-        self.values = [c.source, c.filters, self.scratch, self.words, *self.beside]
+        self.values = [c.source, c.filters, *self.borrowed.values, self.words, *self.beside]
 
     def kernel(self) -> tuple[Kernel, Value]:
         """The kernel, and the words that say where its results are not finite."""
         f, item = self.f, self.dtype.itemsize
-        source, filters, scratch, words, *beside = addresses(f, len(self.values))
-        scratch = f.at(scratch, f.multiply("%chunk", self.scratch.shape[1]), item)
-        products = f.at(scratch, self.tiling.points * self.step, item)
+        source, filters, memory, taken, words, *beside = addresses(f, len(self.values))
         watch = Watch(self.e, self.dtype)
         start, stop = share(f, self.tiles, self.chunks)
-        with f.loop(start, stop, self.block) as first:
+        with self.borrowed.piece(f, memory, taken) as samples, f.loop(start, stop, self.block) as first:
+            products = f.at(samples, self.tiling.points * self.step, item)
             count = f.minimum(self.block, f.add(stop, f.multiply(first, -1)))
             with f.loop(0, count) as tile:
-                self._samples(source, f.at(scratch, f.multiply(tile, self.inner), item), f.add(first, tile))
-            self._multiply(scratch, filters, products, count)
+                self._samples(source, f.at(samples, f.multiply(tile, self.inner), item), f.add(first, tile))
+            self._multiply(samples, filters, products, count)
             with f.loop(0, count) as tile:
                 at = f.at(products, f.multiply(tile, self.outer), item)
                 self._results(at, beside, f.add(first, tile), watch)
@@ -146,8 +146,8 @@ class _Writer:
         places = tuple(op.place for op in self.stores)
         boxes = tuple(op.name for op in self.cluster.operations)
         label = f"{'+'.join(dict.fromkeys(boxes))} {self.tiling}"
-        reads = (self.c.source, self.c.filters, self.scratch, *self.body.outside())
-        writes = (self.scratch, self.words, *places)
+        reads = (self.c.source, self.c.filters, *self.borrowed.values, *self.body.outside())
+        writes = (*self.borrowed.values, self.words, *places)
         return Kernel(
             label, f, tuple(self.values), reads, writes, self.chunks, boxes, self.flops
         ), self.words
@@ -167,12 +167,12 @@ class _Writer:
     def _multiply(self, samples: str, filters: str, products: str, count: Index) -> None:
         """For each point, the rows of a block times the filters."""
         f, rows, width, item = self.f, self.shape.rows, self.shape.width, self.dtype.itemsize
-        _, panels, depth, _ = self.c.filters.shape
+        panels, depth = self.c.filters.shape[1:3]
         ends = f.divide(f.add(count, rows - 1), rows)
         with f.loop(0, self.tiling.points) as point:
             a = f.at(samples, f.multiply(point, self.step), item)
             to = f.at(products, f.multiply(point, self.out_step), item)
-            b = f.at(filters, f.multiply(point, panels * depth * width), item)
+            b = f.at(filters, f.multiply(point, self.c.filters.strides[0]), item)
             for columns, first, last in widths(self.c.outer, width, panels):
                 with f.loop(first, last) as panel, f.loop(0, ends) as row:
                     sums = Tile(f, self.shape.lanes, rows, columns, self.dtype)

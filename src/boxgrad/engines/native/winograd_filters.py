@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 
 from boxgrad.engines.native import filters
+from boxgrad.engines.native.borrowed import Borrowed
 from boxgrad.engines.native.convolution import tiles, widths
 from boxgrad.engines.native.filters import GRAIN, MOST_CHUNKS, Geometry
 from boxgrad.engines.native.finite import Watch, marks, only_where_marked
@@ -60,14 +61,13 @@ class _Writer:
         self.channel_parts = self._channel_parts(most)
         self.channels = self.inner // self.channel_parts
         self.parts = max(1, most // self.channel_parts)
-        size = (self.parts, tiling.points, self.inner, self.width)
+        size = (self.parts, self.inner, tiling.points, self.width)
         self.sums = Value(Buffer(self.dtype, math.prod(size)), size, contiguous(size), 0, self.dtype)
         gap = GAP // self.dtype.itemsize
         self.row = rounded(self.channels, self.shape.lanes)
         self.step, self.slope_step = self.block * self.row + gap, self.block * self.width + gap
         each = tiling.points * (self.step + self.slope_step)
-        chunks = self.parts * self.channel_parts
-        self.scratch = Value(Buffer(self.dtype, each * chunks), (chunks, each), (each, 1), 0, self.dtype)
+        self.borrowed = Borrowed(self.dtype, each, self.parts * self.channel_parts)
         self.back_chunks = max(1, min(8, self.inner, place.size // 4096))
 
     def _channel_parts(self, most: int) -> int:
@@ -79,36 +79,32 @@ class _Writer:
     def kernel(self) -> Kernel:
         """The sums of all tiles, at each point."""
         f, item = self.f, self.dtype.itemsize
-        x, g, scratch, sums = addresses(f, 4)
-        chunks = self.scratch.shape[0]
+        values = (self.x, self.g, *self.borrowed.values, self.sums)
+        x, g, memory, taken, sums = addresses(f, len(values))
+        chunks = self.parts * self.channel_parts
         chunk: Index = "%chunk" if chunks > 1 else 0
         number, channel = f.divide(chunk, self.channel_parts), f.remainder(chunk, self.channel_parts)
-        scratch = f.at(scratch, f.multiply(chunk, self.scratch.shape[1]), item)
-        slopes = f.at(scratch, self.tiling.points * self.step, item)
         first = f.multiply(channel, self.channels)
         x = f.at(x, f.multiply(first, self.x.strides[1]), item)
-        offset = f.multiply(number, self.sums.strides[0])
-        sums = f.at(sums, f.add(offset, f.multiply(first, self.width)), item)
-        with f.loop(0, self.tiling.points) as point:
-            at = f.at(sums, f.multiply(point, self.inner * self.width), item)
-            with f.loop(0, self.channels * self.width, self.shape.lanes) as index:
-                self.e.store(self.e.constant(0, self.dtype), f.at(at, index, item), 1, None)
+        each, row_size, _, _ = self.sums.strides
+        sums = f.at(sums, f.add(f.multiply(number, each), f.multiply(first, row_size)), item)
+        with f.loop(0, self.channels * row_size, self.shape.lanes) as index:
+            self.e.store(self.e.constant(0, self.dtype), f.at(sums, index, item), 1, None)
         start, stop = part(f, self.tiles, self.parts, number)
-        samples = [axis.b for axis in self.tiling.axes]
-        results = [axis.a for axis in self.tiling.axes]
-        with f.loop(start, stop, self.block) as tile:
+        samples, results = ([axis.b for axis in self.tiling.axes], [axis.a for axis in self.tiling.axes])
+        with self.borrowed.piece(f, memory, taken) as seen, f.loop(start, stop, self.block) as tile:
+            slopes = f.at(seen, self.tiling.points * self.step, item)
             count = f.minimum(self.block, f.add(stop, f.multiply(tile, -1)))
             with f.loop(0, count) as row:
-                at = f.at(scratch, f.multiply(row, self.row), item)
+                at = f.at(seen, f.multiply(row, self.row), item)
                 self._transform(samples, self.x, x, f.add(tile, row), self.channels, at, self.step)
             with f.loop(0, count) as row:
                 at = f.at(slopes, f.multiply(row, self.width), item)
                 self._transform(results, self.g, g, f.add(tile, row), self.outer, at, self.slope_step)
-            self._multiply(scratch, slopes, sums, count)
+            self._multiply(seen, slopes, sums, count)
         return Kernel(
-            f"conv_filter_gradient {self.tiling}", f, (self.x, self.g, self.scratch, self.sums),
-            (self.x, self.g, self.scratch), (self.scratch, self.sums), chunks, ("conv_filter_gradient",),
-            self.flops,
+            f"conv_filter_gradient {self.tiling}", f, values, values[:-1], values[2:], chunks,
+            ("conv_filter_gradient",), self.flops,
         )  # fmt: skip
 
     def _transform(
@@ -127,10 +123,11 @@ class _Writer:
     def _multiply(self, samples: str, slopes: str, sums: str, count: Index) -> None:
         """Add the products of a block; first by themselves, which keeps the sums exact to more places."""
         f, e, item, width = self.f, self.e, self.dtype.itemsize, self.shape.width
+        row_size = self.sums.strides[1]
         with f.loop(0, self.tiling.points) as point:
             a = f.at(samples, f.multiply(point, self.step), item)
             b = f.at(slopes, f.multiply(point, self.slope_step), item)
-            to = f.at(sums, f.multiply(point, self.inner * self.width), item)
+            to = f.at(sums, f.multiply(point, self.width), item)
             for columns, first, last in widths(self.outer, width, self.width // width):
                 with f.loop(first, last) as panel:
                     at_b, to_panel = (f.at(at, f.multiply(panel, width), item) for at in (b, to))
@@ -142,7 +139,7 @@ class _Writer:
                                 f.at(a, row, item), self.dtype, list(range(rows)), at_b,
                                 [Loop(count, self.row, self.width)],
                             )  # fmt: skip
-                            tile.join(f.at(to_panel, f.multiply(row, self.width), item), self.width)
+                            tile.join(f.at(to_panel, f.multiply(row, row_size), item), row_size)
 
     def back(self, words: Value, machine: Machine) -> Kernel:
         """Add the sums of all parts and transform them into filters."""
@@ -154,12 +151,12 @@ class _Writer:
         with f.loop(*share(f, self.inner, self.back_chunks)) as channel:
             for start, stop, active in runs(self.outer, e.count):
                 with f.loop(start, stop, e.count) as column:
-                    at = f.at(sums, f.add(f.multiply(channel, self.width), column), item)
+                    at = f.at(sums, f.add(f.multiply(channel, self.sums.strides[1]), column), item)
                     offset = f.add(f.multiply(channel, strides[1]), f.multiply(column, strides[0]))
                     to = f.at(place, offset, item)
 
                     def load(index: list[Index], at: str = at) -> Term:
-                        point = f.multiply(point_of(f, self.tiling, index), self.inner * self.width)
+                        point = f.multiply(point_of(f, self.tiling, index), self.width)
                         found = [
                             e.load(f.at(at, f.add(point, n * self.sums.strides[0]), item), self.dtype, 1, None)
                             for n in range(self.parts)
