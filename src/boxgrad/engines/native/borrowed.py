@@ -1,7 +1,7 @@
-"""Memory that a chunk borrows while it runs, so that few pieces are used again and again and stay in the cache.
+"""Memory that a chunk borrows while it runs: few pieces are used again and again, and stay in the cache.
 
-There is a piece for each chunk, for all of them may run at once; a chunk takes the first that is free. What is
-computed does not depend on which piece it was.
+There is a piece for each chunk, for all of them may run at once; a chunk takes the first that is free. What
+is computed does not depend on which piece it was.
 """
 
 from __future__ import annotations

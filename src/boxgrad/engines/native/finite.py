@@ -1,26 +1,17 @@
-"""What is done where fast sums are not finite: the direct way, under a condition.
+"""Whether fast sums are numbers: a kernel adds up its results, and says so if their sum is none.
 
-A tile of few multiplications spreads a NaN or an infinity over all of its results, and very large numbers may
-overflow in it alone. So kernels add up their results and leave a word for each chunk that says whether the sum
-is a number. It is not if any result is not, and then the kernels that compute the same directly are run as
-well, which write what NumPy writes. Otherwise each of these returns at once.
+A tile of few multiplications spreads a NaN or an infinity over all of its results, and very large numbers
+may overflow in it alone. But where every result is finite, so is all that it was made of. A call in which one
+is not is therefore run again by a program without such tiles; until then nothing has been written over an
+argument, for such a kernel may fail.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
-from boxgrad.engines.native.ir import Function
-from boxgrad.engines.native.layout import Value, fresh
-from boxgrad.engines.native.steps import HEAD, Kernel, addresses
-from boxgrad.engines.native.vector import INT64, Lanes, Term
-
-
-def marks(chunks: int) -> Value:
-    """A word for each chunk: 0 where all of its results are finite."""
-    return fresh((chunks,), INT64)
+from boxgrad.engines.native.steps import NOT_FINITE
+from boxgrad.engines.native.vector import Lanes, Term
 
 
 class Watch:
@@ -36,33 +27,12 @@ class Watch:
         known = Term(f.load(self.kind, self.sum, 64), self.dtype)
         f.store(self.kind, self.e.op("fadd", known, x).text, self.sum, 64)
 
-    def leave(self, pointer: str) -> None:
-        """Write the word of this chunk."""
+    def report(self) -> None:
+        """Set the status if the sum is not finite, which it is if all results are, but for an overflow."""
         e, f = self.e, self.e.function
         total = Term(f.load(self.kind, self.sum, 64), self.dtype)
         zero = e.like(0, total)
         wrong = e.compare("une", e.op("fmul", total, zero), zero)
         bits = f.value(f"bitcast <{e.count} x i1> {wrong.text} to i{e.count}")
-        found = f.value(f"icmp ne i{e.count} {bits}, 0")
-        f.store("i64", f.value(f"zext i1 {found} to i64"), f.at(pointer, "%chunk", 8), 8)
-
-
-def only_where_marked(kernel: Kernel, words: Value) -> Kernel:
-    """A kernel that returns at once if all words are 0."""
-    f = kernel.function
-    head = Function(f.name, HEAD)
-    head.continue_from(f)
-    values = (*kernel.values, words)
-    pointer = addresses(head, len(values))[-1]
-    found = "0"
-    for number in range(words.size):
-        word = head.load("i64", head.at(pointer, number, 8), 8)
-        found = head.value(f"or i64 {found}, {word}")
-    f.guard(head, head.value(f"icmp ne i64 {found}, 0"))
-    return replace(
-        kernel,
-        label=f"{kernel.label}, if sums are not finite",
-        values=values,
-        reads=(*kernel.reads, words),
-        flops=0,
-    )
+        with f.when(f.value(f"icmp ne i{e.count} {bits}, 0")):
+            f.store("i64", str(NOT_FINITE), "%status", 8)

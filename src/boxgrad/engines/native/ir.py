@@ -156,15 +156,6 @@ class Function:
         kept = self.value(f"xor i64 {self.value(f'shl i64 1, {bit}')}, -1")
         self.value(f"atomicrmw and ptr {word}, i64 {kept} release")
 
-    def continue_from(self, other: Function) -> None:
-        """Make names that the other function does not have."""
-        self._count = other._count
-
-    def guard(self, head: Function, condition: str) -> None:
-        """Begin with the lines of ``head``, and go on only if a truth value of theirs (i1) holds."""
-        skip = [f"  br i1 {condition}, label %run, label %leave", "leave:", "  ret void", "run:"]
-        self._lines = [*head._lines, *skip, *self._lines]
-
     @property
     def body(self) -> str:
         """All but the name."""

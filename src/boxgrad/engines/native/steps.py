@@ -92,7 +92,7 @@ class Convolution:
     ``source`` has the axes image, channel and the spatial ones; ``filters`` are packed by ``convolution``;
     ``inner`` and ``outer`` are the channels of a group on either side; ``windows`` are the spatial sizes of
     the result, ``window_steps`` and ``tap_steps`` the strides and dilations, in positions of the source.
-    With a ``tiling`` the filters are transformed by ``winograd``, and ``weights`` are those that were given.
+    With a ``tiling`` the filters are transformed by ``winograd``.
     """
 
     source: Value
@@ -105,11 +105,10 @@ class Convolution:
     window_steps: Shape
     tap_steps: Shape
     tiling: Tiling | None = None
-    weights: Value | None = None
 
     @property
     def reads(self) -> tuple[Value, ...]:
-        return (self.source, self.filters, *([self.weights] if self.weights else ()))
+        return self.source, self.filters
 
     def admits(self, value: Value) -> bool:
         return True
@@ -222,7 +221,8 @@ Lowered = Operation | Special | Scan | Fallback
 
 HEAD = (("ptr", "slots"), ("ptr", "table"), ("i64", "chunk"), ("i64", "chunks"), ("ptr", "status"))
 """The arguments of every kernel: base addresses; pairs of slot and offset; which part of how many; a word
-that is set where an index was out of range."""
+that is set where an index was out of range (1), or where fast sums are not finite."""
+NOT_FINITE = 2
 
 
 def addresses(function: Function, count: int) -> list[str]:

@@ -1,8 +1,8 @@
 """Winograd's tiles: how the results of a convolution are cut, and whether that is worth it.
 
-Knows short correlations, sizes of images and what the parts of the work cost; writes no code but the arithmetic
-of places. A tile has so many results along each axis, and the algorithms of all axes are nested. Windows that
-no whole tile covers are a part of one: what it sees beyond the image are zeros.
+Knows short correlations, sizes of images and what the parts of the work cost. A tile has so many results
+along each axis, and the algorithms of all axes are nested. Windows that no whole tile covers are a part of
+one: what it sees beyond the image are zeros.
 """
 
 from __future__ import annotations
@@ -12,14 +12,11 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
 from boxgrad.engines.native.ir import Function, Index
 from boxgrad.engines.native.layout import Shape, Value
-from boxgrad.engines.native.machine import Machine
 from boxgrad.engines.native.toom_cook import Matrix, Short, short, sizes
 from boxgrad.engines.native.transforms import Load, along_axes
-from boxgrad.engines.native.vector import Lanes
+from boxgrad.engines.native.vector import Lanes, Term
 
 INPUT, OUTPUT, FILTER = 7.0, 5.0, 10.0
 """What it costs to transform one of a tile's samples, results or filters, in multiply-adds of vectors."""
@@ -83,17 +80,18 @@ class Tiling:
         return f.minimum(results, f.add(self.windows[axis], f.multiply(place, -results)))
 
 
-def chosen(
-    kernel: Shape, windows: Shape, images: int, inner: int, outer: int, lanes: int
-) -> Tiling | None:
-    """The tiles with the least work; None where direct convolution has less, or not much more."""
+def chosen(results: Shape, kernel: Shape, inner: int, lanes: int) -> Tiling | None:
+    """The tiles with the least work for results (image, channel, *windows) from so many inner channels.
+
+    None where direct convolution has less, or not much more.
+    """
+    images, outer, *windows = results
     ends = -(-inner // lanes), -(-outer // lanes)
     best, found = GAIN * images * math.prod(windows) * math.prod(kernel) * inner * ends[1], None
-    for results in itertools.product(*map(sizes, kernel)):
-        if max(results) == 1:
+    for size in itertools.product(*map(sizes, kernel)):
+        if max(size) == 1:
             continue
-        axes = tuple(short(m, r) for m, r in zip(results, kernel, strict=True))
-        tiling = Tiling(axes, windows)
+        tiling = Tiling(tuple(short(m, r) for m, r in zip(size, kernel, strict=True)), tuple(windows))
         each = inner * ends[1] + INPUT * ends[0] + OUTPUT * ends[1]
         cost = tiling.points * (images * tiling.amount * each + FILTER * inner * ends[1])
         if cost < best:
@@ -101,9 +99,9 @@ def chosen(
     return found
 
 
-def block(rows: int) -> int:
-    """How many tiles are transformed together, where the micro-kernel takes so many at once."""
-    return -(-BLOCK // rows) * rows
+def block(amount: int) -> int:
+    """How many of so many tiles are transformed together, so that blocks are about equal."""
+    return -(-amount // max(1, round(amount / BLOCK)))
 
 
 def point_of(f: Function, tiling: Tiling, index: list[Index]) -> Index:
@@ -192,13 +190,3 @@ def runs(amount: int, lanes: int) -> list[tuple[int, int, int]]:
     whole = amount // lanes * lanes
     found = [(0, whole, lanes), (whole, amount, amount - whole)]
     return [run for run in found if run[0] < run[1]]
-
-
-def tiling_of(
-    dtype: np.dtype, groups: int, kernel: Shape, windows: Shape, steps: Shape, machine: Machine, *,
-    images: int, inner: int, outer: int,
-) -> Tiling | None:  # fmt: skip
-    """The tiles of a convolution; None where it is to be direct. ``steps`` are all strides and dilations."""
-    if groups > 1 or set(steps) != {1}:
-        return None
-    return chosen(kernel, windows, images, inner, outer, machine.lanes(dtype.itemsize))

@@ -2,10 +2,10 @@
 
     y = Aᵀ [(G w) ⊙ (B d)]        y_i = Σ_j w_j d_(i+j),   i < m, j < r
 
-m results of r taps see n = m + r − 1 samples and take n multiplications instead of m r. Two polynomials with m
-and r coefficients are multiplied by their values at n points, of which the last is infinity (where a polynomial
-is its leading coefficient); a correlation is that product transposed in one of its factors. Of several axes
-each has matrices of its own, and the multiplications are those of all axes together (Winograd).
+m results of r taps see n = m + r − 1 samples and take n multiplications instead of m r. Two polynomials with
+m and r coefficients are multiplied by their values at n points, of which the last is infinity (where a
+polynomial is its leading coefficient); a correlation is that product transposed in one of its factors. Of
+several axes each has matrices of its own, and every point of one meets every point of the others.
 
 Knows polynomials; knows neither images nor machines.
 Source: A. Lavin and S. Gray, Fast algorithms for convolutional neural networks, CVPR 2016.
@@ -26,8 +26,8 @@ POINTS: dict[int, tuple[Fraction, ...]] = {
     4: (Fraction(0), Fraction(1), Fraction(-1)),
     6: (Fraction(0), Fraction(5, 8), Fraction(-5, 8), Fraction(3, 2), Fraction(-3, 2)),
 }
-"""The finite points by the number n of samples. Opposite ones share most of their additions; those for six are
-the pairs of eighths with the least rounding error, half of that of ±1 and ±2, and exact in binary."""
+"""The finite points by the number n of samples. Opposite ones share most of their additions; those for six
+samples are pairs of eighths with the least rounding error, less than half of that of ±1 and ±2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +61,7 @@ def short(results: int, taps: int) -> Short:
         (*(_powers(p, results) for p in points), _leading(results)),
         (*g, _leading(taps)),
         # Interpolation: the polynomial that is 0 at all other points; its scale is in ``g``.
-        (
-            *((*_with_roots([q for q in points if q != p]), Fraction(0)) for p in points),
-            _with_roots(points),
-        ),
+        (*((*_with_roots([q for q in points if q != p]), Fraction(0)) for p in points), _with_roots(points)),
     )
 
 
@@ -85,7 +82,9 @@ def _with_roots(roots: Sequence[Fraction]) -> tuple[Fraction, ...]:
     """The coefficients of Π (x − root), the lowest first."""
     found = [Fraction(1)]
     for root in roots:
-        found = [low - root * high for low, high in zip([Fraction(0), *found], [*found, Fraction(0)], strict=True)]
+        found = [
+            low - root * high for low, high in zip([Fraction(0), *found], [*found, Fraction(0)], strict=True)
+        ]
     return tuple(found)
 
 

@@ -1,7 +1,7 @@
 """The additions around a product of few multiplications: small constant matrices times vectors of channels.
 
 Knows fractions, vectors and the order of axes; knows neither images nor kernels. A transform runs along one
-axis of a tile after the other; what lies between is on the stack, and the vectors of one line are in registers.
+axis of a tile after the other; what lies between is on the stack, and a line of vectors is in registers.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def along_axes(
 ) -> None:  # fmt: skip
     """Apply a matrix along each axis of a tile.
 
-    ``load`` gets an index for each axis; ``finish`` the indices of all axes but the last, and the results along
-    that. ``limits`` are how many results are wanted along the axes before the last.
+    ``load`` gets an index for each axis; ``finish`` the indices of all axes but the last, and the results
+    along that. ``limits`` are how many results are wanted along the axes before the last.
     """
     f, kind, size = e.function, e.type(dtype), e.count * dtype.itemsize
     last = len(matrices) - 1

@@ -1,8 +1,8 @@
 """Convolution with few multiplications: tiles are transformed, multiplied point by point, transformed back.
 
-Knows tiles, the micro-kernel and what follows a convolution; knows neither padding, which lies in the image's
-buffer, nor which of the passes it computes. A chunk of the work takes a block of tiles after the other, of any
-image: their samples are transformed, channels last, and for each point the tiles of the block are the rows of
+Knows tiles, the micro-kernel and what follows a convolution; knows neither padding, which lies in the
+image's buffer, nor which of the passes it computes. A chunk of the work takes a block of tiles after the
+other: their samples are transformed, channels last, and for each point the tiles of the block are the rows of
 a product with the filters at that point. The results of that are transformed back into windows, on which what
 follows is computed while they are in registers.
 
@@ -12,13 +12,11 @@ Filters are transformed once a call: by point, panel of output channels, input c
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
-from boxgrad.engines.native import convolution
 from boxgrad.engines.native.body import Body
 from boxgrad.engines.native.borrowed import Borrowed
 from boxgrad.engines.native.convolution import GRAIN, MOST_CHUNKS, widths
-from boxgrad.engines.native.finite import Watch, marks, only_where_marked
+from boxgrad.engines.native.finite import Watch
 from boxgrad.engines.native.ir import Function, Index
 from boxgrad.engines.native.layout import Buffer, Value, contiguous
 from boxgrad.engines.native.machine import Machine
@@ -27,7 +25,7 @@ from boxgrad.engines.native.microkernel import Shape as TileShape
 from boxgrad.engines.native.pointwise import Cluster
 from boxgrad.engines.native.product import finish
 from boxgrad.engines.native.steps import HEAD, Convolution, Kernel, addresses, share
-from boxgrad.engines.native.tiling import Tiling, block, gather, point_of, rounded, runs
+from boxgrad.engines.native.tiling import BLOCK, Tiling, block, gather, point_of, rounded, runs
 from boxgrad.engines.native.toom_cook import transposed
 from boxgrad.engines.native.transforms import along_axes
 from boxgrad.engines.native.vector import Lanes, Term
@@ -83,30 +81,24 @@ def filter_kernel(w: Value, target: Value, tiling: Tiling, machine: Machine, nam
             if begin < end:
                 with f.loop(begin, end, lanes) as start:
                     one(channel, start, active)
-    return Kernel(f"transform filters {tiling}", f, (w, target), (w,), (target,), chunks, ("transform filters",))
+    return Kernel(
+        f"transform filters {tiling}", f, (w, target), (w,), (target,), chunks, ("transform filters",)
+    )
 
 
-def kernels(cluster: Cluster, machine: Machine, name: str) -> list[Kernel]:
-    """The kernels of a cluster that begins with a convolution: direct, or in tiles with a direct way out."""
-    root = next(op for op in cluster.operations if op.product is not None)
-    c = root.product
-    assert isinstance(c, Convolution)
-    if c.tiling is None or c.weights is None:
-        return [convolution.kernel(cluster, machine, name)]
-    main, words = _Writer(cluster, c, c.tiling, machine, name).kernel()
-    packed = convolution.packed(c.weights, tile_shape(machine, root.place.dtype.itemsize))
-    root.product = replace(c, filters=packed, tiling=None, weights=None)
-    again = [
-        convolution.packer(c.weights, packed, machine, f"{name}_pack"),
-        convolution.kernel(cluster, machine, f"{name}_direct"),
-    ]
-    return [main, *(only_where_marked(kernel, words) for kernel in again)]
+def kernel(cluster: Cluster, machine: Machine, name: str) -> Kernel:
+    """The kernel of a cluster that begins with a convolution in tiles."""
+    return _Writer(cluster, machine, name).kernel()
 
 
 class _Writer:
-    def __init__(self, cluster: Cluster, c: Convolution, tiling: Tiling, machine: Machine, name: str) -> None:
-        self.cluster, self.c, self.tiling = cluster, c, tiling
+    def __init__(self, cluster: Cluster, machine: Machine, name: str) -> None:
+        self.cluster = cluster
         self.root = next(op for op in cluster.operations if op.product is not None)
+        c = self.root.product
+        assert isinstance(c, Convolution)
+        assert c.tiling is not None
+        self.c, self.tiling = c, c.tiling
         self.f, self.body = Function(name, HEAD), Body(cluster.operations)
         self.dtype = self.root.place.dtype
         self.shape = tile_shape(machine, self.dtype.itemsize)
@@ -114,25 +106,26 @@ class _Writer:
         self.stores = list(cluster.stored)
         self.beside = [*self.body.outside(), *(op.place for op in self.stores)]
         images = self.root.space[0]
-        self.tiles = images * tiling.amount
-        self.block = min(block(self.shape.rows), rounded(self.tiles, self.shape.rows))
+        tiles = images * self.tiling.amount
         self.flops = 2 * math.prod(self.root.space) * c.inner * math.prod(c.kernel)
-        self.chunks = max(1, min(MOST_CHUNKS, -(-self.tiles // self.block), self.flops // 2 // GRAIN))
+        # Chunks are runs of images; of few images, runs of tiles.
+        self.unit = self.tiling.amount if images >= 8 else 1
+        self.units = tiles // self.unit
+        self.chunks = max(1, min(MOST_CHUNKS, self.units, tiles // BLOCK, self.flops // 2 // GRAIN))
+        self.block = rounded(block(-(-self.units // self.chunks) * self.unit), self.shape.rows)
         # The sizes of a row, and of a block at one point, before and after the products.
         gap = GAP // self.dtype.itemsize
         self.inner, self.outer = rounded(c.inner, self.shape.lanes), c.filters.shape[1] * self.shape.width
         self.step, self.out_step = self.block * self.inner + gap, self.block * self.outer + gap
-        each = tiling.points * (self.step + self.out_step)
+        each = self.tiling.points * (self.step + self.out_step)
         self.borrowed = Borrowed(self.dtype, each, self.chunks)
-        self.words = marks(self.chunks)
-        self.values = [c.source, c.filters, *self.borrowed.values, self.words, *self.beside]
+        self.values = [c.source, c.filters, *self.borrowed.values, *self.beside]
 
-    def kernel(self) -> tuple[Kernel, Value]:
-        """The kernel, and the words that say where its results are not finite."""
+    def kernel(self) -> Kernel:
         f, item = self.f, self.dtype.itemsize
-        source, filters, memory, taken, words, *beside = addresses(f, len(self.values))
+        source, filters, memory, taken, *beside = addresses(f, len(self.values))
         watch = Watch(self.e, self.dtype)
-        start, stop = share(f, self.tiles, self.chunks)
+        start, stop = (f.multiply(unit, self.unit) for unit in share(f, self.units, self.chunks))
         with self.borrowed.piece(f, memory, taken) as samples, f.loop(start, stop, self.block) as first:
             products = f.at(samples, self.tiling.points * self.step, item)
             count = f.minimum(self.block, f.add(stop, f.multiply(first, -1)))
@@ -142,15 +135,15 @@ class _Writer:
             with f.loop(0, count) as tile:
                 at = f.at(products, f.multiply(tile, self.outer), item)
                 self._results(at, beside, f.add(first, tile), watch)
-        watch.leave(words)
+        watch.report()
         places = tuple(op.place for op in self.stores)
         boxes = tuple(op.name for op in self.cluster.operations)
         label = f"{'+'.join(dict.fromkeys(boxes))} {self.tiling}"
         reads = (self.c.source, self.c.filters, *self.borrowed.values, *self.body.outside())
-        writes = (*self.borrowed.values, self.words, *places)
+        writes = (*self.borrowed.values, *places)
         return Kernel(
-            label, f, tuple(self.values), reads, writes, self.chunks, boxes, self.flops
-        ), self.words
+            label, f, tuple(self.values), reads, writes, self.chunks, boxes, self.flops, may_fail=True
+        )
 
     def _samples(self, source: str, place: str, tile: Index) -> None:
         """Bᵀ-transform what a tile sees: a row of channels at each point."""
