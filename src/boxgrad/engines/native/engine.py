@@ -8,7 +8,7 @@ from types import MappingProxyType
 from weakref import WeakKeyDictionary
 
 from boxgrad.engines.engine import Report, Row, Run
-from boxgrad.engines.native import convolution, jit, pointwise, product
+from boxgrad.engines.native import convolution, jit, pointwise, product, winograd
 from boxgrad.engines.native.donate import donate
 from boxgrad.engines.native.fuse import Fusion
 from boxgrad.engines.native.ir import Function
@@ -49,6 +49,10 @@ class NativeEngine:
         kernels = sum(len(_kernels_of(step)) for step in steps)
         fallbacks = [step for step in steps if isinstance(step, Fallback)]
         notes = [f"{kernels} kernels, {'from the cache' if code.cached else 'compiled'}"]
+        if program.direct_calls:
+            notes.append(
+                f"{program.direct_calls} of {program.calls} calls run again, for sums were not finite"
+            )
         notes += [f"{step.label} runs in NumPy: {step.reason}" for step in _distinct(fallbacks)]
         return Report(self.name, rows, tuple(notes))
 
@@ -76,13 +80,22 @@ def is_timed() -> bool:
     return os.environ.get("BOXGRAD_NATIVE_TIME", "") not in ("", "0")
 
 
+def is_direct() -> bool:
+    """Whether convolutions are computed as they are defined, never with fewer multiplications."""
+    return os.environ.get("BOXGRAD_NATIVE_DIRECT", "") not in ("", "0")
+
+
 def built(
     graph: Graph, targets: Mapping[int, int] = _NOTHING, machine: Machine | None = None
 ) -> tuple[Program, list[Step], jit.Code]:
     """The program of a graph, its steps and its code."""
-    machine = machine or host()
-    ready = prepared(graph)
-    lowering = Lowering(ready, ROWS, machine)
+    return _built(prepared(graph), targets, machine or host(), NUMPY.build(graph), is_direct())
+
+
+def _built(
+    ready: Graph, targets: Mapping[int, int], machine: Machine, again: Run, direct: bool
+) -> tuple[Program, list[Step], jit.Code]:
+    lowering = Lowering(ready, ROWS, machine, direct=direct)
     results = [_movable(lowering, lowering.source(node)) for node in ready.outputs]
     for result in results:
         if isinstance(result, Value) and result.buffer.home is Home.ARENA:
@@ -99,8 +112,9 @@ def built(
     declarations = [line for function in distinct.values() for line in function.declarations]
     code = jit.compiled([function.text() for function in distinct.values()], declarations, machine)
     program = Program(
-        ready, steps, places, lowering.constants, results, donated, code, NUMPY.build(graph), is_timed()
-    )
+        ready, steps, places, lowering.constants, results, donated, code, again,
+        lambda: _built(ready, targets, machine, again, True)[0], is_timed(),
+    )  # fmt: skip
     return program, steps, code
 
 
@@ -144,7 +158,8 @@ def _kernels(cluster: pointwise.Cluster, machine: Machine, name: str) -> list[Ke
     if any(operation.product is not None for operation in cluster.operations):
         root = next(operation.product for operation in cluster.operations if operation.product)
         if isinstance(root, Convolution):
-            return [convolution.kernel(cluster, machine, name)]
+            way = convolution if root.tiling is None else winograd
+            return [way.kernel(cluster, machine, name)]
         return product.kernels(cluster, machine, name)
     return pointwise.kernels(cluster, machine, name)
 

@@ -83,9 +83,14 @@ class Lowering:
         given: Sequence[Value] | None = None,
         places: Mapping[Node, Value] | None = None,
         outer: Lowering | None = None,
+        direct: bool = False,
     ) -> None:
-        """``given`` and ``places`` say where the inputs lie and where results are wanted, in a loop."""
+        """``given`` and ``places`` say where the inputs lie and where results are wanted, in a loop.
+
+        In a ``direct`` lowering convolutions are computed as they are defined.
+        """
         self.graph, self.machine, self.outer = graph, machine, outer
+        self.direct = outer.direct if outer is not None else direct
         self.places = dict(places or {})
         self.rows = rows
         self._pieces: dict[Node, list[Piece]] = {}

@@ -6,6 +6,7 @@ native call; between them stand fallbacks, which NumPy runs on views of the same
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 import weakref
@@ -18,7 +19,7 @@ from boxgrad.engines.native import jit
 from boxgrad.engines.native.layout import Home, Value
 from boxgrad.engines.native.plan import ALIGNMENT, GUARD, Plan
 from boxgrad.engines.native.pool import num_threads, pool
-from boxgrad.engines.native.steps import Fallback, Kernel, Literal, Repeated, Step
+from boxgrad.engines.native.steps import NOT_FINITE, Fallback, Kernel, Literal, Repeated, Step
 from boxgrad.errors import BoxgradError
 from boxgrad.graph.node import Graph
 
@@ -44,12 +45,15 @@ class Program:
         donated: Mapping[int, int],
         code: jit.Code,
         again: Callable[[Sequence[Any]], list[Any]],
+        direct: Callable[[], Program],
         timed: bool = False,
     ) -> None:
+        """``again`` is NumPy's program; ``direct`` makes one without fast sums, when that is needed."""
         self._inputs = graph.inputs
         self._steps = tuple(steps)
         self._results = tuple(zip(graph.outputs, results, strict=True))
         self._code, self._again, self._plan = code, again, plan
+        self._direct = functools.cache(direct)
         self._lock = threading.Lock()
         self._donated = dict(donated)
         self._written = set(donated.values())
@@ -71,7 +75,7 @@ class Program:
         parts = (step.kernels if isinstance(step, Repeated) else (step,) for step in self._steps)
         self.seconds: dict[Kernel | Fallback, float] = {part: 0.0 for group in parts for part in group}
         """What each kernel and fallback took in all calls; of kernels only where they are timed."""
-        self.calls = 0
+        self.calls = self.direct_calls = 0
         for start in plan.guards:
             self._arena[start : start + GUARD] = CANARY
         self._seen: list[weakref.ref[Array] | None] = [None] * len(graph.inputs)
@@ -119,7 +123,10 @@ class Program:
                     self._fall_back(run, given, made)
                     self.seconds[run] += time.perf_counter() - start
                 elif not self._native(*run):
-                    return self._again(values)
+                    if self._status[0] != NOT_FINITE:
+                        return self._again(values)
+                    self.direct_calls += 1
+                    return self._direct()(values)
             return [
                 given[self._donated[position]]
                 if position in self._donated
@@ -156,7 +163,7 @@ class Program:
         )
 
     def _native(self, start: int, stop: int) -> bool:
-        """Run jobs; False where an index was out of range."""
+        """Run jobs; False where the status was set."""
         workers = pool()
         with workers.lock:
             while start < stop and not self._status[0]:

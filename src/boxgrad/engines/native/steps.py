@@ -15,6 +15,7 @@ import numpy as np
 from boxgrad.engines.native.ir import Function, Index
 from boxgrad.engines.native.layout import Shape, Value, joined
 from boxgrad.engines.native.machine import Machine
+from boxgrad.engines.native.tiling import Tiling
 from boxgrad.engines.native.vector import Term
 from boxgrad.graph.node import Node
 
@@ -91,6 +92,7 @@ class Convolution:
     ``source`` has the axes image, channel and the spatial ones; ``filters`` are packed by ``convolution``;
     ``inner`` and ``outer`` are the channels of a group on either side; ``windows`` are the spatial sizes of
     the result, ``window_steps`` and ``tap_steps`` the strides and dilations, in positions of the source.
+    With a ``tiling`` the filters are transformed by ``winograd``.
     """
 
     source: Value
@@ -102,6 +104,7 @@ class Convolution:
     windows: Shape
     window_steps: Shape
     tap_steps: Shape
+    tiling: Tiling | None = None
 
     @property
     def reads(self) -> tuple[Value, ...]:
@@ -218,7 +221,8 @@ Lowered = Operation | Special | Scan | Fallback
 
 HEAD = (("ptr", "slots"), ("ptr", "table"), ("i64", "chunk"), ("i64", "chunks"), ("ptr", "status"))
 """The arguments of every kernel: base addresses; pairs of slot and offset; which part of how many; a word
-that is set where an index was out of range."""
+that is set where an index was out of range (1), or where fast sums are not finite."""
+NOT_FINITE = 2
 
 
 def addresses(function: Function, count: int) -> list[str]:
