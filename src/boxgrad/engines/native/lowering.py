@@ -68,6 +68,10 @@ MOST_CHECKED = 1 << 22
 """Elements up to which it is checked whether pieces meet."""
 
 
+MOST_REPEATED = 1 << 12
+"""How often an operation is computed again rather than in a kernel of its own."""
+
+
 class RefusedError(Exception):
     """A box that its row cannot lower here; the text is the reason of the fallback."""
 
@@ -206,9 +210,27 @@ class Lowering:
             Operand(o.source.spread(node.shape) if isinstance(o.source, Value) else o.source, o.dtype)
             for o in operands
         )
+        space = self._distinct(node, spread)
+        if space != node.shape:
+            spread = tuple(Operand(_narrowed(o.source, space), o.dtype) for o in spread)
+            place = fresh(space, node.dtype, loop_order(space, _values(spread)))
+            self.add(node.primitive.name, space, spread, row.emit, place)
+            return place.spread(node.shape)
         place = self.result(node, [o.source for o in spread])
         self.add(node.primitive.name, node.shape, spread, row.emit, place)
         return place
+
+    def _distinct(self, node: Node, operands: Sequence[Operand]) -> Shape:
+        """The space without the axes along which all operands stay the same: what is equal is computed once.
+
+        Of few elements it is the whole space, in which an operation joins its readers.
+        """
+        fixed = node in self.places or node in self.graph.outputs
+        if fixed or margins.wanted(node, self.readers(node)) is not None:
+            return node.shape
+        moving = [any(v.strides[axis] for v in _values(operands)) for axis in range(len(node.shape))]
+        space = tuple(n if moves else min(n, 1) for n, moves in zip(node.shape, moving, strict=True))
+        return space if int(np.prod(node.shape)) - int(np.prod(space)) >= MOST_REPEATED else node.shape
 
     def within(self, node: Node, dtype: np.dtype[Any]) -> Value | Literal:
         """A node's source; a Python integer beyond the dtype is NumPy's to refuse."""
@@ -295,6 +317,17 @@ class Lowering:
         """Write elements to where they are wanted."""
         operand = Operand(source, place.dtype)
         self.add(name, place.shape, (operand,), _itself, place, apart=apart)
+
+
+def _values(operands: Sequence[Operand]) -> list[Value]:
+    return [operand.source for operand in operands if isinstance(operand.source, Value)]
+
+
+def _narrowed(source: Value | Literal, space: Shape) -> Value | Literal:
+    """The first element along the axes of size 1."""
+    if isinstance(source, Literal):
+        return source
+    return Value(source.buffer, space, source.strides, source.offset, source.dtype)
 
 
 def _itself(e: Lanes, x: Term) -> Term:
