@@ -68,6 +68,9 @@ class Fusion:
             for after in self._after(group):
                 if after is not group:
                     group.reach |= after.mask | after.reach
+        for step in steps:
+            if isinstance(step, Operation) and step.product is not None:
+                self._follow(step, step)
         for step in reversed(steps):
             if isinstance(step, Operation) and step.reduction is None:
                 self._join(step)
@@ -91,6 +94,39 @@ class Fusion:
             self.following[id(step)] = after
             for other in after:
                 self.preceding[id(other)].append(step)
+
+    def _follow(self, root: Operation, step: Operation) -> None:
+        """Have what can be computed on a product's sums computed there, before reductions claim it.
+
+        What only reductions read stays with these: it need not be stored at all.
+        """
+        for reader in self.following[id(step)]:
+            if (
+                isinstance(reader, Operation)
+                and reader.space == step.space
+                and self.group[id(reader)] is not self.group[id(root)]
+                and not self._is_only_reduced(reader)
+            ):
+                self._try(self.group[id(reader)], self.group[id(root)])
+                if self.group[id(reader)] is self.group[id(root)]:
+                    self._follow(root, reader)
+
+    def _is_only_reduced(self, step: Operation) -> bool:
+        """Whether an operation is a reduction, or nothing but reductions read what comes of it."""
+        if step.reduction is not None:
+            return True
+        readers = self.readers.get(id(step.place.buffer), [])
+        return (
+            step.place.buffer.home is Home.ARENA
+            and bool(readers)
+            and all(
+                isinstance(reader, Operation)
+                and reader.product is None
+                and reader.space == step.space
+                and self._is_only_reduced(reader)
+                for reader in readers
+            )
+        )
 
     def _join(self, step: Operation) -> None:
         for reader in self.following[id(step)]:
