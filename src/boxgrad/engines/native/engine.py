@@ -17,6 +17,7 @@ from boxgrad.engines.native.lowering import Lowering
 from boxgrad.engines.native.machine import Machine, host
 from boxgrad.engines.native.plan import plan
 from boxgrad.engines.native.program import Program
+from boxgrad.engines.native.repeat import Repeats
 from boxgrad.engines.native.steps import Convolution, Fallback, Kernel, Literal, Repeated, Scan, Special, Step
 from boxgrad.engines.native.table import ROWS
 from boxgrad.engines.numpy import ENGINE as NUMPY
@@ -109,6 +110,7 @@ def _movable(lowering: Lowering, source: Value | Literal) -> Value | Literal:
 
 def _steps(lowering: Lowering, machine: Machine, late: set[int], name: str = "k") -> list[Step]:
     fusion = Fusion(lowering.steps)
+    repeats = Repeats(fusion)
     steps: list[Step] = []
     for number, group in enumerate(fusion.ordered(late)):
         (_, first), *_ = group.members
@@ -120,8 +122,8 @@ def _steps(lowering: Lowering, machine: Machine, late: set[int], name: str = "k"
             steps.append(Repeated(first.label, body, first.reads, first.writes, first.order))
         elif isinstance(first, Special):
             steps += first.make(machine, f"{name}{number}")
-        else:
-            steps += _kernels(fusion.cluster(group), machine, f"{name}{number}")
+        elif (cluster := repeats.cluster(group)) is not None:
+            steps += _kernels(cluster, machine, f"{name}{number}")
     return steps
 
 
