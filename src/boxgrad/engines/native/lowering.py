@@ -99,6 +99,8 @@ class Lowering:
         self.rooms: dict[int, margins.Room] = {}
         """By buffer: how much room there is around the images that lie in it."""
         self.constants: list[np.ndarray[Any, Any]] = []
+        self.totals: dict[tuple[Node, Shape], Value] = {}
+        """Sums that are known in float64, by what was summed along which axes."""
         self._sources: dict[Node, Value | Literal] = {}
         self._items: dict[Node, list[Node]] = {}
         self._readers: dict[Node, list[Node]] = {}
@@ -167,7 +169,7 @@ class Lowering:
             for dtype in (node.dtype, *(x.dtype for x in node.inputs)):
                 if not is_supported(dtype):
                     raise RefusedError(f"kernels do not compute with {dtype}")
-            place = self._map(node, row) if isinstance(row, Map) else self._reduce(node, row)
+            place = self._map(node, row) if isinstance(row, Map) else self.reduced(node, row, node.dtype)
             if place is not None:
                 self._sources[node] = place
         except RefusedError as refused:
@@ -212,7 +214,7 @@ class Lowering:
         )
         space = self._distinct(node, spread)
         if space != node.shape:
-            spread = tuple(Operand(_narrowed(o.source, space), o.dtype) for o in spread)
+            spread = tuple(Operand(narrowed(o.source, space), o.dtype) for o in spread)
             place = fresh(space, node.dtype, loop_order(space, _values(spread)))
             self.add(node.primitive.name, space, spread, row.emit, place)
             return place.spread(node.shape)
@@ -259,7 +261,8 @@ class Lowering:
         if 0 not in space:
             self.steps.append(Operation(name, space, operands, emit, place, len(self.steps), **more))
 
-    def _reduce(self, node: Node, row: Reduce) -> Value:
+    def reduced(self, node: Node, row: Reduce, dtype: np.dtype[Any]) -> Value:
+        """What comes of a reduction, in a dtype at least as wide as the node's."""
         assert node.primitive is not None
         (x,) = node.inputs
         if 0 in x.shape:
@@ -268,14 +271,14 @@ class Lowering:
         working = FLOAT64 if node.primitive.name == "sum" and node.dtype == FLOAT32 else node.dtype
         if not _emits(row.combine, (working, working)):
             raise RefusedError(f"{node.primitive.name} of {x.dtype} has no kernel")
-        place = fresh(node.shape, node.dtype)
+        place = fresh(node.shape, dtype)
         strides = list(place.strides)
         if keepdims:
             strides = [0 if i in axes else s for i, s in enumerate(strides)]
         else:
             for axis in sorted(axes):
                 strides.insert(axis, 0)
-        over = Value(place.buffer, x.shape, tuple(strides), 0, node.dtype)
+        over = Value(place.buffer, x.shape, tuple(strides), 0, dtype)
         reduction = Reduction(tuple(axes), row.combine, row.identity(working), working)
         operands = (Operand(self.source(x), node.dtype),)
         self.add(node.primitive.name, x.shape, operands, None, over, reduction=reduction)
@@ -323,7 +326,7 @@ def _values(operands: Sequence[Operand]) -> list[Value]:
     return [operand.source for operand in operands if isinstance(operand.source, Value)]
 
 
-def _narrowed(source: Value | Literal, space: Shape) -> Value | Literal:
+def narrowed(source: Value | Literal, space: Shape) -> Value | Literal:
     """The first element along the axes of size 1."""
     if isinstance(source, Literal):
         return source
