@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 
 from boxgrad.engines.engine import Report, Row, Run
 from boxgrad.engines.native import convolution, jit, pointwise, product
+from boxgrad.engines.native.chain import caller, chained
 from boxgrad.engines.native.donate import donate
 from boxgrad.engines.native.fuse import Fusion
 from boxgrad.engines.native.ir import Function
@@ -74,13 +75,17 @@ def built(
         if isinstance(result, Value) and result.buffer.home is Home.ARENA:
             result.buffer.home = Home.OUTPUT
     late = {id(results[number].buffer) for number in targets if isinstance(results[number], Value)}
-    steps = _steps(lowering, machine, late)
+    steps = chained(_steps(lowering, machine, late))
     donated = donate(steps, results, targets, ready)
     outputs = {id(r.buffer) for r in results if isinstance(r, Value) and r.buffer.home is Home.OUTPUT}
     places = plan(steps, len(ready.inputs), len(outputs), len(lowering.constants), is_checked())
     kernels = [kernel for step in steps for kernel in _kernels_of(step)]
     distinct: dict[str, Function] = {}
     for kernel in kernels:  # layers of one shape have the same kernels
+        for link in kernel.links:
+            link.function = distinct.setdefault(link.function.body, link.function)
+        if kernel.links:
+            kernel.function = caller(kernel)
         kernel.function = distinct.setdefault(kernel.function.body, kernel.function)
     declarations = [line for function in distinct.values() for line in function.declarations]
     code = jit.compiled([function.text() for function in distinct.values()], declarations, machine)

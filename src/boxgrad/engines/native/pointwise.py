@@ -20,7 +20,7 @@ from boxgrad.engines.native.body import Body
 from boxgrad.engines.native.ir import Function, Index
 from boxgrad.engines.native.layout import Buffer, Shape, Value, order_of, ordered_strides
 from boxgrad.engines.native.machine import Machine
-from boxgrad.engines.native.steps import HEAD, Kernel, Operand, Operation, addresses, share
+from boxgrad.engines.native.steps import HEAD, Kernel, Operand, Operation, Part, addresses, share
 from boxgrad.engines.native.vector import INT64, Lanes, Term
 
 GRAIN = 1 << 15
@@ -166,8 +166,24 @@ class _Nest:
         failing = any(op.lookup is not None for op in self.cluster.operations)
         return Kernel(
             "+".join(dict.fromkeys(boxes)), f, values, self.reads, tuple(writes), self.chunks,
-            boxes, len(boxes) * math.prod(self.space), failing, not failing,
+            boxes, len(boxes) * math.prod(self.space), failing, not failing, self._parts(values),
         )  # fmt: skip
+
+    def _parts(self, values: tuple[Value, ...]) -> tuple[Part | None, ...]:
+        """What of each value a chunk touches."""
+        found: list[Part | None] = []
+        width = 1 if len(self.sizes) > 1 else self.e.count
+        units = self.sizes[0] if len(self.sizes) > 1 else self.blocks
+        targets = {id(target): op for op, target in self.targets.items() if not self._is_direct(op)}
+        for number, value in enumerate(values):
+            if len(self.loads) <= number < len(self.reads) or units == 0:
+                found.append(None)
+            elif id(value) in targets and self._reduced(targets[id(value)])[0]:
+                each = value.buffer.size // self.chunks
+                found.append(Part(self.chunks, each, each - 1))
+            else:
+                found.append(Part.of(value, units, width * self.strides[number][0]))
+        return tuple(found)
 
     def _loops(self, level: int, pointers: list[str]) -> None:
         f = self.function
