@@ -4,8 +4,8 @@ Knows loops, strides and vectors; knows no primitive. All operations of a cluste
 run over it in the order in which its values lie in memory, axes that follow each other are joined, and the
 innermost is taken in vectors with a masked tail. Intermediate results stay in registers.
 
-A reduction accumulates along the loops: in a register where the innermost axis is reduced, in memory along
-the others. Where the outermost loop, which is shared among threads, is reduced, each chunk has partial
+A reduction accumulates along the loops: in a register where the innermost axis is reduced; in some registers
+at a time where the axis around it is; in memory along the others. Where the outermost loop, which is shared among threads, is reduced, each chunk has partial
 results of its own and a second, small kernel combines them, so the bits do not depend on the number of
 threads. Sums of float32 are accumulated in float64.
 """
@@ -26,6 +26,10 @@ from boxgrad.engines.native.vector import INT64, Lanes, Term
 GRAIN = 1 << 15
 """Work, in operations on elements, that is worth a chunk of its own."""
 MOST_CHUNKS = 16
+HELD = 4
+"""Vectors of partial results that are kept in registers."""
+NEAR = 1 << 14
+"""Bytes that are read again while they are in the nearest cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +195,9 @@ class _Nest:
             self._innermost(0, self.blocks, pointers)
             return
         span = share(f, self.sizes[0], self.chunks) if level == 0 else (0, self.sizes[level])
+        if level == len(self.sizes) - 2 and self._is_held():
+            self._runs(*span, pointers)
+            return
         with f.loop(*span) as index:
             self._loops(level + 1, [self._moved(p, n, level, index) for n, p in enumerate(pointers)])
 
@@ -198,13 +205,71 @@ class _Nest:
         step = self.strides[number][level] * self.values[number].dtype.itemsize
         return self.function.at(pointer, self.function.multiply(index, step))
 
+    def _is_held(self) -> bool:
+        """Whether all reductions reduce the loop around the innermost, and not that one."""
+        marks = [self._reduced(operation)[-2:] for operation in self.reductions]
+        return bool(marks) and all(mark == (True, False) for mark in marks)
+
+    def _runs(self, start: Index, stop: Index, pointers: list[str]) -> None:
+        """The two innermost loops: for some vectors at a time, whose partial results stay in registers."""
+        f, count = self.function, self.e.count
+        several = max(1, HELD // len(self.reductions))
+        row = sum(v.dtype.itemsize * self.sizes[-1] for v, s in zip(self.loads, self.strides) if s[-2])
+        run = max(8, NEAR // max(row, 1))
+        whole = self.blocks // several * several
+        with f.loop(start, stop, run) as first:
+            last = f.minimum(f.add(first, run), stop)
+            if whole:
+                with f.loop(0, whole, several) as block:
+                    vectors = [f.multiply(f.add(block, i), count) for i in range(several)]
+                    self._held(first, last, pointers, vectors, None)
+            if self.blocks > whole:
+                vectors = [i * count for i in range(whole, self.blocks)]
+                self._held(first, last, pointers, vectors, None)
+            if self.tail:
+                self._held(first, last, pointers, [self.blocks * count], self.e.mask(self.tail))
+
+    def _held(
+        self, first: Index, last: Index, pointers: list[str], vectors: list[Index], mask: str | None
+    ) -> None:
+        """Some vectors of the innermost loop, at all positions of the one around it."""
+        f, e, level = self.function, self.e, len(self.sizes) - 2
+        held: list[dict[Operation, str]] = [{} for _ in vectors]
+        for operation in self.reductions:
+            assert operation.reduction is not None
+            kind = e.type(operation.reduction.dtype)
+            identity = e.constant(operation.reduction.identity, operation.reduction.dtype)
+            for registers in held:
+                registers[operation] = f.slot(kind)
+                f.store(kind, identity.text, registers[operation], 64)
+        with f.loop(first, last) as index:
+            moved = [self._moved(p, n, level, index) for n, p in enumerate(pointers)]
+            known = self._steady(moved)
+            for vector, registers in zip(vectors, held, strict=True):
+                self._position(vector, moved, known, mask, registers)
+        for vector, registers in zip(vectors, held, strict=True):
+            for number, operation in enumerate(self.reductions, len(self.reads) + len(self.stores)):
+                assert operation.reduction is not None
+                dtype = operation.reduction.dtype
+                x = Term(f.load(e.type(dtype), registers[operation], 64), dtype)
+                self._accumulate(operation, x, self._address(number, pointers, vector), number, mask)
+
+    def _steady(self, pointers: list[str]) -> dict[int, Term]:
+        """What the innermost loop reads again and again."""
+        known = dict(self.constants)
+        for number, value in enumerate(self.loads):
+            if number not in known and self.strides[number][-1] == 0:
+                known[number] = self.e.load(pointers[number], value.dtype, 0, None)
+        return known
+
+    def _address(self, number: int, pointers: list[str], index: Index) -> str:
+        step = self.strides[number][-1] * self.values[number].dtype.itemsize
+        return self.function.at(pointers[number], self.function.multiply(index, step))
+
     def _innermost(self, start: Index, stop: Index, pointers: list[str]) -> None:
         """The vectors from block ``start`` to ``stop``, then the tail."""
         f, e = self.function, self.e
-        known = dict(self.constants)
-        for number, value in enumerate(self.values[: len(self.loads)]):
-            if number not in known and self.strides[number][-1] == 0:
-                known[number] = e.load(pointers[number], value.dtype, 0, None)
+        known = self._steady(pointers)
         for operation in self.reductions:
             if self._reduced(operation)[-1]:
                 assert operation.reduction is not None
@@ -227,14 +292,16 @@ class _Nest:
             if self._reduced(operation)[-1]:
                 self._finish(operation, pointers)
 
-    def _position(self, index: Index, pointers: list[str], known: dict[int, Term], mask: str | None) -> None:
-        """One vector: load, compute, store, accumulate."""
-        f, e = self.function, self.e
+    def _position(
+        self, index: Index, pointers: list[str], known: dict[int, Term], mask: str | None,
+        registers: dict[Operation, str] | None = None,
+    ) -> None:  # fmt: skip
+        """One vector: load, compute, store, accumulate (in registers, where there are)."""
+        e = self.e
         loaded = dict(known)
 
         def address(number: int) -> str:
-            step = self.strides[number][-1] * self.values[number].dtype.itemsize
-            return f.at(pointers[number], f.multiply(index, step))
+            return self._address(number, pointers, index)
 
         def load(value: Value) -> Term:
             number = next(n for n, other in enumerate(self.loads) if other.same_place(value))
@@ -253,7 +320,12 @@ class _Nest:
             stride = self.strides[number][-1] if self.sizes[-1] > 1 else 1
             e.store(results[operation], address(number), stride, mask)
         for number, operation in enumerate(self.reductions, first + len(self.stores)):
-            self._accumulate(operation, results[operation], address(number), number, mask)
+            if registers is not None:
+                self._gather(operation, results[operation], registers[operation])
+            elif self._reduced(operation)[-1]:
+                self._gather(operation, results[operation], self.registers[operation], mask)
+            else:
+                self._accumulate(operation, results[operation], address(number), number, mask)
 
     def _look_up(
         self, operation: Operation, indices: list[Term], table: str, stride: int, mask: str | None
@@ -295,19 +367,22 @@ class _Nest:
         with f.loop(start, stop) as index:
             one.store(identity, f.at(self.pointers[number], index, item), 1, None)
 
+    def _gather(self, operation: Operation, x: Term, register: str, mask: str | None = None) -> None:
+        """Combine a vector with the partial results in a register."""
+        f, e, reduction = self.function, self.e, operation.reduction
+        assert reduction is not None
+        kind, x = e.type(reduction.dtype), e.cast(x, reduction.dtype)
+        if mask is not None:
+            identity = e.constant(reduction.identity, reduction.dtype)
+            x = e.choose(Term(mask, operation.place.dtype), x, identity)
+        known = Term(f.load(kind, register, 64), reduction.dtype)
+        f.store(kind, reduction.combine(e, known, x).text, register, 64)
+
     def _accumulate(self, operation: Operation, x: Term, pointer: str, number: int, mask: str | None) -> None:
-        f, e = self.function, self.e
-        assert operation.reduction is not None
-        reduction = operation.reduction
+        """Combine a vector with the partial results in memory."""
+        e, reduction = self.e, operation.reduction
+        assert reduction is not None
         x = e.cast(x, reduction.dtype)
-        if self._reduced(operation)[-1]:
-            register, kind = self.registers[operation], e.type(reduction.dtype)
-            if mask is not None:
-                identity = e.constant(reduction.identity, reduction.dtype)
-                x = e.choose(Term(mask, operation.place.dtype), x, identity)
-            known = Term(f.load(kind, register, 64), reduction.dtype)
-            f.store(kind, reduction.combine(e, known, x).text, register, 64)
-            return
         stride = self.strides[number][-1]
         known = e.load(pointer, reduction.dtype, stride, mask)
         e.store(reduction.combine(e, known, x), pointer, stride, mask)
