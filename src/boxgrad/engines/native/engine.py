@@ -153,7 +153,7 @@ def _rows(step: Step, program: Program) -> list[Row]:
     rows: list[Row] = []
     for part in _kernels_of(step) or (step,):
         assert isinstance(part, Kernel | Fallback)
-        size = times * sum(v.size * v.dtype.itemsize for v in part.writes)
+        size = times * sum(v.bytes for v in part.writes)
         flops = times * part.flops if isinstance(part, Kernel) else 0
         taken = program.seconds[part] / program.calls if is_timed() and program.calls else None
         rows.append(Row(part.label, times, size, flops, taken))

@@ -359,9 +359,16 @@ class _Nest:
                 size //= self.chunks
                 self.pointers[number] = f.at(self.pointers[number], f.multiply("%chunk", size), item)
             start, stop = 0, size
-        else:
+        elif len(self.sizes) > 1:
             each = size // self.sizes[0]
             start, stop = (f.multiply(i, each) for i in share(f, self.sizes[0], self.chunks))
+        else:  # as the vectors are shared, and the tail with the last chunk
+            start, stop = (f.multiply(i, self.e.count) for i in share(f, self.blocks, self.chunks))
+            if self.chunks > 1:
+                last = f.value(f"icmp eq i64 %chunk, {self.chunks - 1}")
+                stop = f.value(f"select i1 {last}, i64 {size}, i64 {stop}")
+            else:
+                stop = size
         one = Lanes(f, 1)
         identity = one.constant(operation.reduction.identity, target.dtype)
         with f.loop(start, stop) as index:

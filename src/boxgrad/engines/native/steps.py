@@ -196,7 +196,7 @@ class Kernel:
 
     @property
     def bytes(self) -> int:
-        return sum(value.size * value.dtype.itemsize for value in (*self.reads, *self.writes))
+        return sum(value.bytes for value in (*self.reads, *self.writes))
 
 
 @dataclass(eq=False, slots=True)
