@@ -39,8 +39,7 @@ def caller(chain: Kernel) -> Function:
     for link in chain.links:
         table = f.at("%table", 16 * first)
         f.do(
-            f"call void @{link.function.name}"
-            f"(ptr %slots, ptr {table}, i64 %chunk, i64 %chunks, ptr %status)"
+            f"call void @{link.function.name}(ptr %slots, ptr {table}, i64 %chunk, i64 %chunks, ptr %status)"
         )
         first += len(link.values)
     return f
@@ -54,10 +53,10 @@ def _attach(steps: list[Step], kernel: Kernel) -> bool:
         if distance == FARTHEST or isinstance(other, Fallback):
             return False
         blocked = any(_meet(other, step) for step in before)
-        if not blocked and isinstance(other, Kernel) and _fits(other) and _continues(other, kernel):
-            if not any(_meet(step, kernel) for step in after):
-                steps[len(steps) - distance - 1 :] = [*reversed(before), _joined(other, kernel), *reversed(after)]
-                return True
+        free = not blocked and not any(_meet(step, kernel) for step in after)
+        if free and isinstance(other, Kernel) and _fits(other) and _continues(other, kernel):
+            steps[len(steps) - distance - 1 :] = [*reversed(before), _joined(other, kernel), *reversed(after)]
+            return True
         (before if blocked or _meet(other, kernel) else after).append(other)
     return False
 
@@ -94,15 +93,13 @@ def _continues(chain: Kernel, kernel: Kernel) -> bool:
 
 def _apart(first: Kernel, second: Kernel) -> bool:
     """Whether no chunk of one kernel touches what another chunk of the other one writes."""
-    writes = {id(v.buffer) for v in first.writes}
-    written = {id(v.buffer) for v in second.writes}
-    for value, part in zip(first.values, first.parts, strict=True):
-        for other, piece in zip(second.values, second.parts, strict=True):
-            shared = value.buffer is other.buffer
-            if shared and (id(value.buffer) in writes or id(other.buffer) in written):
-                if part is None or piece is None or not _in_turn(value, part, other, piece, first.chunks):
-                    return False
-    return True
+    written = {id(v.buffer) for v in (*first.writes, *second.writes)}
+    return all(
+        part is not None and piece is not None and _in_turn(value, part, other, piece, first.chunks)
+        for value, part in zip(first.values, first.parts, strict=True)
+        for other, piece in zip(second.values, second.parts, strict=True)
+        if value.buffer is other.buffer and id(value.buffer) in written
+    )
 
 
 def _in_turn(value: Value, part: Part, other: Value, piece: Part, chunks: int) -> bool:
@@ -110,9 +107,7 @@ def _in_turn(value: Value, part: Part, other: Value, piece: Part, chunks: int) -
     if min(*value.strides, *other.strides, 0) < 0:
         return False
     spans = [(part.span(value, c, chunks), piece.span(other, c, chunks)) for c in range(chunks)]
-    return all(
-        max(a[1], b[1]) < min(after[0], later[0]) for (a, b), (after, later) in pairwise(spans)
-    )
+    return all(max(a[1], b[1]) < min(after[0], later[0]) for (a, b), (after, later) in pairwise(spans))
 
 
 def _joined(chain: Kernel, kernel: Kernel) -> Kernel:

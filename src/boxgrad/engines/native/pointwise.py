@@ -4,10 +4,10 @@ Knows loops, strides and vectors; knows no primitive. All operations of a cluste
 run over it in the order in which its values lie in memory, axes that follow each other are joined, and the
 innermost is taken in vectors with a masked tail. Intermediate results stay in registers.
 
-A reduction accumulates along the loops: in a register where the innermost axis is reduced; in some registers
-at a time where the axis around it is; in memory along the others. Where the outermost loop, which is shared among threads, is reduced, each chunk has partial
-results of its own and a second, small kernel combines them, so the bits do not depend on the number of
-threads. Sums of float32 are accumulated in float64.
+A reduction accumulates along the loops: in a register where the innermost axis is reduced, in some registers
+where only the axis around it is, in memory along the others. Where the outermost loop, which is shared among
+threads, is reduced, each chunk has partial results of its own and a second, small kernel combines them, so
+the bits do not depend on the number of threads. Sums of float32 are accumulated in float64.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 
-from boxgrad.engines.native.body import Body
+from boxgrad.engines.native import partial
+from boxgrad.engines.native.body import Body, looked_up
 from boxgrad.engines.native.ir import Function, Index
 from boxgrad.engines.native.layout import Buffer, Shape, Value, order_of, ordered_strides
 from boxgrad.engines.native.machine import Machine
-from boxgrad.engines.native.steps import HEAD, Kernel, Operand, Operation, Part, addresses, share
-from boxgrad.engines.native.vector import INT64, Lanes, Term
+from boxgrad.engines.native.steps import HEAD, Kernel, Operation, Part, addresses, share
+from boxgrad.engines.native.vector import Lanes, Term
 
 GRAIN = 1 << 15
 """Work, in operations on elements, that is worth a chunk of its own."""
@@ -149,7 +150,8 @@ class _Nest:
         f = self.function
         for operation in self.reductions:
             if not self._is_direct(operation):
-                self._leave(operation)
+                parts = self.chunks if self._reduced(operation)[0] else 1
+                self.leftovers.append(partial.put_together(operation, self.targets[operation], parts))
         self.pointers = addresses(f, len(self.values))
         for operation, target in self.targets.items():
             if not self._is_direct(operation):
@@ -214,7 +216,8 @@ class _Nest:
         """The two innermost loops: for some vectors at a time, whose partial results stay in registers."""
         f, count = self.function, self.e.count
         several = max(1, HELD // len(self.reductions))
-        row = sum(v.dtype.itemsize * self.sizes[-1] for v, s in zip(self.loads, self.strides) if s[-2])
+        moving = [v for number, v in enumerate(self.loads) if self.strides[number][-2]]
+        row = self.sizes[-1] * sum(value.dtype.itemsize for value in moving)
         run = max(8, NEAR // max(row, 1))
         whole = self.blocks // several * several
         with f.loop(start, stop, run) as first:
@@ -237,11 +240,9 @@ class _Nest:
         held: list[dict[Operation, str]] = [{} for _ in vectors]
         for operation in self.reductions:
             assert operation.reduction is not None
-            kind = e.type(operation.reduction.dtype)
-            identity = e.constant(operation.reduction.identity, operation.reduction.dtype)
             for registers in held:
-                registers[operation] = f.slot(kind)
-                f.store(kind, identity.text, registers[operation], 64)
+                registers[operation] = f.slot(e.type(operation.reduction.dtype))
+                partial.cleared(e, operation.reduction, registers[operation])
         with f.loop(first, last) as index:
             moved = [self._moved(p, n, level, index) for n, p in enumerate(pointers)]
             known = self._steady(moved)
@@ -249,10 +250,11 @@ class _Nest:
                 self._position(vector, moved, known, mask, registers)
         for vector, registers in zip(vectors, held, strict=True):
             for number, operation in enumerate(self.reductions, len(self.reads) + len(self.stores)):
-                assert operation.reduction is not None
-                dtype = operation.reduction.dtype
-                x = Term(f.load(e.type(dtype), registers[operation], 64), dtype)
-                self._accumulate(operation, x, self._address(number, pointers, vector), number, mask)
+                reduction = operation.reduction
+                assert reduction is not None
+                x = Term(f.load(e.type(reduction.dtype), registers[operation], 64), reduction.dtype)
+                at, stride = self._address(number, pointers, vector), self.strides[number][-1]
+                partial.into_memory(e, reduction, x, at, stride, mask)
 
     def _steady(self, pointers: list[str]) -> dict[int, Term]:
         """What the innermost loop reads again and again."""
@@ -273,11 +275,9 @@ class _Nest:
         for operation in self.reductions:
             if self._reduced(operation)[-1]:
                 assert operation.reduction is not None
-                kind = e.type(operation.reduction.dtype)
                 if operation not in self.registers:
-                    self.registers[operation] = f.slot(kind)
-                start_value = e.constant(operation.reduction.identity, operation.reduction.dtype)
-                f.store(kind, start_value.text, self.registers[operation], 64)
+                    self.registers[operation] = f.slot(e.type(operation.reduction.dtype))
+                partial.cleared(e, operation.reduction, self.registers[operation])
         if self.blocks:
             with f.loop(start, stop) as block:
                 self._position(f.multiply(block, e.count), pointers, known, None)
@@ -312,7 +312,7 @@ class _Nest:
 
         def look_up(operation: Operation, indices: list[Term]) -> Term:
             number = next(n for n, value in enumerate(self.values) if value is operation.lookup)
-            return self._look_up(operation, indices, address(number), self.strides[number][-1], mask)
+            return looked_up(e, operation, indices, address(number), self.strides[number][-1], mask)
 
         results = self.body.evaluate(e, load, look_up)
         first = len(self.reads)
@@ -320,33 +320,14 @@ class _Nest:
             stride = self.strides[number][-1] if self.sizes[-1] > 1 else 1
             e.store(results[operation], address(number), stride, mask)
         for number, operation in enumerate(self.reductions, first + len(self.stores)):
+            reduction, x = operation.reduction, results[operation]
+            assert reduction is not None
             if registers is not None:
-                self._gather(operation, results[operation], registers[operation])
+                partial.into_register(e, reduction, x, registers[operation])
             elif self._reduced(operation)[-1]:
-                self._gather(operation, results[operation], self.registers[operation], mask)
+                partial.into_register(e, reduction, x, self.registers[operation], mask)
             else:
-                self._accumulate(operation, results[operation], address(number), number, mask)
-
-    def _look_up(
-        self, operation: Operation, indices: list[Term], table: str, stride: int, mask: str | None
-    ) -> Term:
-        """Read a table; an index out of range sets the status and reads position 0 instead."""
-        e, f = self.e, self.function
-        assert operation.lookup is not None
-        dtype = operation.lookup.dtype
-        offsets = e.op("mul", e.numbers(), e.constant(stride * dtype.itemsize, INT64))
-        for index, limit, step in zip(indices, operation.limits, operation.steps, strict=True):
-            negative = e.compare("lt", index, e.like(0, index))
-            index = e.choose(negative, e.op("add", index, e.like(limit, index)), index)
-            wrong = e.op("icmp uge", index, e.like(limit, index), dtype=negative.dtype)
-            if mask is not None:
-                wrong = e.op("and", wrong, Term(mask, wrong.dtype))
-            bits = f.value(f"bitcast {e.type(wrong.dtype)} {wrong.text} to i{e.count}")
-            with f.when(f.value(f"icmp ne i{e.count} {bits}, 0")):
-                f.store("i64", "1", "%status", 8)
-            index = e.choose(wrong, e.like(0, index), index)
-            offsets = e.op("add", offsets, e.op("mul", index, e.constant(step * dtype.itemsize, INT64)))
-        return e.load_at(table, offsets, dtype, mask)
+                partial.into_memory(e, reduction, x, address(number), self.strides[number][-1], mask)
 
     # ---- reductions
     def _clear(self, operation: Operation, target: Value) -> None:
@@ -374,69 +355,14 @@ class _Nest:
         with f.loop(start, stop) as index:
             one.store(identity, f.at(self.pointers[number], index, item), 1, None)
 
-    def _gather(self, operation: Operation, x: Term, register: str, mask: str | None = None) -> None:
-        """Combine a vector with the partial results in a register."""
-        f, e, reduction = self.function, self.e, operation.reduction
-        assert reduction is not None
-        kind, x = e.type(reduction.dtype), e.cast(x, reduction.dtype)
-        if mask is not None:
-            identity = e.constant(reduction.identity, reduction.dtype)
-            x = e.choose(Term(mask, operation.place.dtype), x, identity)
-        known = Term(f.load(kind, register, 64), reduction.dtype)
-        f.store(kind, reduction.combine(e, known, x).text, register, 64)
-
-    def _accumulate(self, operation: Operation, x: Term, pointer: str, number: int, mask: str | None) -> None:
-        """Combine a vector with the partial results in memory."""
-        e, reduction = self.e, operation.reduction
-        assert reduction is not None
-        x = e.cast(x, reduction.dtype)
-        stride = self.strides[number][-1]
-        known = e.load(pointer, reduction.dtype, stride, mask)
-        e.store(reduction.combine(e, known, x), pointer, stride, mask)
-
     def _finish(self, operation: Operation, pointers: list[str]) -> None:
         """Combine the lanes of a register; they are the result, or one more partial result."""
-        f, e = self.function, self.e
-        assert operation.reduction is not None
-        dtype, one = operation.reduction.dtype, Lanes(self.function, 1)
-        x = Term(f.load(e.type(dtype), self.registers[operation], 64), dtype)
-        lanes = e
-        while lanes.count > 1:
-            half = Lanes(f, lanes.count // 2)
-            parts = [
-                Term(f.value(
-                    f"shufflevector {lanes.type(dtype)} {x.text}, {lanes.type(dtype)} poison, "
-                    f"<{half.count} x i32> <{', '.join(f'i32 {i + start}' for i in range(half.count))}>"
-                ), dtype)
-                for start in (0, half.count)
-            ]  # fmt: skip
-            x, lanes = operation.reduction.combine(half, *parts), half
+        f, one, reduction = self.function, Lanes(self.function, 1), operation.reduction
+        assert reduction is not None
+        x = partial.across(f, self.e.count, reduction, self.registers[operation])
         position = self.reductions.index(operation) + len(self.reads) + len(self.stores)
         if self._is_direct(operation):
             position += len(self.reductions)
             one.store(one.cast(x, operation.place.dtype), pointers[position], 1, None)
             return
-        known = one.load(pointers[position], dtype, 1, None)
-        one.store(operation.reduction.combine(one, known, x), pointers[position], 1, None)
-
-    def _leave(self, operation: Operation) -> None:
-        """Have the partial results of all chunks combined by another kernel."""
-        reduction, target = operation.reduction, self.targets[operation]
-        assert reduction is not None
-        kept = [i for i in range(len(self.space)) if i not in reduction.axes]
-        parts = self.chunks if self._reduced(operation)[0] else 1
-        each = target.buffer.size
-        target.buffer.size = each * parts
-        over = target.permuted(kept)
-        operands = tuple(
-            Operand(Value(over.buffer, over.shape, over.strides, part * each, over.dtype), over.dtype)
-            for part in range(parts)
-        )
-
-        def combine(e: Lanes, first: Term, *others: Term) -> Term:
-            for other in others:
-                first = reduction.combine(e, first, other)
-            return first
-
-        place = operation.place.permuted(kept)
-        self.leftovers.append(Operation("combine", place.shape, operands, combine, place, operation.order))
+        partial.into_memory(one, reduction, x, pointers[position], 1, None)

@@ -12,10 +12,11 @@ from boxgrad.engines.native.layout import Home, Value
 from boxgrad.engines.native.pointwise import Cluster
 from boxgrad.engines.native.steps import Lowered, Operation
 
-CHEAP = frozenset(
-    "add subtract multiply negative square maximum minimum where equal not_equal less less_equal greater "
-    "greater_equal logical_not logical_and logical_or absolute cast".split()
-)
+CHEAP = frozenset({
+    "add", "subtract", "multiply", "negative", "square", "absolute", "maximum", "minimum", "where", "cast",
+    "equal", "not_equal", "less", "less_equal", "greater", "greater_equal",
+    "logical_and", "logical_or", "logical_not",
+})  # fmt: skip
 MOST_REPEATED = 6
 """Operations that are computed again for one result."""
 
@@ -98,7 +99,7 @@ class Repeats:
         return list(found.values())
 
     def _chain(self, step: Operation) -> tuple[Operation, ...] | None:
-        """An operation after those whose results it reads that do not lie in memory; None if it is not cheap."""
+        """An operation after those that must be computed again for it; None if that is not cheap."""
         buffer = step.place.buffer
         simple = step.reduction is None and step.product is None and step.lookup is None and not step.apart
         if not simple or step.name not in CHEAP or buffer.home is not Home.ARENA or buffer.window is not None:
@@ -106,7 +107,8 @@ class Repeats:
         chain: list[Operation] = []
         for value in _values(step):
             writers = self.fusion.writers.get(id(value.buffer), [])
-            if value.buffer.window is not None or len(writers) > 1 or (value.buffer.home is Home.INPUT and writers):
+            fixed = not writers or (len(writers) == 1 and value.buffer.home is not Home.INPUT)
+            if not fixed or value.buffer.window is not None:
                 return None
             maker = writers[0] if writers else None
             if not isinstance(maker, Operation) or self._is_stored(maker):
