@@ -149,6 +149,34 @@ def test_several_reductions_of_one_array(shape, dtype):
     assert sum("max" in box for box in boxes(report)) == 1  # one sweep, and what combines partial results
 
 
+@thorough
+@given(st.data())
+def test_values_that_lie_across_the_loops(data):
+    """Copies, sums and choices of arrays whose axes lie in memory in different orders, of any dtype."""
+    draw = data.draw
+    shape = tuple(draw(st.lists(st.integers(1, 19), min_size=2, max_size=4)))
+    random = np.random.default_rng(draw(st.integers(0, 1 << 30)))
+    dtypes = st.sampled_from([np.float32, np.float64, np.int32, np.int64, np.uint8, np.int16, bool])
+    orders, arrays = [], []
+    for _ in range(draw(st.integers(1, 3))):
+        orders.append(draw(st.permutations(range(len(shape)))))
+        x = random.integers(0, 2 if draw(st.booleans()) else 9, [shape[i] for i in orders[-1]])
+        arrays.append(x.astype(draw(dtypes)))
+    turn = draw(st.permutations(range(len(shape))))
+
+    def program(*arrays):
+        values = [x.transpose(np.argsort(order)) for x, order in zip(arrays, orders, strict=True)]
+        total = values[0]
+        for value in values[1:]:
+            total = np.where(value > 1, total, value) + value
+        return total.transpose(turn).reshape(-1), total + 1, total.transpose(turn)[::2].reshape(-1)
+
+    got, _ = run(program, *arrays)
+    for left, right in zip(got, program(*arrays), strict=True):
+        assert left.dtype == right.dtype
+        np.testing.assert_array_equal(left, right)
+
+
 def test_a_sum_along_an_axis_of_one():
     """Nothing is reduced in any loop, which is shared by vectors: each chunk clears what it adds to."""
     x = np.arange(103.0)[np.newaxis]

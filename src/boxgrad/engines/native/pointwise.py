@@ -27,6 +27,8 @@ from boxgrad.engines.native.vector import Lanes, Term
 GRAIN = 1 << 15
 """Work, in operations on elements, that is worth a chunk of its own."""
 MOST_CHUNKS = 16
+SHORT = 16
+"""The length of a body that is written out for each row of a tile."""
 HELD = 4
 """Vectors of partial results that are kept in registers."""
 NEAR = 1 << 14
@@ -65,6 +67,11 @@ def loop_order(space: Shape, values: list[Value]) -> tuple[int, ...]:
     return max(votes, key=lambda order: (votes[order], order == natural)) if votes else natural
 
 
+def _is_across(value: Value, inner: int, outer: int) -> bool:
+    """Whether a value is contiguous along an outer axis and not along the inner one."""
+    return inner > 1 and outer == 1 and value.dtype.kind != "b"
+
+
 class _Nest:
     """One loop nest under construction."""
 
@@ -76,7 +83,8 @@ class _Nest:
         self.stores = [op for op in cluster.stored if op.reduction is None]
         lookups = [op for op in cluster.operations if op.lookup is not None]
         places = [op.place for op in self.stores]
-        self.order = loop_order(self.space, places or self.loads)
+        self.is_short = not (lookups or self.reductions) and self.body.length <= SHORT
+        self.order = self._crossed(loop_order(self.space, places or self.loads), [*self.loads, *places])
         self.leftovers: list[Operation] = []
         self.reads = (*self.loads, *(op.lookup for op in lookups if op.lookup is not None))
         self.targets: dict[Operation, Value] = {op: self._accumulator(op) for op in self.reductions}
@@ -91,9 +99,12 @@ class _Nest:
         self.blocks, self.tail = divmod(inner, lanes)
         self.function = Function(name, HEAD)
         self.e = Lanes(self.function, lanes)
+        self.crossing = self._crossing()
         work = math.prod(self.space) * max(1, len(cluster.operations))
-        units = self.sizes[0] if len(self.sizes) > 1 else self.blocks
-        self.chunks = max(1, min(MOST_CHUNKS, units, work // GRAIN))
+        # What the chunks share: positions of the outermost loop, and how many of them at once.
+        self.at_once = lanes if len(self.sizes) == 1 or (self.crossing and len(self.sizes) == 2) else 1
+        self.units = self.sizes[0] // self.at_once
+        self.chunks = max(1, min(MOST_CHUNKS, self.units, work // GRAIN))
         self.pointers: list[str] = []
         self.registers: dict[Operation, str] = {}
         self.constants: dict[int, Term] = {}
@@ -178,23 +189,24 @@ class _Nest:
     def _parts(self, values: tuple[Value, ...]) -> tuple[Part | None, ...]:
         """What of each value a chunk touches."""
         found: list[Part | None] = []
-        width = 1 if len(self.sizes) > 1 else self.e.count
-        units = self.sizes[0] if len(self.sizes) > 1 else self.blocks
         targets = {id(target): op for op, target in self.targets.items() if not self._is_direct(op)}
         for number, value in enumerate(values):
-            if len(self.loads) <= number < len(self.reads) or units == 0:
+            if len(self.loads) <= number < len(self.reads) or self.units == 0:
                 found.append(None)
             elif id(value) in targets and self._reduced(targets[id(value)])[0]:
                 each = value.buffer.size // self.chunks
                 found.append(Part(self.chunks, each, each - 1))
             else:
-                found.append(Part.of(value, units, width * self.strides[number][0]))
+                found.append(Part.of(value, self.units, self.at_once * self.strides[number][0]))
         return tuple(found)
 
     def _loops(self, level: int, pointers: list[str]) -> None:
         f = self.function
         if level == len(self.sizes) - 1:
             self._innermost(0, self.blocks, pointers)
+            return
+        if level == len(self.sizes) - 2 and self.crossing:
+            self._tiles(level, pointers)
             return
         span = share(f, self.sizes[0], self.chunks) if level == 0 else (0, self.sizes[level])
         if level == len(self.sizes) - 2 and self._is_held():
@@ -207,6 +219,77 @@ class _Nest:
         step = self.strides[number][level] * self.values[number].dtype.itemsize
         return self.function.at(pointer, self.function.multiply(index, step))
 
+    # ---- values that lie across the loops
+    def _crossed(self, order: tuple[int, ...], values: list[Value]) -> tuple[int, ...]:
+        """The loops with the two axes innermost along which most values are contiguous."""
+        votes = Counter(
+            axis
+            for value in values
+            for axis in order
+            if value.strides[axis] == 1 and self.space[axis] > 1 and value.dtype.kind != "b"
+        )
+        if not self.is_short or len(votes) < 2:
+            return order
+        last, inner = sorted(votes, key=lambda axis: (votes[axis], order.index(axis)))[-2:]
+        return (*(axis for axis in order if axis not in (last, inner)), last, inner)
+
+    def _crossing(self) -> frozenset[int]:
+        """The values that are contiguous along the loop around the innermost."""
+        if len(self.sizes) < 2 or self.e.count < 2 or not self.is_short:
+            return frozenset()
+        return frozenset(
+            number
+            for number, (value, steps) in enumerate(zip(self.values, self.strides, strict=True))
+            if _is_across(value, steps[-1], steps[-2])
+        )
+
+    def _tiles(self, level: int, pointers: list[str]) -> None:
+        """The two innermost loops in squares of lanes, in which such values are turned."""
+        f, count = self.function, self.e.count
+        whole, rest = divmod(self.sizes[level], count)
+        chunks = self.chunks if level == 0 else 1
+        if whole:
+            with f.loop(*share(f, whole, chunks)) as tile:
+                self._tile_row(level, f.multiply(tile, count), count, pointers)
+        if rest:
+            last = "true" if chunks == 1 else f.value(f"icmp eq i64 %chunk, {chunks - 1}")
+            with f.when(last):
+                self._tile_row(level, whole * count, rest, pointers)
+
+    def _tile_row(self, level: int, first: Index, number: int, pointers: list[str]) -> None:
+        f, count = self.function, self.e.count
+        moved = [self._moved(p, n, level, first) for n, p in enumerate(pointers)]
+        rows = [[self._moved(p, n, level, i) for n, p in enumerate(moved)] for i in range(number)]
+        if self.blocks:
+            with f.loop(0, self.blocks) as block:
+                self._tile(f.multiply(block, count), rows, count)
+        if self.tail:
+            self._tile(self.blocks * count, rows, self.tail)
+
+    def _tile(self, index: Index, rows: list[list[str]], active: int) -> None:
+        f, e = self.function, self.e
+        mask, along = e.mask(active), e.mask(len(rows))
+
+        def lines(number: int) -> list[str]:
+            step = self.strides[number][-1] * self.values[number].dtype.itemsize
+            return [f.at(self._address(number, rows[0], index), i * step) for i in range(active)]
+
+        turned = {
+            number: e.turned([e.load(at, self.values[number].dtype, 1, along) for at in lines(number)])
+            for number in self.crossing
+            if number < len(self.loads)
+        }
+        results: list[dict[Operation, Term]] = []
+        for i, row in enumerate(rows):
+            known = {**self._steady(row), **{number: columns[i] for number, columns in turned.items()}}
+            results.append(self._position(index, row, known, mask))
+        for number, operation in enumerate(self.stores, len(self.reads)):
+            if number in self.crossing:
+                columns = e.turned([result[operation] for result in results])
+                for at, column in zip(lines(number), columns, strict=False):
+                    e.store(column, at, 1, along)
+
+    # ---- reductions along the loop around the innermost
     def _is_held(self) -> bool:
         """Whether all reductions reduce the loop around the innermost, and not that one."""
         marks = [self._reduced(operation)[-2:] for operation in self.reductions]
@@ -295,7 +378,7 @@ class _Nest:
     def _position(
         self, index: Index, pointers: list[str], known: dict[int, Term], mask: str | None,
         registers: dict[Operation, str] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> dict[Operation, Term]:  # fmt: skip
         """One vector: load, compute, store, accumulate (in registers, where there are)."""
         e = self.e
         loaded = dict(known)
@@ -317,8 +400,9 @@ class _Nest:
         results = self.body.evaluate(e, load, look_up)
         first = len(self.reads)
         for number, operation in enumerate(self.stores, first):
-            stride = self.strides[number][-1] if self.sizes[-1] > 1 else 1
-            e.store(results[operation], address(number), stride, mask)
+            if number not in self.crossing:
+                stride = self.strides[number][-1] if self.sizes[-1] > 1 else 1
+                e.store(results[operation], address(number), stride, mask)
         for number, operation in enumerate(self.reductions, first + len(self.stores)):
             reduction, x = operation.reduction, results[operation]
             assert reduction is not None
@@ -328,8 +412,9 @@ class _Nest:
                 partial.into_register(e, reduction, x, self.registers[operation], mask)
             else:
                 partial.into_memory(e, reduction, x, address(number), self.strides[number][-1], mask)
+        return results
 
-    # ---- reductions
+    # ---- partial results
     def _clear(self, operation: Operation, target: Value) -> None:
         """Fill this chunk's part of the partial results with the identity."""
         f, number = self.function, next(n for n, v in enumerate(self.values) if v is target)
