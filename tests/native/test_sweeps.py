@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 import boxgrad as bg
 from boxgrad import nn
-from boxgrad.engines.native import chain, convolution, lowering, pointwise, sums
+from boxgrad.engines.native import chain, convolution, lowering, nest, sums
 
 CASES = int(os.environ.get("BOXGRAD_FUZZ", "60"))
 thorough = settings(max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck))
 LIMITS = (
-    (chain, "WORTH"), (convolution, "GRAIN"), (lowering, "MOST_REPEATED"), (pointwise, "GRAIN"),
+    (chain, "WORTH"), (convolution, "GRAIN"), (lowering, "MOST_REPEATED"), (nest, "GRAIN"),
     (sums, "FEWEST"),
 )  # fmt: skip
 

@@ -18,7 +18,7 @@ from boxgrad.engines.native import margins
 from boxgrad.engines.native.ir import Function, is_supported
 from boxgrad.engines.native.layout import Buffer, Home, Shape, Value, contiguous, fresh
 from boxgrad.engines.native.machine import Machine
-from boxgrad.engines.native.pointwise import loop_order
+from boxgrad.engines.native.nest import loop_order
 from boxgrad.engines.native.steps import Fallback, Literal, Lowered, Operand, Operation, Reduction
 from boxgrad.engines.native.vector import FLOAT32, FLOAT64, Lanes, Term
 from boxgrad.graph.node import Graph, Node

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from boxgrad.engines.native.fuse import Fusion, Group, follows
 from boxgrad.engines.native.layout import Home, Value
-from boxgrad.engines.native.pointwise import Cluster
+from boxgrad.engines.native.nest import Cluster
 from boxgrad.engines.native.steps import Lowered, Operation
 
 CHEAP = frozenset({
