@@ -38,6 +38,8 @@ def total(lowering: Lowering, node: Node) -> Value:
     axes = tuple(sorted(node.parameters["axis"]))
     wide = _Parts(lowering, x, axes).value()
     if wide is None:
+        if len(lowering.readers(x)) < 2 or not _has_company(lowering, node):
+            return lowering.reduced(node, SUM, node.dtype)
         found = lowering.reduced(node, SUM, FLOAT64)
         wide = found.reshaped(_kept(x.shape, axes))
         assert wide is not None
@@ -47,6 +49,16 @@ def total(lowering: Lowering, node: Node) -> Value:
     assert kept is not None
     lowering.add("round", wide.shape, (Operand(wide, FLOAT64),), _itself, kept)
     return place
+
+
+def _has_company(lowering: Lowering, node: Node) -> bool:
+    """Whether other arrays of that shape are summed along the same axes."""
+
+    def alike(other: Node) -> bool:
+        same = other.primitive is node.primitive and other.inputs[0].shape == node.inputs[0].shape
+        return same and other.parameters["axis"] == node.parameters["axis"]
+
+    return any(other is not node and alike(other) for other in lowering.graph.nodes)
 
 
 def _itself(e: Lanes, x: Term) -> Term:
