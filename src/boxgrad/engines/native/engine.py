@@ -19,6 +19,7 @@ from boxgrad.engines.native.machine import Machine, host
 from boxgrad.engines.native.plan import plan
 from boxgrad.engines.native.program import Program
 from boxgrad.engines.native.repeat import Repeats
+from boxgrad.engines.native.reuse import reuse
 from boxgrad.engines.native.steps import Convolution, Fallback, Kernel, Literal, Repeated, Scan, Special, Step
 from boxgrad.engines.native.table import ROWS
 from boxgrad.engines.numpy import ENGINE as NUMPY
@@ -77,6 +78,8 @@ def built(
     late = {id(results[number].buffer) for number in targets if isinstance(results[number], Value)}
     steps = chained(_steps(lowering, machine, late))
     donated = donate(steps, results, targets, ready)
+    if not is_checked():
+        reuse(steps)
     outputs = {id(r.buffer) for r in results if isinstance(r, Value) and r.buffer.home is Home.OUTPUT}
     places = plan(steps, len(ready.inputs), len(outputs), len(lowering.constants), is_checked())
     kernels = [kernel for step in steps for kernel in _kernels_of(step)]
