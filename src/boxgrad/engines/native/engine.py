@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 
 from boxgrad.engines.engine import Report, Row, Run
 from boxgrad.engines.native import convolution, jit, pointwise, product, winograd
+from boxgrad.engines.native.chain import caller, chained
 from boxgrad.engines.native.donate import donate
 from boxgrad.engines.native.fuse import Fusion
 from boxgrad.engines.native.ir import Function
@@ -18,6 +19,8 @@ from boxgrad.engines.native.machine import Machine, host
 from boxgrad.engines.native.plan import plan
 from boxgrad.engines.native.pool import pool
 from boxgrad.engines.native.program import Program
+from boxgrad.engines.native.repeat import Repeats
+from boxgrad.engines.native.reuse import reuse
 from boxgrad.engines.native.steps import Convolution, Fallback, Kernel, Literal, Repeated, Scan, Special, Step
 from boxgrad.engines.native.table import ROWS
 from boxgrad.engines.numpy import ENGINE as NUMPY
@@ -101,13 +104,19 @@ def _built(
         if isinstance(result, Value) and result.buffer.home is Home.ARENA:
             result.buffer.home = Home.OUTPUT
     late = {id(results[number].buffer) for number in targets if isinstance(results[number], Value)}
-    steps = _steps(lowering, machine, late)
+    steps = chained(_steps(lowering, machine, late))
     donated = donate(steps, results, targets, ready)
+    if not is_checked():
+        reuse(steps)
     outputs = {id(r.buffer) for r in results if isinstance(r, Value) and r.buffer.home is Home.OUTPUT}
     places = plan(steps, len(ready.inputs), len(outputs), len(lowering.constants), is_checked())
     kernels = [kernel for step in steps for kernel in _kernels_of(step)]
     distinct: dict[str, Function] = {}
     for kernel in kernels:  # layers of one shape have the same kernels
+        for link in kernel.links:
+            link.function = distinct.setdefault(link.function.body, link.function)
+        if kernel.links:
+            kernel.function = caller(kernel)
         kernel.function = distinct.setdefault(kernel.function.body, kernel.function)
     declarations = [line for function in distinct.values() for line in function.declarations]
     code = jit.compiled([function.text() for function in distinct.values()], declarations, machine)
@@ -138,6 +147,7 @@ def _movable(lowering: Lowering, source: Value | Literal) -> Value | Literal:
 
 def _steps(lowering: Lowering, machine: Machine, late: set[int], name: str = "k") -> list[Step]:
     fusion = Fusion(lowering.steps)
+    repeats = Repeats(fusion)
     steps: list[Step] = []
     for number, group in enumerate(fusion.ordered(late)):
         (_, first), *_ = group.members
@@ -149,8 +159,8 @@ def _steps(lowering: Lowering, machine: Machine, late: set[int], name: str = "k"
             steps.append(Repeated(first.label, body, first.reads, first.writes, first.order))
         elif isinstance(first, Special):
             steps += first.make(machine, f"{name}{number}")
-        else:
-            steps += _kernels(fusion.cluster(group), machine, f"{name}{number}")
+        elif (cluster := repeats.cluster(group)) is not None:
+            steps += _kernels(cluster, machine, f"{name}{number}")
     return steps
 
 
@@ -176,7 +186,7 @@ def _rows(step: Step, program: Program) -> list[Row]:
     rows: list[Row] = []
     for part in _kernels_of(step) or (step,):
         assert isinstance(part, Kernel | Fallback)
-        size = times * sum(v.size * v.dtype.itemsize for v in part.writes)
+        size = times * sum(v.bytes for v in part.writes)
         flops = times * part.flops if isinstance(part, Kernel) else 0
         taken = program.seconds[part] / program.calls if is_timed() and program.calls else None
         rows.append(Row(part.label, times, size, flops, taken))

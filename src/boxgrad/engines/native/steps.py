@@ -149,6 +149,30 @@ class Special:
     make: Callable[[Machine, str], list[Kernel]]
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What of a value one chunk touches: of ``units`` that the chunks share, each ``advance`` elements on.
+
+    A unit begins at the value's offset and reaches over ``extent`` more elements.
+    """
+
+    units: int
+    advance: int
+    extent: int
+
+    @staticmethod
+    def of(value: Value, units: int, advance: int) -> Part:
+        """The part of a value whose units are positions of its space."""
+        reach = sum((n - 1) * stride for n, stride in zip(value.shape, value.strides, strict=True))
+        return Part(units, advance, reach - (units - 1) * advance)
+
+    def span(self, value: Value, chunk: int, chunks: int) -> tuple[int, int]:
+        """The first and the last element of the buffer that a chunk touches."""
+        first, end = chunk * self.units // chunks, (chunk + 1) * self.units // chunks
+        start = value.offset + first * self.advance
+        return start, start + max(0, end - 1 - first) * self.advance + self.extent
+
+
 @dataclass(eq=False, slots=True)
 class Kernel:
     """A function of machine code and the values it is called with.
@@ -168,10 +192,14 @@ class Kernel:
     may_fail: bool = False
     in_place: bool = False
     """Whether each position is read before it is written, and by nobody else."""
+    parts: tuple[Part | None, ...] = ()
+    """Of each value what a chunk touches; None where it may touch anything, () if that is not known."""
+    links: tuple[Kernel, ...] = ()
+    """The kernels that this one runs, one after the other, on each chunk (``chain``)."""
 
     @property
     def bytes(self) -> int:
-        return sum(value.size * value.dtype.itemsize for value in (*self.reads, *self.writes))
+        return sum(value.bytes for value in (*self.reads, *self.writes))
 
 
 @dataclass(eq=False, slots=True)
