@@ -60,8 +60,8 @@ def also_used(e, w, b, i):
 
 
 CASES = [
-    (flat, FLAT), (flat, GRID), (grid, GRID), (swapped, GRID), (scaled, GRID), (columns, FLAT), (columns, GRID),
-    (two_products, GRID), (also_used, GRID),
+    (flat, FLAT), (flat, GRID), (grid, GRID), (swapped, GRID), (scaled, GRID), (columns, FLAT),
+    (columns, GRID), (two_products, GRID), (also_used, GRID),
 ]  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Products with looked-up rows: the table is multiplied, not its rows; rows are added up, then multiplied.
 
-To look up N rows of a table E (V, D) is to multiply it by a matrix S (N, V) with a single 1 in each row, which
-nobody makes. Products associate, and V is often much smaller than N:
+To look up N rows of a table E (V, D) is to multiply it by a matrix S (N, V) with a single 1 in each row,
+which nobody makes. Products associate, and V is often much smaller than N:
 
 * ``(S E) W = S (E W)``: the rows of the product are looked up.
 * ``(S E)ᵀ G = Eᵀ (Sᵀ G)``: the rows of a gradient G are added up by index before they are multiplied.

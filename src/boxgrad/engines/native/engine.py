@@ -68,7 +68,7 @@ def built(
     machine = machine or host()
     ready = prepared(graph)
     lowering = Lowering(ready, ROWS, machine)
-    results = [_movable(lowering, lowering.source(node)) for node in ready.outputs]
+    results = _apart(lowering, [lowering.source(node) for node in ready.outputs])
     for result in results:
         if isinstance(result, Value) and result.buffer.home is Home.ARENA:
             result.buffer.home = Home.OUTPUT
@@ -98,13 +98,25 @@ def object_of(graph: Graph, machine: Machine) -> bytes:
     return jit.object_code("\n".join([*sorted(declarations), *texts]), machine)
 
 
-def _movable(lowering: Lowering, source: Value | Literal) -> Value | Literal:
-    """A result that lies in memory which the program keeps is copied out of it."""
-    if not isinstance(source, Value) or source.buffer.home is not Home.FIXED:
-        return source
-    place = fresh(source.shape, source.dtype)
-    lowering.copy(source, place, "result")
-    return place
+def _apart(lowering: Lowering, sources: Sequence[Value | Literal]) -> list[Value | Literal]:
+    """Results in memory of their own.
+
+    One that lies in memory which the program keeps is copied, and so is one that is a small part of an array
+    or shares it with another result.
+    """
+    found: list[Value | Literal] = []
+    seen: dict[int, Value] = {}
+    for source in sources:
+        if isinstance(source, Value):
+            home, buffer = source.buffer.home, source.buffer
+            first = seen.setdefault(id(buffer), source)
+            part = home is Home.ARENA and (2 * source.size <= buffer.size or not first.same_place(source))
+            if (home is Home.FIXED or part) and source.size:
+                place = fresh(source.shape, source.dtype)
+                lowering.copy(source, place, "result")
+                source = place
+        found.append(source)
+    return found
 
 
 def _steps(lowering: Lowering, machine: Machine, late: set[int], name: str = "k") -> list[Step]:

@@ -92,6 +92,7 @@ class _Nest:
         self.pointers: list[str] = []
         self.registers: dict[Operation, str] = {}
         self.constants: dict[int, Term] = {}
+        self.rows: dict[Operation, str] = {}
 
     # ---- loops
     def _accumulator(self, operation: Operation) -> Value:
@@ -189,6 +190,7 @@ class _Nest:
         for number, value in enumerate(self.values[: len(self.loads)]):
             if number not in known and self.strides[number][-1] == 0:
                 known[number] = e.load(pointers[number], value.dtype, 0, None)
+        self.rows = self._whole_rows(pointers, known)
         for operation in self.reductions:
             if self._reduced(operation)[-1]:
                 assert operation.reduction is not None
@@ -228,6 +230,10 @@ class _Nest:
             return loaded[number]
 
         def look_up(operation: Operation, indices: list[Term]) -> Term:
+            if operation in self.rows:
+                assert operation.lookup is not None
+                dtype = operation.lookup.dtype
+                return e.load(f.at(self.rows[operation], index, dtype.itemsize), dtype, 1, mask)
             number = next(n for n, value in enumerate(self.values) if value is operation.lookup)
             return self._look_up(operation, indices, address(number), self.strides[number][-1], mask)
 
@@ -238,6 +244,35 @@ class _Nest:
             e.store(results[operation], address(number), stride, mask)
         for number, operation in enumerate(self.reductions, first + len(self.stores)):
             self._accumulate(operation, results[operation], address(number), number, mask)
+
+    def _whole_rows(self, pointers: list[str], known: dict[int, Term]) -> dict[Operation, str]:
+        """Where the rows begin that are read from front to back: all indices are the same along them."""
+        f, e = self.function, self.e
+        found: dict[Operation, str] = {}
+        for operation in self.cluster.operations:
+            if operation.lookup is None:
+                continue
+            number = next(n for n, value in enumerate(self.values) if value is operation.lookup)
+            sources = [operand.source for operand in operation.operands]
+            numbers = [
+                next((n for n, v in enumerate(self.loads) if isinstance(x, Value) and v.same_place(x)), -1)
+                for x in sources
+            ]
+            if self.strides[number][-1] != 1 or not all(n in known for n in numbers):
+                continue
+            row = pointers[number]
+            for n, limit, step in zip(numbers, operation.limits, operation.steps, strict=True):
+                wide = e.cast(known[n], INT64)
+                index = f.value(f"extractelement {e.type(INT64)} {wide.text}, i32 0")
+                negative = f.value(f"icmp slt i64 {index}, 0")
+                index = f.value(f"select i1 {negative}, i64 {f.add(index, limit)}, i64 {index}")
+                wrong = f.value(f"icmp uge i64 {index}, {limit}")
+                with f.when(wrong):
+                    f.store("i64", "1", "%status", 8)
+                index = f.value(f"select i1 {wrong}, i64 0, i64 {index}")
+                row = f.at(row, f.multiply(index, step), operation.lookup.dtype.itemsize)
+            found[operation] = row
+        return found
 
     def _look_up(
         self, operation: Operation, indices: list[Term], table: str, stride: int, mask: str | None
