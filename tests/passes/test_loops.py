@@ -206,3 +206,29 @@ def test_errors_in_a_cell_are_raised():
     for engine in ("numpy", "native"):
         with pytest.raises(IndexError, match="index 4 is out of bounds for axis 0 with size 4"):
             bg.compile(f, engine=engine)(table, weight, index)
+
+
+def test_boxes_of_numpy_in_a_native_loop():
+    """A loop runs natively around a box without a kernel: a sort, a loop in the loop, in both directions."""
+
+    def f(h, x, w):
+        def cell(h, x):
+            inner, _ = bg.scan(lambda g, row: (np.tanh(g + row), None), h[0], x)
+            ranked = np.sort(np.tanh(h @ w + x), axis=1)
+            return ranked * 0.5 + inner, (np.sum(ranked), x * 2)
+
+        h, (y, z) = bg.scan(cell, h, x, reverse=True)
+        return np.sum(h) + np.sum(y**2) + np.sum(z * x)
+
+    h, x, w = random.normal(size=(3, 4)), random.normal(size=(7, 3, 4)), random.normal(size=(4, 4))
+    derivative = bg.value_and_grad(f, argnums=(0, 1, 2))
+    step = bg.compile(derivative, engine="native")
+    wanted, slopes = derivative(h, x, w)
+    for _ in range(2):
+        got, found = step(h, x, w)
+        np.testing.assert_allclose(got, wanted, rtol=1e-12)
+        for a, b in zip(found, slopes, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
+    rows = {row.box: row.count for row in step.report().rows}
+    assert rows["sort"] == 7
+    assert rows["scan"] >= 7  # of the inner loop, once in each step of the outer one

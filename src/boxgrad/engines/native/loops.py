@@ -3,8 +3,8 @@
 Knows carries, sequences and windows. The body is lowered once. What it reads of a sequence and what it adds
 to one are windows that advance with the steps; a carry has two places, which take turns, or one for each step
 where all of them are wanted. The program's list of jobs then holds every step, each with addresses of its
-own, so a loop costs no more than the same kernels in a row. Operands of products that stay the same are packed
-before the loop (``multiply``).
+own, so a loop costs no more than the same kernels in a row. Operands of products that stay the same are
+packed before the loop (``multiply``).
 """
 
 from __future__ import annotations
@@ -61,9 +61,9 @@ def scan(lowering: Lowering, node: Node) -> None:
         source = inner.source(output)
         if isinstance(source, Literal) or not source.same_place(place):
             inner.copy(source, place)
-    for step in inner.steps:
-        if isinstance(step, Fallback):
-            raise RefusedError(f"{step.label} in its body: {step.reason}")
+    in_numpy = [step for step in inner.steps if isinstance(step, Fallback)]
+    if 2 * len(in_numpy) > len(inner.steps):
+        raise RefusedError(f"{in_numpy[0].label} in its body: {in_numpy[0].reason}")
     for state in states:
         lowering.copy(state.start, state.first, "first carry")
     steps = range(length - 1, -1, -1) if reverse else range(length)
