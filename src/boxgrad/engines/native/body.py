@@ -91,3 +91,21 @@ def looked_up(
         index = e.choose(wrong, e.like(0, index), index)
         offsets = e.op("add", offsets, e.op("mul", index, e.constant(step * dtype.itemsize, INT64)))
     return e.load_at(table, offsets, dtype, mask)
+
+
+def whole_row(e: Lanes, operation: Operation, indices: list[Term], table: str) -> str:
+    """Where a row of a table begins; an index out of range sets the status and gives row 0 instead."""
+    f = e.function
+    assert operation.lookup is not None
+    row = table
+    for given, limit, step in zip(indices, operation.limits, operation.steps, strict=True):
+        wide = e.cast(given, INT64)
+        index = f.value(f"extractelement {e.type(INT64)} {wide.text}, i32 0")
+        negative = f.value(f"icmp slt i64 {index}, 0")
+        index = f.value(f"select i1 {negative}, i64 {f.add(index, limit)}, i64 {index}")
+        wrong = f.value(f"icmp uge i64 {index}, {limit}")
+        with f.when(wrong):
+            f.store("i64", "1", "%status", 8)
+        index = f.value(f"select i1 {wrong}, i64 0, i64 {index}")
+        row = f.at(row, f.multiply(index, step), operation.lookup.dtype.itemsize)
+    return row

@@ -21,7 +21,17 @@ from boxgrad.engines.native.pool import pool
 from boxgrad.engines.native.program import Program
 from boxgrad.engines.native.repeat import Repeats
 from boxgrad.engines.native.reuse import reuse
-from boxgrad.engines.native.steps import Convolution, Fallback, Kernel, Literal, Repeated, Scan, Special, Step
+from boxgrad.engines.native.steps import (
+    Convolution,
+    Fallback,
+    Kernel,
+    Literal,
+    Repeated,
+    Scan,
+    Special,
+    Step,
+    parts_of,
+)
 from boxgrad.engines.native.table import ROWS
 from boxgrad.engines.numpy import ENGINE as NUMPY
 from boxgrad.engines.numpy import prepared
@@ -50,7 +60,7 @@ class NativeEngine:
         program, steps, code = self._made[graph]
         rows = tuple(row for step in steps for row in _rows(step, program))
         kernels = sum(len(_kernels_of(step)) for step in steps)
-        fallbacks = [step for step in steps if isinstance(step, Fallback)]
+        fallbacks = [part for step in steps for part in parts_of(step) if isinstance(part, Fallback)]
         notes = [f"{kernels} kernels, {'from the cache' if code.cached else 'compiled'}"]
         if program.direct_calls:
             notes.append(
@@ -99,7 +109,7 @@ def _built(
     ready: Graph, targets: Mapping[int, int], machine: Machine, again: Run, direct: bool
 ) -> tuple[Program, list[Step], jit.Code]:
     lowering = Lowering(ready, ROWS, machine, direct=direct)
-    results = [_movable(lowering, lowering.source(node)) for node in ready.outputs]
+    results = _apart(lowering, [lowering.source(node) for node in ready.outputs])
     for result in results:
         if isinstance(result, Value) and result.buffer.home is Home.ARENA:
             result.buffer.home = Home.OUTPUT
@@ -136,13 +146,25 @@ def object_of(graph: Graph, machine: Machine) -> bytes:
     return jit.object_code("\n".join([*sorted(declarations), *texts]), machine)
 
 
-def _movable(lowering: Lowering, source: Value | Literal) -> Value | Literal:
-    """A result that lies in memory which the program keeps is copied out of it."""
-    if not isinstance(source, Value) or source.buffer.home is not Home.FIXED:
-        return source
-    place = fresh(source.shape, source.dtype)
-    lowering.copy(source, place, "result")
-    return place
+def _apart(lowering: Lowering, sources: Sequence[Value | Literal]) -> list[Value | Literal]:
+    """Results in memory of their own.
+
+    One that lies in memory which the program keeps is copied, and so is one that is a small part of an array
+    or shares it with another result.
+    """
+    found: list[Value | Literal] = []
+    seen: dict[int, Value] = {}
+    for source in sources:
+        if isinstance(source, Value):
+            home, buffer = source.buffer.home, source.buffer
+            first = seen.setdefault(id(buffer), source)
+            part = home is Home.ARENA and (2 * source.size <= buffer.size or not first.same_place(source))
+            if (home is Home.FIXED or part) and source.size:
+                place = fresh(source.shape, source.dtype)
+                lowering.copy(source, place, "result")
+                source = place
+        found.append(source)
+    return found
 
 
 def _steps(lowering: Lowering, machine: Machine, late: set[int], name: str = "k") -> list[Step]:
@@ -154,9 +176,10 @@ def _steps(lowering: Lowering, machine: Machine, late: set[int], name: str = "k"
         if isinstance(first, Fallback):
             steps.append(first)
         elif isinstance(first, Scan):
-            body = tuple(_steps(first.body, machine, set(), f"{name}{number}_"))
-            assert all(isinstance(step, Kernel) for step in body)
-            steps.append(Repeated(first.label, body, first.reads, first.writes, first.order))
+            body = _steps(first.body, machine, set(), f"{name}{number}_")
+            parts = tuple(part for part in body if isinstance(part, Kernel | Fallback))
+            assert len(parts) == len(body)
+            steps.append(Repeated(first.label, parts, first.reads, first.writes, first.order))
         elif isinstance(first, Special):
             steps += first.make(machine, f"{name}{number}")
         elif (cluster := repeats.cluster(group)) is not None:
@@ -175,17 +198,14 @@ def _kernels(cluster: pointwise.Cluster, machine: Machine, name: str) -> list[Ke
 
 
 def _kernels_of(step: Step) -> tuple[Kernel, ...]:
-    if isinstance(step, Repeated):
-        return step.kernels
-    return (step,) if isinstance(step, Kernel) else ()
+    return tuple(part for part in parts_of(step) if isinstance(part, Kernel))
 
 
 def _rows(step: Step, program: Program) -> list[Row]:
     """The rows of a report: how often each part runs, what it writes and computes, and its mean time."""
     times = len(step.order) if isinstance(step, Repeated) else 1
     rows: list[Row] = []
-    for part in _kernels_of(step) or (step,):
-        assert isinstance(part, Kernel | Fallback)
+    for part in parts_of(step):
         size = times * sum(v.bytes for v in part.writes)
         flops = times * part.flops if isinstance(part, Kernel) else 0
         taken = program.seconds[part] / program.calls if is_timed() and program.calls else None

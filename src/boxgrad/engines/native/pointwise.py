@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 
 from boxgrad.engines.native import partial
-from boxgrad.engines.native.body import looked_up
+from boxgrad.engines.native.body import looked_up, whole_row
 from boxgrad.engines.native.ir import Function, Index
 from boxgrad.engines.native.layout import Value
 from boxgrad.engines.native.machine import Machine
@@ -49,6 +49,7 @@ class _Writer:
         self.pointers: list[str] = []
         self.registers: dict[Operation, str] = {}
         self.constants: dict[int, Term] = {}
+        self.rows: dict[Operation, str] = {}
 
     # ---- loops
     def kernel(self) -> Kernel:
@@ -200,7 +201,26 @@ class _Writer:
         for number, value in enumerate(self.nest.loads):
             if number not in known and self.nest.strides[number][-1] == 0:
                 known[number] = self.e.load(pointers[number], value.dtype, 0, None)
+        self.rows = self._whole_rows(pointers, known)
         return known
+
+    def _number(self, value: Value) -> int:
+        return next(n for n, other in enumerate(self.nest.loads) if other.same_place(value))
+
+    def _whole_rows(self, pointers: list[str], known: dict[int, Term]) -> dict[Operation, str]:
+        """Where the rows begin that are read from front to back: all indices are the same along them."""
+        found: dict[Operation, str] = {}
+        for operation in self.cluster.operations:
+            if operation.lookup is None:
+                continue
+            number = next(n for n, value in enumerate(self.nest.values) if value is operation.lookup)
+            sources = [operand.source for operand in operation.operands]
+            numbers = [self._number(source) for source in sources if isinstance(source, Value)]
+            if len(numbers) < len(sources):
+                continue
+            if self.nest.strides[number][-1] == 1 and all(n in known for n in numbers):
+                found[operation] = whole_row(self.e, operation, [known[n] for n in numbers], pointers[number])
+        return found
 
     def _address(self, number: int, pointers: list[str], index: Index) -> str:
         step = self.nest.strides[number][-1] * self.nest.values[number].dtype.itemsize
@@ -242,13 +262,17 @@ class _Writer:
             return self._address(number, pointers, index)
 
         def load(value: Value) -> Term:
-            number = next(n for n, other in enumerate(self.nest.loads) if other.same_place(value))
+            number = self._number(value)
             if number not in loaded:
                 stride = self.nest.strides[number][-1]
                 loaded[number] = e.load(address(number), value.dtype, stride, mask)
             return loaded[number]
 
         def look_up(operation: Operation, indices: list[Term]) -> Term:
+            if operation in self.rows:
+                assert operation.lookup is not None
+                dtype = operation.lookup.dtype
+                return e.load(e.function.at(self.rows[operation], index, dtype.itemsize), dtype, 1, mask)
             number = next(n for n, value in enumerate(self.nest.values) if value is operation.lookup)
             return looked_up(e, operation, indices, address(number), self.nest.strides[number][-1], mask)
 

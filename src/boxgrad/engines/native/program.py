@@ -11,21 +11,31 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from boxgrad.engines.native import jit
-from boxgrad.engines.native.layout import Home, Value
+from boxgrad.engines.native.layout import Home, Value, Window
 from boxgrad.engines.native.plan import ALIGNMENT, GUARD, Plan
 from boxgrad.engines.native.pool import num_threads, pool
-from boxgrad.engines.native.steps import NOT_FINITE, Fallback, Kernel, Literal, Repeated, Step
+from boxgrad.engines.native.steps import NOT_FINITE, Fallback, Kernel, Literal, Repeated, Step, parts_of
 from boxgrad.errors import BoxgradError
 from boxgrad.graph.node import Graph
 
 Array = np.ndarray[Any, Any]
 Result = Value | Literal
 CANARY = 0xA5
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A box that NumPy runs; in a loop, at step ``time``, the ``number``-th that is run."""
+
+    step: Fallback
+    time: int
+    number: int
 
 
 class OutsideError(BoxgradError):
@@ -72,8 +82,9 @@ class Program:
         self._status = np.zeros(1, np.int64)
         self._checked = bool(plan.guards)
         self._timed = timed
-        parts = (step.kernels if isinstance(step, Repeated) else (step,) for step in self._steps)
-        self.seconds: dict[Kernel | Fallback, float] = {part: 0.0 for group in parts for part in group}
+        self.seconds: dict[Kernel | Fallback, float] = {
+            part: 0.0 for step in self._steps for part in parts_of(step)
+        }
         """What each kernel and fallback took in all calls; of kernels only where they are timed."""
         self.calls = self.direct_calls = 0
         for start in plan.guards:
@@ -83,28 +94,28 @@ class Program:
         self._owners: list[Kernel] = []
         self._runs = self._segments()
 
-    def _segments(self) -> list[tuple[int, int] | Fallback]:
-        """Runs of jobs, as first and last number, and the fallbacks between them."""
+    def _segments(self) -> list[tuple[int, int] | _Turn]:
+        """Runs of jobs, as first and last number, and the boxes between them that NumPy runs."""
         rows: list[tuple[int, int, int, int]] = []
-        runs: list[tuple[int, int] | Fallback] = []
+        runs: list[tuple[int, int] | _Turn] = []
         for step in self._steps:
-            if isinstance(step, Fallback):
-                runs.append(step)
-                continue
-            kernels = step.kernels if isinstance(step, Repeated) else (step,)
             order = step.order if isinstance(step, Repeated) else range(1)
-            tables = [_tables(kernel.values, order) for kernel in kernels]
-            self._tables += tables
-            for number in range(len(order)):
-                self._owners += kernels
-                rows += [
-                    (self._code.address(kernel.function.name), table[number].ctypes.data, kernel.chunks, 0)
-                    for kernel, table in zip(kernels, tables, strict=True)
-                ]
-            first = len(rows) - len(order) * len(kernels)
-            if runs and isinstance(runs[-1], tuple):
-                first, _ = runs.pop()
-            runs.append((first, len(rows)))
+            parts = parts_of(step)
+            tables = [_tables(part.values, order) if isinstance(part, Kernel) else None for part in parts]
+            self._tables += [table for table in tables if table is not None]
+            for number, moment in enumerate(order):
+                for part, table in zip(parts, tables, strict=True):
+                    if isinstance(part, Fallback) or table is None:
+                        assert isinstance(part, Fallback)
+                        runs.append(_Turn(part, moment, number))
+                        continue
+                    first = len(rows)
+                    address = self._code.address(part.function.name)
+                    rows.append((address, table[number].ctypes.data, part.chunks, 0))
+                    self._owners.append(part)
+                    if runs and isinstance(runs[-1], tuple):
+                        first, _ = runs.pop()
+                    runs.append((first, len(rows)))
         self._jobs = np.array(rows, np.uint64).reshape(-1, 4)
         return runs
 
@@ -118,10 +129,10 @@ class Program:
             self._status[0] = 0
             self.calls += 1
             for run in self._runs:
-                if isinstance(run, Fallback):
+                if isinstance(run, _Turn):
                     start = time.perf_counter()
                     self._fall_back(run, given, made)
-                    self.seconds[run] += time.perf_counter() - start
+                    self.seconds[run.step] += time.perf_counter() - start
                 elif not self._native(*run):
                     if self._status[0] != NOT_FINITE:
                         return self._again(values)
@@ -190,23 +201,23 @@ class Program:
                     "  instead: engine='numpy', and a report of it with the graph's listing"
                 )
 
-    def _fall_back(self, step: Fallback, given: list[Any], made: list[Array]) -> None:
-        node = step.node
+    def _fall_back(self, turn: _Turn, given: list[Any], made: list[Array]) -> None:
+        step, node = turn.step, turn.step.node
         assert node.primitive is not None
         inputs: list[Any] = []
         for x, source in zip(node.inputs, step.reads, strict=True):
             if isinstance(source, Literal):
                 inputs.append(_as_array(source, x))
             else:
-                view = self._view(source, given, made)
+                view = self._view(source, given, made, turn)
                 inputs.append(view.item() if x.weak else view if view.shape else view[()])
         results: Any = node.primitive.meaning(*inputs, **node.parameters)
         for item, value in step.results.items():
-            self._view(value, given, made)[...] = results if item is None else results[item]
+            self._view(value, given, made, turn)[...] = results if item is None else results[item]
 
-    def _view(self, value: Value, given: list[Any], made: list[Array]) -> Array:
-        """A value as an array over the memory that it lies in."""
-        buffer, size = value.buffer, value.dtype.itemsize
+    def _view(self, value: Value, given: list[Any], made: list[Array], turn: _Turn | None = None) -> Array:
+        """A value as an array over the memory that it lies in, in a loop at one of its steps."""
+        window, buffer, size = value.buffer.window, value.buffer.host, value.dtype.itemsize
         memory: Any = self._arena
         if buffer.home is Home.INPUT:
             memory = given[buffer.number]
@@ -215,6 +226,9 @@ class Program:
         elif buffer.home is Home.CONSTANT:
             memory = self._constants[buffer.number]
         start = buffer.offset + value.offset * size
+        if window is not None:
+            assert turn is not None
+            start += _start(window, turn.time, turn.number) * size
         strides = tuple(stride * size for stride in value.strides)
         if value.size == 0:
             return np.empty(value.shape, value.dtype)
@@ -248,14 +262,17 @@ def _tables(values: Sequence[Value], order: range) -> Array:
         buffer, size = value.buffer, value.dtype.itemsize
         start: Any = value.offset
         if buffer.window is not None:
-            w = buffer.window
-            steps = np.array(order)
-            if w.period:
-                steps = (np.arange(len(order)) + w.shift) % w.period
-            start = value.offset + w.start + w.advance * steps
+            start = value.offset + _start(buffer.window, np.array(order), np.arange(len(order)))
         table[:, number, 0] = buffer.host.slot
         table[:, number, 1] = buffer.host.offset + start * size
     return table
+
+
+def _start(window: Window, time: Any, number: Any) -> Any:
+    """The element at which a window begins at step ``time`` of a loop, the ``number``-th that is run."""
+    return window.start + window.advance * (
+        (number + window.shift) % window.period if window.period else time
+    )
 
 
 def _flat(memory: Array) -> Array:

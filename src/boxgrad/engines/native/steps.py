@@ -215,17 +215,17 @@ class Scan:
 
 @dataclass(eq=False, slots=True)
 class Repeated:
-    """Kernels that are run once for each step of a loop."""
+    """Kernels, and boxes that NumPy runs, once for each step of a loop."""
 
     label: str
-    kernels: tuple[Kernel, ...]
+    parts: tuple[Kernel | Fallback, ...]
     reads: tuple[Value, ...]
     writes: tuple[Value, ...]
     order: range
 
     @property
     def may_fail(self) -> bool:
-        return any(kernel.may_fail for kernel in self.kernels)
+        return any(isinstance(part, Fallback) or part.may_fail for part in self.parts)
 
 
 @dataclass(eq=False, slots=True)
@@ -246,6 +246,12 @@ class Fallback:
 
 Step = Kernel | Repeated | Fallback
 Lowered = Operation | Special | Scan | Fallback
+
+
+def parts_of(step: Step) -> tuple[Kernel | Fallback, ...]:
+    """What is run: a step itself, or what a loop repeats."""
+    return step.parts if isinstance(step, Repeated) else (step,)
+
 
 HEAD = (("ptr", "slots"), ("ptr", "table"), ("i64", "chunk"), ("i64", "chunks"), ("ptr", "status"))
 """The arguments of every kernel: base addresses; pairs of slot and offset; which part of how many; a word
