@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from boxgrad.engines.native import arrange, bits, emitters, loops, multiply, quotients, windows
+from boxgrad.engines.native import arrange, bits, emitters, loops, multiply, quotients, running, windows
 from boxgrad.engines.native.emitters import EMITTERS
 from boxgrad.engines.native.lowering import InNumpy, Lower, Map, Reduce, Row
 
@@ -27,8 +27,6 @@ def _limits(dtype: Any) -> tuple[int, int]:
 
 
 _SORTING = InNumpy("sorting is NumPy's")
-_POSITIONS = InNumpy("positions of extrema are NumPy's")
-_RUNNING = InNumpy("running sums and products are NumPy's")
 _SPECIAL = InNumpy("special functions are SciPy's")
 _COMPLEX = InNumpy("complex numbers are NumPy's")
 _LAPACK = InNumpy("factorisations are LAPACK's")
@@ -52,7 +50,9 @@ ROWS: dict[str, Row] = {
     "max": Reduce(emitters.MAXIMUM, _lowest), "min": Reduce(emitters.MINIMUM, _highest),
     "any": Reduce(emitters.MAXIMUM, lambda dtype: False),
     "all": Reduce(emitters.MINIMUM, lambda dtype: True),
-    "argmax": _POSITIONS, "argmin": _POSITIONS, "cumsum": _RUNNING, "cumprod": _RUNNING,
+    "argmax": running.position(emitters.MAXIMUM, _lowest),
+    "argmin": running.position(emitters.MINIMUM, _highest),
+    "cumsum": running.running(emitters.ADD), "cumprod": running.running(emitters.MULTIPLY),
     "sort": _SORTING, "argsort": _SORTING,
     # ---- products
     "contract": Lower(multiply.contract),
