@@ -63,7 +63,7 @@ ROWS: dict[str, Row] = {
     "concatenate": Lower(arrange.concatenate), "embed": Lower(arrange.embed),
     "put_slice": Lower(arrange.put_slice), "gather": Lower(arrange.gather),
     "scatter_add": Lower(arrange.scatter_add),
-    "put": InNumpy("positions may repeat, of which the last counts"),
+    "put": Lower(arrange.put),
     # ---- windows
     "conv": Lower(windows.conv), "conv_input_gradient": Lower(windows.conv_input_gradient),
     "conv_filter_gradient": Lower(windows.conv_filter_gradient),
