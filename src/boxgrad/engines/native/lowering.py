@@ -150,7 +150,7 @@ class Lowering:
         """A node's value in memory."""
         source = self.source(node)
         if isinstance(source, Literal):
-            one = self._constant(np.asarray(source.number, source.dtype).reshape(1))
+            one = self.constant(np.asarray(source.number, source.dtype).reshape(1))
             return Value(one.buffer, node.shape, (0,) * len(node.shape), 0, one.dtype)
         return source
 
@@ -159,7 +159,7 @@ class Lowering:
             array = np.asarray(node.value)
             small = array.size == 1 and is_supported(array.dtype)
             self._sources[node] = (
-                Literal(array.reshape(())[()], array.dtype) if small else self._constant(array)
+                Literal(array.reshape(())[()], array.dtype) if small else self.constant(array)
             )
             return
         row = self.rows[node.primitive.name]
@@ -180,9 +180,10 @@ class Lowering:
         except RefusedError as refused:
             self._fall_back(node, str(refused))
 
-    def _constant(self, array: np.ndarray[Any, Any]) -> Value:
+    def constant(self, array: np.ndarray[Any, Any]) -> Value:
+        """An array that is known: it is kept with the program."""
         if self.outer is not None:
-            return self.outer._constant(array)
+            return self.outer.constant(array)
         array = np.asarray(array, order="C")
         self.constants.append(array)
         buffer = Buffer(array.dtype, array.size, Home.CONSTANT, len(self.constants) - 1)

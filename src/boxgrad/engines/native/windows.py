@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from boxgrad.engines.native import convolution, emitters, filters, winograd, winograd_filters
+from boxgrad.engines.native import convolution, emitters, filters, overlap, winograd, winograd_filters
+from boxgrad.engines.native.ir import is_supported
 from boxgrad.engines.native.layout import Shape, Value, fresh
 from boxgrad.engines.native.lowering import Lowering, RefusedError
 from boxgrad.engines.native.machine import Machine
@@ -162,18 +163,6 @@ def _views(x: Value, size: Shape, stride: Shape, counts: Shape) -> list[Value]:
     return found
 
 
-def _surrounded(lowering: Lowering, x: Value, padding: Pads, fill: Any) -> Value:
-    """The last axes with padding around them."""
-    if not any(map(any, padding)):
-        return x
-    lead = x.shape[: len(x.shape) - len(padding)]
-    flat = Value(x.buffer, (1, 1, *x.shape), (0, 0, *x.strides), x.offset, x.dtype)
-    made = room(flat.shape, x.dtype, ((0, 0),) * len(lead) + padding, fill=fill)
-    lowering.copy(flat, made.inside, "pad")
-    whole = made.whole
-    return Value(whole.buffer, whole.shape[2:], whole.strides[2:], whole.offset, whole.dtype)
-
-
 def _operands(values: list[Value], dtype: np.dtype[Any]) -> tuple[Operand, ...]:
     return tuple(Operand(value, dtype) for value in values)
 
@@ -207,10 +196,10 @@ def max_pool(lowering: Lowering, node: Node) -> Value:
     p = node.parameters
     counts = _counts(node, node.shape[len(node.shape) - len(p["size"]) :])
     kind = node.dtype.kind
-    if kind not in "fiu":
+    if kind not in "fiub" or not is_supported(node.dtype):
         raise RefusedError(f"pooling of {node.dtype} has no kernel")
-    lowest = -math.inf if kind == "f" else np.iinfo(node.dtype).min
-    x = _surrounded(lowering, lowering.value(node.inputs[0]), p["padding"], lowest)
+    lowest = -math.inf if kind == "f" else False if kind == "b" else np.iinfo(node.dtype).min
+    x = overlap.surrounded(lowering, lowering.value(node.inputs[0]), p["padding"], lowest)
     return _pooled(lowering, node, _views(x, p["size"], p["stride"], counts), _largest)
 
 
@@ -218,7 +207,7 @@ def avg_pool(lowering: Lowering, node: Node) -> Value:
     p = node.parameters
     _real(node)
     counts = _counts(node, node.shape[len(node.shape) - len(p["size"]) :])
-    x = _surrounded(lowering, lowering.value(node.inputs[0]), p["padding"], 0)
+    x = overlap.surrounded(lowering, lowering.value(node.inputs[0]), p["padding"], 0)
     number = math.prod(p["size"])
 
     def mean(e: Lanes, *terms: Term) -> Term:
@@ -232,46 +221,65 @@ def _real(node: Node) -> None:
         raise RefusedError(f"pooling of {node.dtype} has no kernel")
 
 
-def _apart(node: Node) -> None:
-    """Whether windows meet: then several of them add to one element."""
+def _meet(node: Node) -> bool:
+    """Whether an element may be in several windows, or a window on padding."""
     p = node.parameters
-    if any(step < size for step, size in zip(p["stride"], p["size"], strict=True)):
-        raise RefusedError("windows that overlap have no kernel")
-    if any(map(any, p["padding"])):
-        raise RefusedError("the gradient of padded windows has no kernel")
+    overlap = any(step < size for step, size in zip(p["stride"], p["size"], strict=True))
+    return overlap or any(map(any, p["padding"]))
 
 
 def _tied(e: Lanes, x: Term, largest: Term) -> Term:
     return e.op("or", e.compare("oeq", x, largest), emitters.is_nan(e, x))
 
 
-def _shares(e: Lanes, terms: tuple[Term, ...]) -> tuple[list[Term], Term]:
-    """Which elements of a window are its largest, and how many they are."""
+def _shares(e: Lanes, terms: tuple[Term, ...], inside: Term | None = None) -> tuple[list[Term], Term]:
+    """Which elements of a window are its largest, and how many they are.
+
+    Padding counts as −∞ but takes no share: where the largest is −∞, so are all of the ``inside`` elements.
+    """
     largest = _largest(e, *terms)
     ties = [_tied(e, term, largest) for term in terms]
-    return ties, _total(e, *(e.cast(tie, terms[0].dtype) for tie in ties))
+    count = _total(e, *(e.cast(tie, terms[0].dtype) for tie in ties))
+    if inside is not None:
+        nothing = e.compare("oeq", largest, e.like(-math.inf, largest))
+        count = e.choose(nothing, inside, count)
+    return ties, count
 
 
 def max_pool_scatter(lowering: Lowering, node: Node) -> Value:
     g, x = node.inputs
     p = node.parameters
     _real(node)
-    _apart(node)
     counts = _counts(node, g.shape[len(g.shape) - len(p["size"]) :])
     slope, image = lowering.value(g), lowering.value(x)
-    views = _views(image, p["size"], p["stride"], counts)
-    place, targets = _spread(lowering, node, [image], counts)
-    share = fresh(g.shape, node.dtype)
-    largest = fresh(g.shape, node.dtype)
+    whole = overlap.surrounded(lowering, image, p["padding"], -math.inf)
+    views = _views(whole, p["size"], p["stride"], counts)
+    inside = overlap.seen(lowering, node, x.shape[len(x.shape) - len(counts) :], counts)
 
     def divided(e: Lanes, g: Term, *terms: Term) -> Term:
-        return e.op("fdiv", g, _shares(e, terms)[1])
+        number = len(views)
+        return e.op("fdiv", g, _shares(e, terms[:number], *terms[number:])[1])
 
     def given(e: Lanes, share: Term, x: Term, largest: Term) -> Term:
         return e.choose(_tied(e, x, largest), share, e.like(0, share))
 
-    lowering.add("largest", g.shape, _operands(views, node.dtype), _largest, largest)
-    lowering.add("share", g.shape, _operands([slope, *views], node.dtype), divided, share)
+    more = [] if inside is None else [inside.spread(g.shape)]
+    shared = _operands([slope, *views, *more], node.dtype)
+    extreme = _operands(views, node.dtype)
+    if _meet(node):
+
+        def collected(e: Lanes, x: Term, *pairs: Term) -> Term:
+            return _total(e, *(given(e, *pair) for pair in zip(pairs[::2], (x,) * len(pairs), pairs[1::2])))
+
+        place = lowering.result(node, [image])
+        shares = [("share", [*shared], divided), ("largest", [*extreme], _largest)]
+        overlap.spread(lowering, node, place, counts, shares, [image], collected)
+        return place
+    place, targets = _spread(lowering, node, [image], counts)
+    share = fresh(g.shape, node.dtype)
+    largest = fresh(g.shape, node.dtype)
+    lowering.add("largest", g.shape, extreme, _largest, largest)
+    lowering.add("share", g.shape, shared, divided, share)
     for view, target in zip(views, targets, strict=True):
         operands = _operands([share, view, largest], node.dtype)
         lowering.add("max_pool_scatter", g.shape, operands, given, target, apart=True)
@@ -292,35 +300,42 @@ def max_pool_select(lowering: Lowering, node: Node) -> Value:
     t, x = node.inputs
     p = node.parameters
     _real(node)
-    if any(map(any, p["padding"])):
-        raise RefusedError("the gradient of padded windows has no kernel")
     counts = _counts(node, node.shape[len(node.shape) - len(p["size"]) :])
-    views = [_views(lowering.value(v), p["size"], p["stride"], counts) for v in (t, x)]
+    inside = overlap.seen(lowering, node, x.shape[len(x.shape) - len(counts) :], counts)
+    views: list[list[Value]] = []
+    for v, fill in ((t, 0), (x, -math.inf)):
+        whole = overlap.surrounded(lowering, lowering.value(v), p["padding"], fill)
+        views.append(_views(whole, p["size"], p["stride"], counts))
     number = len(views[0])
+    more = [] if inside is None else [inside.spread(node.shape)]
 
     def mean(e: Lanes, *terms: Term) -> Term:
-        ties, count = _shares(e, terms[number:])
+        ties, count = _shares(e, terms[number : 2 * number], *terms[2 * number :])
         chosen = [
             e.choose(tie, term, e.like(0, term)) for tie, term in zip(ties, terms[:number], strict=True)
         ]
         return e.op("fdiv", _total(e, *chosen), count)
 
-    return _pooled(lowering, node, [*views[0], *views[1]], mean)
+    return _pooled(lowering, node, [*views[0], *views[1], *more], mean)
 
 
 def avg_pool_input_gradient(lowering: Lowering, node: Node) -> Value:
     (g,) = node.inputs
     p = node.parameters
     _real(node)
-    _apart(node)
     counts = _counts(node, g.shape[len(g.shape) - len(p["size"]) :])
     slope = lowering.value(g)
-    place, targets = _spread(lowering, node, [], counts)
     number = math.prod(p["size"])
 
     def share(e: Lanes, g: Term) -> Term:
         return e.op("fdiv", g, e.like(number, g))
 
+    if _meet(node):
+        place = lowering.result(node, [slope] if slope.size else [])
+        shares = [("share", [*_operands([slope], node.dtype)], share)]
+        overlap.spread(lowering, node, place, counts, shares, [], _total)
+        return place
+    place, targets = _spread(lowering, node, [], counts)
     for target in targets:
         lowering.add(
             "avg_pool_input_gradient", g.shape, _operands([slope], node.dtype), share, target, apart=True
