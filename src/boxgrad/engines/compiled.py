@@ -8,8 +8,10 @@ them is written back after each call.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, overload
 
 import numpy as np
@@ -17,6 +19,7 @@ import numpy as np
 from boxgrad import tree
 from boxgrad.boxed import activate, current_tracer
 from boxgrad.engines.engine import Engine, Report, Run, engine_named
+from boxgrad.engines.watch import Watch
 from boxgrad.errors import TraceError
 from boxgrad.graph.node import Graph, Node, input_node
 from boxgrad.memory import owned
@@ -43,6 +46,38 @@ class _Entry:
     """Which outputs may be memory of an argument or of a constant, and are copied."""
 
 
+_LOOK = attrgetter("shape", "strides", "dtype")
+
+
+def _look(leaf: Any) -> tuple[Any, Any]:
+    """What of a leaf that is no plain array decides about the entry."""
+    if is_traceable(leaf):
+        return type(leaf), leaf.dtype if isinstance(leaf, np.generic) else None
+    return type(leaf), leaf
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What a call looked like, so that the next is recognised without asking for its key."""
+
+    structures: list[Hashable]
+    looks: list[Any]
+    places: list[int]
+    """Which leaves are traced, each array once."""
+    repeated: list[tuple[int, int]]
+    """Arrays that stand at several places: the first, and a later one."""
+    entry: _Entry
+
+    def values(self, structures: list[Hashable], looks: list[Any], leaves: list[Any]) -> list[Any] | None:
+        """The traced leaves of a call that looks the same; None if it does not."""
+        if structures != self.structures or looks != self.looks:
+            return None
+        values = [leaves[place] for place in self.places]
+        same = all(leaves[first] is leaves[later] for first, later in self.repeated)
+        # Arrays that were apart may now be one.
+        return values if same and len({*map(id, values)}) == len(values) else None
+
+
 class Compiled:
     """A compiled function. Call it as the function; ``report()`` tells what was made of it."""
 
@@ -51,7 +86,8 @@ class Compiled:
         functools.update_wrapper(self, function)
         self._engine: Engine = engine_named(engine)
         self._entries: dict[Hashable, _Entry] = {}
-        self._last: _Entry | None = None
+        self._watches: dict[int, Watch] = {}
+        self._last: _Call | None = None
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         """As a method: the instance is the first argument."""
@@ -59,27 +95,83 @@ class Compiled:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run; trace first where this combination of types is new."""
-        leaves, structure = tree.flatten((args, kwargs))
-        if current_tracer() is not None or any(isinstance(leaf, Box) for leaf in leaves):
+        if current_tracer() is not None:
             return self.__wrapped__(*args, **kwargs)
-        values: list[Any] = []
+        leaves, structures = self._flattened(args, kwargs)
+        looks = [_LOOK(leaf) if type(leaf) is np.ndarray else _look(leaf) for leaf in leaves]
+        call = self._last
+        values = call.values(structures, looks, leaves) if call is not None else None
+        if call is None or values is None:
+            if any(isinstance(leaf, Box) for leaf in leaves):
+                return self.__wrapped__(*args, **kwargs)
+            call, values = self._found((args, kwargs), structures, looks, leaves)
+        entry = call.entry
+        results = entry.run(values)
+        for number in entry.lent:
+            if isinstance(results[number], np.ndarray):
+                results[number] = results[number].copy()
+        if entry.writes:
+            for write, value in zip(entry.writes, results[entry.results :], strict=True):
+                write.repeat((args, kwargs), values, value)
+        return tree.unflatten(entry.structure, owned(results[: entry.results], ()))
+
+    def _flattened(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], list[Hashable]]:
+        """The leaves of all arguments, and the structure of each: None for an array."""
+        leaves: list[Any] = []
+        structures: list[Hashable] = []
+        if kwargs:
+            names = sorted(kwargs)
+            structures.append(tuple(names))
+            args = (*args, *(kwargs[name] for name in names))
+        for argument in args:
+            if type(argument) is np.ndarray:
+                leaves.append(argument)
+                structures.append(None)
+                continue
+            watch = self._watches.get(id(argument))
+            found = watch.leaves(argument) if watch is not None else None
+            if watch is None or found is None:
+                found, structure = self._walked(argument, watch)
+            else:
+                structure = watch.structure
+            leaves += found
+            structures.append(structure)
+        return leaves, structures
+
+    def _walked(self, argument: Any, before: Watch | None) -> tuple[Sequence[Any], Hashable]:
+        """The leaves and the structure; remembered, but not again of what is another at every call."""
+        found, structure = tree.flatten(argument)
+        if tree.is_registered(argument) and (before is None or before.uses):
+            number, watches = id(argument), self._watches
+            with suppress(TypeError):
+                watches[number] = Watch(argument, lambda _: watches.pop(number, None))
+                return found, watches[number].structure
+        return found, structure
+
+    def _found(
+        self, arguments: tuple[Any, Any], structures: list[Hashable], looks: list[Any], leaves: list[Any]
+    ) -> tuple[_Call, list[Any]]:
+        """The entry for these types, traced where there is none, and the values to run it with."""
+        places: list[int] = []
+        repeated: list[tuple[int, int]] = []
         signature: list[Hashable] = []
         seen: dict[int, int] = {}
-        for leaf in leaves:
+        for number, leaf in enumerate(leaves):
             kind = type(leaf)
             if kind is np.ndarray and leaf.dtype.kind in "fiubc":
-                first = seen.setdefault(id(leaf), len(values))
+                first = seen.setdefault(id(leaf), number)
                 # Whether a reshaped argument is a view depends on how it lies in memory.
                 signature += (first, leaf.shape, leaf.dtype, leaf.flags.c_contiguous or leaf.strides)
-                if first < len(values):
+                if first < number:
+                    repeated.append((first, number))
                     continue
             elif is_traceable(leaf):
                 signature += (kind, leaf.dtype if isinstance(leaf, np.generic) else None)
             else:
                 signature += (kind, leaf)
                 continue
-            values.append(leaf)
-        key = (structure, tuple(signature))
+            places.append(number)
+        key = (*structures, *signature)
         try:
             entry = self._entries.get(key)
         except TypeError as error:
@@ -89,16 +181,9 @@ class Compiled:
                 "a tuple for a set, two integers for a slice; or arrays",
             ) from error
         if entry is None:
-            entry = self._entries[key] = self._trace((args, kwargs))
-        self._last = entry
-        results = entry.run(values)
-        for number in entry.lent:
-            if isinstance(results[number], np.ndarray):
-                results[number] = results[number].copy()
-        if entry.writes:
-            for write, value in zip(entry.writes, results[entry.results :], strict=True):
-                write.repeat((args, kwargs), values, value)
-        return tree.unflatten(entry.structure, owned(results[: entry.results], ()))
+            entry = self._entries[key] = self._trace(arguments)
+        self._last = _Call(structures, looks, places, repeated, entry)
+        return self._last, [leaves[number] for number in places]
 
     def _trace(self, arguments: tuple[Any, Any]) -> _Entry:
         names = argument_names(self.__wrapped__, len(arguments[0]))
@@ -149,7 +234,7 @@ class Compiled:
     def _known(self) -> _Entry:
         if self._last is None:
             raise RuntimeError("call the compiled function once; then there is something to report")
-        return self._last
+        return self._last.entry
 
 
 def _is_lent(node: Node) -> bool:
