@@ -25,7 +25,7 @@ from boxgrad.graph.node import Graph, Node, input_node
 from boxgrad.memory import owned
 from boxgrad.ops.control import item
 from boxgrad.trace.apply import call_traced, context, noting
-from boxgrad.trace.arguments import Arguments, IntoArray, Write, is_traceable, result_nodes, type_of
+from boxgrad.trace.arguments import Arguments, IntoArray, IntoAttribute, is_traceable, result_nodes, type_of
 from boxgrad.trace.box import Box
 from boxgrad.trace.tracer import Tracing, argument_names
 
@@ -40,7 +40,10 @@ class _Entry:
     graph: Graph
     run: Run
     structure: tree.Structure
-    writes: tuple[Write, ...]
+    targets: tuple[int, ...]
+    """The arrays that are written into, as numbers of values; after the results among the outputs."""
+    writes: tuple[IntoAttribute, ...]
+    """The assignments to attributes; after the targets."""
     results: int
     lent: tuple[int, ...]
     """Which outputs may be memory of an argument or of a constant, and are copied."""
@@ -110,9 +113,12 @@ class Compiled:
         for number in entry.lent:
             if isinstance(results[number], np.ndarray):
                 results[number] = results[number].copy()
-        if entry.writes:
-            for write, value in zip(entry.writes, results[entry.results :], strict=True):
-                write.repeat((args, kwargs), values, value)
+        written = results[entry.results :]
+        for number, value in zip(entry.targets, written, strict=False):
+            if value is not values[number]:  # else it was updated in place
+                values[number][...] = value
+        for write, value in zip(entry.writes, written[len(entry.targets) :], strict=True):
+            write.repeat((args, kwargs), values, value)
         return tree.unflatten(entry.structure, owned(results[: entry.results], ()))
 
     def _flattened(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], list[Hashable]]:
@@ -213,14 +219,11 @@ class Compiled:
         nodes, structure, _ = result_nodes(result)
         writes = boxed.writes()
         graph = Graph(boxed.nodes, (*nodes, *(node for _, node in writes)))
-        targets = {
-            len(nodes) + position: write.number
-            for position, (write, _) in enumerate(writes)
-            if isinstance(write, IntoArray)
-        }
-        run = self._engine.build(graph, targets)
+        into = tuple(write.number for write, _ in writes if isinstance(write, IntoArray))
+        run = self._engine.build(graph, dict(enumerate(into, len(nodes))))
         lent = tuple(number for number, node in enumerate(graph.outputs) if _is_lent(node))
-        return _Entry(graph, run, structure, tuple(write for write, _ in writes), len(nodes), lent)
+        assigned = tuple(write for write, _ in writes if isinstance(write, IntoAttribute))
+        return _Entry(graph, run, structure, into, assigned, len(nodes), lent)
 
     @property
     def graph(self) -> Graph:
