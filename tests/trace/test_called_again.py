@@ -230,7 +230,7 @@ def test_training_goes_on_after_weights_are_replaced(engine):
             {name: (value / 2).astype(value.dtype) for name, value in model.state_dict().items()}
         )
         found += [step(model, optimizer, x[:3], y[:3]) for _ in range(2)]
-        optimizer.learning_rate = 0.01
+        optimizer.learning_rate = np.array(0.01)
         found += [step(model, optimizer, x, y) for _ in range(2)]
         model.eval()
         found += [step(model, optimizer, x, y) for _ in range(2)]
