@@ -20,7 +20,7 @@ from boxgrad import tree
 from boxgrad.boxed import activate, current_tracer
 from boxgrad.engines.engine import Engine, Report, Run, engine_named
 from boxgrad.engines.watch import Watch
-from boxgrad.errors import TraceError
+from boxgrad.errors import TraceError, message
 from boxgrad.graph.node import Graph, Node, input_node
 from boxgrad.memory import owned
 from boxgrad.ops.control import item
@@ -49,14 +49,19 @@ class _Entry:
     """Which outputs may be memory of an argument or of a constant, and are copied."""
 
 
-_LOOK = attrgetter("shape", "strides", "dtype")
+_look = attrgetter("__class__", "shape", "dtype", "flags.num")
+"""What of an array decides about the entry, if it lies in C order: its flags say so."""
 
 
-def _look(leaf: Any) -> tuple[Any, Any]:
-    """What of a leaf that is no plain array decides about the entry."""
-    if is_traceable(leaf):
-        return type(leaf), leaf.dtype if isinstance(leaf, np.generic) else None
-    return type(leaf), leaf
+def _looks(leaves: Sequence[Any]) -> list[Any]:
+    """What of each leaf decides about the entry."""
+    try:
+        return [*map(_look, leaves)]
+    except AttributeError:  # not arrays only
+        return [
+            _look(leaf) if type(leaf) is np.ndarray else (type(leaf), None if is_traceable(leaf) else leaf)
+            for leaf in leaves
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,8 @@ class _Call:
     """What a call looked like, so that the next is recognised without asking for its key."""
 
     structures: list[Hashable]
-    looks: list[Any]
+    looks: list[Any] | None
+    """None where looks do not tell: of arrays that do not lie in C order, of texts of NumPy's."""
     places: list[int]
     """Which leaves are traced, each array once."""
     repeated: list[tuple[int, int]]
@@ -101,7 +107,7 @@ class Compiled:
         if current_tracer() is not None:
             return self.__wrapped__(*args, **kwargs)
         leaves, structures = self._flattened(args, kwargs)
-        looks = [_LOOK(leaf) if type(leaf) is np.ndarray else _look(leaf) for leaf in leaves]
+        looks = _looks(leaves)
         call = self._last
         values = call.values(structures, looks, leaves) if call is not None else None
         if call is None or values is None:
@@ -162,12 +168,14 @@ class Compiled:
         repeated: list[tuple[int, int]] = []
         signature: list[Hashable] = []
         seen: dict[int, int] = {}
+        telling = True
         for number, leaf in enumerate(leaves):
             kind = type(leaf)
             if kind is np.ndarray and leaf.dtype.kind in "fiubc":
                 first = seen.setdefault(id(leaf), number)
                 # Whether a reshaped argument is a view depends on how it lies in memory.
                 signature += (first, leaf.shape, leaf.dtype, leaf.flags.c_contiguous or leaf.strides)
+                telling = telling and leaf.flags.c_contiguous
                 if first < number:
                     repeated.append((first, number))
                     continue
@@ -175,6 +183,7 @@ class Compiled:
                 signature += (kind, leaf.dtype if isinstance(leaf, np.generic) else None)
             else:
                 signature += (kind, leaf)
+                telling = telling and not isinstance(leaf, np.generic)
                 continue
             places.append(number)
         key = (*structures, *signature)
@@ -188,8 +197,18 @@ class Compiled:
             ) from error
         if entry is None:
             entry = self._entries[key] = self._trace(arguments)
-        self._last = _Call(structures, looks, places, repeated, entry)
-        return self._last, [leaves[number] for number in places]
+        values = [leaves[place] for place in places]
+        for number in entry.targets:
+            if not values[number].flags.writeable:
+                raise ValueError(
+                    message(
+                        f"the function writes into {entry.graph.inputs[number].label}, which is read-only",
+                        "what it writes into its arguments is written back, and NumPy refuses that",
+                        "a copy of the array, or a function that returns the new value",
+                    )
+                )
+        self._last = _Call(structures, looks if telling else None, places, repeated, entry)
+        return self._last, values
 
     def _trace(self, arguments: tuple[Any, Any]) -> _Entry:
         names = argument_names(self.__wrapped__, len(arguments[0]))

@@ -11,7 +11,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from operator import attrgetter
+from operator import call, is_
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,6 @@ Result = Value | Literal
 CANARY = 0xA5
 SMALL = 4096
 """Bytes up to which copying an output costs less than memory of its own."""
-_is_writeable = attrgetter("flags.writeable")
 _Memories = list[Array] | dict[int, Array]
 _MadeOf = int | tuple[Node, Result | Array]
 """How an output is made: the input that it was written over; a view; or a value."""
@@ -59,7 +58,7 @@ class Program:
         self._code, self._again, self._plan = code, again, plan
         self._lock = threading.Lock()
         self._donated = dict(donated)
-        self._written = tuple(set(donated.values()))
+        self._written = set(donated.values())
         self._spans: dict[int, tuple[int, int]] = {}
         self._constants = tuple(constants)
         self._outputs = _outputs(results)
@@ -125,12 +124,12 @@ class Program:
     def __call__(self, values: Sequence[Any]) -> list[Any]:
         """The values of the outputs for those of the inputs."""
         with self._lock:
-            given = [
-                value if known() is value else self._bind(number, value)
-                for number, (value, known) in enumerate(zip(values, self._seen, strict=True))
-            ]
-            if not all(map(_is_writeable, [given[number] for number in self._written])):
-                given = [self._bind(number, value) for number, value in enumerate(values)]
+            given = values
+            if not all(map(is_, values, map(call, self._seen))):
+                given = [
+                    value if known() is value else self._bind(number, value)
+                    for number, (value, known) in enumerate(zip(values, self._seen, strict=True))
+                ]
             made = self._made()
             self._status.value = 0
             self.calls += 1
@@ -213,7 +212,7 @@ class Program:
                     "  instead: engine='numpy', and a report of it with the graph's listing"
                 )
 
-    def _fall_back(self, step: Fallback, given: list[Any], made: list[Array]) -> None:
+    def _fall_back(self, step: Fallback, given: Sequence[Any], made: list[Array]) -> None:
         node = step.node
         assert node.primitive is not None
         inputs: list[Any] = []
@@ -227,7 +226,7 @@ class Program:
         for item, value in step.results.items():
             self._view(value, given, made)[...] = results if item is None else results[item]
 
-    def _view(self, value: Value, given: list[Any], made: _Memories) -> Array:
+    def _view(self, value: Value, given: Sequence[Any], made: _Memories) -> Array:
         """A value as an array over the memory that it lies in."""
         buffer, size = value.buffer, value.dtype.itemsize
         memory: Any = self._arena
@@ -255,13 +254,17 @@ class Program:
         return node, result
 
     def _result(
-        self, made_of: tuple[Node, Result | Array], values: Sequence[Any], given: list[Any], made: list[Array]
+        self,
+        made_of: tuple[Node, Result | Array],
+        values: Sequence[Any],
+        given: Sequence[Any],
+        made: list[Array],
     ) -> Any:
         node, result = made_of
         if isinstance(result, Literal):
             return _as_array(result, node)
         if isinstance(result, np.ndarray):  # memory of the program's own
-            return result.item() if node.weak else result.copy()
+            return result.item() if node.weak else result.copy() if result.shape else result[()]
         buffer = result.buffer
         if buffer.home is Home.INPUT and result.shape == self._inputs[buffer.number].shape:
             array = np.asarray(values[buffer.number])
