@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import gc
 import weakref
-from collections import OrderedDict
+from collections import OrderedDict, deque
 
 import numpy as np
 import pytest
@@ -159,10 +159,11 @@ def test_the_watched_model_is_watched():
     assert watch.structure == structure
     with pytest.raises(TypeError, match="set"):
         Watch(Whole(), lambda _: None)
-    model.named = OrderedDict(model.named)
-    assert watch.leaves(model) is None
-    with pytest.raises(TypeError, match="OrderedDict"):
-        Watch(model, lambda _: None)
+    for other in (OrderedDict(model.named), [np.ones(3), deque([np.ones(3)])]):
+        model.named = other
+        assert watch.leaves(model) is None
+        with pytest.raises(TypeError, match="not watched"):
+            Watch(model, lambda _: None)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -191,6 +192,22 @@ def test_arguments_by_name(engine):
         np.testing.assert_array_equal(run(b=x, a=y), (y - x) * 2)
         np.testing.assert_array_equal(run(x, b=2.0), (x - 2.0) * 2)
         np.testing.assert_array_equal(run(x, b=np.array(2.0)), (x - 2.0) * 2)
+        np.testing.assert_array_equal(run(x[::-1], b=y), (x[::-1] - y) * 2)
+        np.testing.assert_array_equal(run(x[1:], b=y[:2]), (x[1:] - y[:2]) * 2)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("kind", [str, np.str_, np.datetime64, np.int64, int, bool])
+def test_what_is_no_array_by_its_value(engine, kind):
+    texts = {str: "ab", np.str_: "ab", np.datetime64: ["2020-01-01", "2020-01-02"]}
+
+    def f(x, y):
+        return x * (2 if y == kind(texts.get(kind, "01")[0]) else 3) if kind in texts else x * y
+
+    run = bg.compile(f, engine=engine)
+    for text in [*texts.get(kind, "01")] * 2:
+        value = kind(text) if kind in texts else kind(int(text))
+        np.testing.assert_array_equal(run(np.ones(2), value), f(np.ones(2), value))
 
 
 @pytest.mark.parametrize("engine", ENGINES)

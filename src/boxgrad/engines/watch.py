@@ -10,10 +10,12 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Sequence
 from itertools import chain
-from operator import is_, itemgetter
+from operator import attrgetter, is_, itemgetter
 from typing import Any
 
 from boxgrad import tree
+
+_attributes = attrgetter("__dict__")
 
 
 class Watch:
@@ -31,13 +33,11 @@ class Watch:
         self._whole = weakref.ref(whole, forget)
         self._objects, self._dicts, self._lists = parts.objects[1:], parts.dicts, parts.lists
         self.uses = 0
-        dicts, values = self._contents(whole)
-        self._classes = [*map(type, parts.objects)]
-        self._lengths = [*map(len, parts.lists)]
-        self._sizes = [*map(len, dicts)]
-        self._keys = [*chain.from_iterable(dicts)]
+        self._shape, values = self._contents(whole)
         where = parts.places()
-        leaves = [where[id(owner), path[-1]] for owner, path in zip(owners, steps, strict=True)]
+        leaves = [where.get((id(owner), path[-1]), -1) for owner, path in zip(owners, steps, strict=True)]
+        if -1 in leaves:
+            raise TypeError("a leaf in a container of another kind is not watched")
         others = sorted(set(range(len(values))) - set(leaves))
         self._leaves, self._others = _all_of(leaves), _all_of(others)
         self._kinds = [*map(type, self._leaves(values))]
@@ -47,14 +47,8 @@ class Watch:
         """The leaves as they are now; None where anything else in the object may be another."""
         if self._whole() is not whole:
             return None
-        dicts, values = self._contents(whole)
-        if (
-            [*map(len, dicts)] != self._sizes
-            or [*chain.from_iterable(dicts)] != self._keys
-            or [*map(len, self._lists)] != self._lengths
-            or [*map(type, (whole, *self._objects))] != self._classes
-            or not all(map(is_, self._others(values), self._kept))
-        ):
+        shape, values = self._contents(whole)
+        if shape != self._shape or not all(map(is_, self._others(values), self._kept)):
             return None
         leaves = self._leaves(values)
         if [*map(type, leaves)] != self._kinds:
@@ -62,9 +56,12 @@ class Watch:
         self.uses += 1
         return leaves
 
-    def _contents(self, whole: Any) -> tuple[list[dict[Any, Any]], list[Any]]:
-        dicts = [vars(whole), *map(vars, self._objects), *self._dicts]
-        return dicts, [*chain.from_iterable(map(dict.values, dicts)), *chain.from_iterable(self._lists)]
+    def _contents(self, whole: Any) -> tuple[list[Any], list[Any]]:
+        """Classes, names and lengths of all parts; and the values in them."""
+        objects, lists = (whole, *self._objects), self._lists
+        dicts = [*map(_attributes, objects), *self._dicts]
+        shape = [*map(type, objects), *chain.from_iterable(dicts), *map(len, dicts), *map(len, lists)]
+        return shape, [*chain.from_iterable([*map(dict.values, dicts), *lists])]
 
 
 class _Parts:
