@@ -62,7 +62,7 @@ class Engine(Protocol):
         """A callable from the values of the graph's inputs to those of its outputs.
 
         ``targets`` names outputs that replace inputs: their values may be written over the input's array,
-        which is then the value of the output.
+        which is then the value of the output. The caller sees to it that such arrays are writeable.
         """
         ...
 

@@ -28,7 +28,7 @@ def contract(lowering: Lowering, node: Node) -> Value:
     sizes = dict(zip(letters[1], b.shape, strict=True))
     if any(sizes.get(c, n) != n for c, n in zip(letters[0], a.shape, strict=True)):
         raise RefusedError("an axis of size 1 that is repeated")
-    if not {"f"} == {node.dtype.kind, a.dtype.kind, b.dtype.kind}:
+    if {"f"} != {node.dtype.kind, a.dtype.kind, b.dtype.kind}:
         return _summed(lowering, node, letters, a, b)
     last = letters[2][_contiguous_axis(lowering, node)] if letters[2] else ""
     found = product.as_product(letters, a, b, last)
