@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from boxgrad.engines.native import cache
-from boxgrad.engines.native.machine import Machine, host, llvm
+from boxgrad.engines.native.machine import Machine, every_target, host, llvm
 
 VERSION = "1"
 """Counts changes of the generator that its text does not show."""
@@ -75,7 +75,8 @@ def object_code(text: str, machine: Machine) -> bytes:
 
 
 def _target(machine: Machine) -> Any:
-    target = llvm().Target.from_triple(machine.triple)
+    binding = llvm() if machine.triple == host().triple else every_target()
+    target = binding.Target.from_triple(machine.triple)
     return target.create_target_machine(
         cpu=machine.cpu, features=machine.features, opt=3, codemodel="jitdefault", jit=True
     )
