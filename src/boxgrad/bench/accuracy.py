@@ -2,8 +2,8 @@
 
 Knows models, engines and norms; knows nothing of clocks. The truth is the NumPy engine in float64, with the
 same float32 weights and data. A gradient can be right in every digit of its arithmetic and still differ from
-the truth where a ``relu`` or a maximum stands close to a tie, and rounding decides it the other way: then a
-whole term comes or goes. Such *flips* are found by comparing positions; ``held`` is the error that is left when
+the truth where a ``relu`` or a maximum stands close to a tie and rounding decides the other way: then a
+whole term comes or goes. Such *flips* are found by comparing positions; ``held`` is the error that is left if
 the truth is told to decide as float32 did.
 """
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import functools
+import os
 import threading
 from collections.abc import Iterable
 from typing import Any
@@ -52,6 +53,7 @@ def compiled(functions: Iterable[str], declarations: Iterable[str], machine: Mac
         if code is None:
             code = object_code(text, machine)
             cache.save(name, code)
+            _trim()
         engine = binding.create_mcjit_compiler(binding.parse_assembly(""), _target(machine))
         _offer_library()
         engine.add_object_file(binding.ObjectFileRef.from_data(code))
@@ -72,6 +74,13 @@ def object_code(text: str, machine: Machine) -> bytes:
     passes.add_sroa_pass()
     passes.run(module, builder)
     return target.emit_object(module)
+
+
+def _trim() -> None:
+    """Give back the tens of megabytes that compiling took, where the C library has a call for it."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
+    if trim is not None:
+        trim(0)
 
 
 def _target(machine: Machine) -> Any:
