@@ -72,6 +72,7 @@ class Program:
         self.seconds: dict[Kernel | Fallback, float] = {part: 0.0 for group in parts for part in group}
         """What each kernel and fallback took in all calls; of kernels only where they are timed."""
         self.calls = 0
+        self.bytes = plan.bytes
         for start in plan.guards:
             self._arena[start : start + GUARD] = CANARY
         self._seen: list[weakref.ref[Array] | None] = [None] * len(graph.inputs)
@@ -113,6 +114,8 @@ class Program:
                 self._slots[number] = array.ctypes.data
             self._status[0] = 0
             self.calls += 1
+            if self.calls == 2:  # the first call also starts threads and touches memory
+                self.seconds = dict.fromkeys(self.seconds, 0.0)
             for run in self._runs:
                 if isinstance(run, Fallback):
                     start = time.perf_counter()
@@ -126,6 +129,10 @@ class Program:
                 else self._result(node, result, values, given, made)
                 for position, (node, result) in enumerate(self._results)
             ]
+
+    def mean_seconds(self, part: Kernel | Fallback) -> float:
+        """What a kernel or a fallback takes in a call: the mean of all calls but the first, if there are."""
+        return self.seconds[part] / max(1, self.calls - 1)
 
     def _bind(self, number: int, value: Any) -> Any:
         """Put an input's address into its slot; what is not an array in C order becomes one."""
