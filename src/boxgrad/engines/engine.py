@@ -21,36 +21,61 @@ Run = Callable[[Sequence[Any]], list[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One kind of box in a report: how often it runs in a call, and the bytes of its results.
+    """One line of a report: a kind of box, or boxes that became one kernel, named in their order.
 
-    Floating-point operations and seconds are given where an engine knows them.
+    ``count`` is how often it runs in a call. ``reads`` and ``writes`` are bytes of memory in a call, an
+    element that is used several times counted once. Floating-point operations and seconds are given where an
+    engine knows them, for all runs of a call together.
     """
 
     box: str
     count: int
-    bytes: int
+    reads: int
+    writes: int
     flops: int = 0
     seconds: float | None = None
-
-    def __str__(self) -> str:
-        text = f"  {self.box:<24}{self.count:>6} ×{self.bytes:>14,} bytes"
-        if self.flops:
-            text += f"{self.flops / 1e6:>12,.3f} MFLOP"
-        return text if self.seconds is None else f"{text}{self.seconds * 1e6:>12,.1f} µs"
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What an engine made of a graph."""
+    """What an engine made of a graph. ``unit`` is what its rows are: boxes, or kernels made of several."""
 
     engine: str
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
+    unit: str = "boxes"
 
     def __str__(self) -> str:
-        lines = [f"engine {self.engine}: {sum(row.count for row in self.rows)} boxes a call"]
-        lines += map(str, self.rows)
+        rows = [*self.rows, self.total]
+        width = max(len(row.box) for row in rows)
+        has_flops, has_seconds = bool(self.total.flops), self.total.seconds is not None
+        head = f"  {'':<{width}}{'runs':>7}{'reads kB':>13}{'writes kB':>13}"
+        head += f"{'MFLOP':>12}" * has_flops + f"{'µs':>12}" * has_seconds
+        head += f"{'GFLOP/s':>10}" * (has_flops and has_seconds)
+        lines = [f"engine {self.engine}: {self.total.count} {self.unit} a call", head]
+        for row in rows:
+            line = f"  {row.box:<{width}}{row.count:>7}{row.reads / 1e3:>13,.1f}{row.writes / 1e3:>13,.1f}"
+            if has_flops:
+                line += f"{row.flops / 1e6:>12,.3f}"
+            if row.seconds is not None:
+                line += f"{row.seconds * 1e6:>12,.1f}"
+                if row.flops and row.seconds:
+                    line += f"{row.flops / row.seconds / 1e9:>10,.1f}"
+            lines.append(line)
         return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
+
+    @property
+    def total(self) -> Row:
+        """All rows together."""
+        times = [row.seconds for row in self.rows if row.seconds is not None]
+        return Row(
+            "all",
+            sum(row.count for row in self.rows),
+            sum(row.reads for row in self.rows),
+            sum(row.writes for row in self.rows),
+            sum(row.flops for row in self.rows),
+            sum(times) if times else None,
+        )
 
 
 class Engine(Protocol):

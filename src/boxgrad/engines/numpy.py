@@ -29,13 +29,15 @@ class NumpyEngine:
 
     def report(self, graph: Graph) -> Report:
         counts: Counter[str] = Counter()
-        sizes: Counter[str] = Counter()
+        reads: Counter[str] = Counter()
+        writes: Counter[str] = Counter()
         for node, times in _boxes(prepared(graph), 1):
             assert node.primitive is not None
             counts[node.primitive.name] += times
-            sizes[node.primitive.name] += times * _bytes(node)
-        rows = tuple(Row(name, count, sizes[name]) for name, count in counts.most_common())
-        return Report(self.name, rows, ("every box runs as one NumPy call; none is fused",))
+            reads[node.primitive.name] += times * sum(map(_bytes, dict.fromkeys(node.inputs)))
+            writes[node.primitive.name] += times * _bytes(node)
+        rows = tuple(Row(name, count, reads[name], writes[name]) for name, count in counts.most_common())
+        return Report(self.name, rows, ("every box is one NumPy call, none is fused; views move nothing",))
 
     def obstacle(self) -> None:
         """It runs wherever NumPy does."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -17,7 +18,7 @@ from boxgrad.engines.native.layout import Home, Value, fresh
 from boxgrad.engines.native.lowering import Lowering
 from boxgrad.engines.native.machine import Machine, host
 from boxgrad.engines.native.plan import plan
-from boxgrad.engines.native.pool import pool
+from boxgrad.engines.native.pool import num_threads, pool
 from boxgrad.engines.native.program import Program
 from boxgrad.engines.native.repeat import Repeats
 from boxgrad.engines.native.reuse import reuse
@@ -59,15 +60,22 @@ class NativeEngine:
             self.build(graph)
         program, steps, code = self._made[graph]
         rows = tuple(row for step in steps for row in _rows(step, program))
-        kernels = sum(len(_kernels_of(step)) for step in steps)
+        kernels = [kernel for step in steps for kernel in _kernels_of(step)]
+        functions = len({kernel.function.name for kernel in kernels})
         fallbacks = [part for step in steps for part in parts_of(step) if isinstance(part, Fallback)]
-        notes = [f"{kernels} kernels, {'from the cache' if code.cached else 'compiled'}"]
+        notes = [
+            f"{functions} functions of machine code, {'from the cache' if code.cached else 'compiled'}; "
+            f"{num_threads()} threads",
+            f"{program.bytes / 1e6:,.1f} MB of memory for what lies between arguments and results",
+        ]
         if program.direct_calls:
             notes.append(
                 f"{program.direct_calls} of {program.calls} calls run again, for sums were not finite"
             )
         notes += [f"{step.label} runs in NumPy: {step.reason}" for step in _distinct(fallbacks)]
-        return Report(self.name, rows, tuple(notes))
+        if program.calls < 2 and is_timed():
+            notes.append("times are those of the first call, which also starts threads and touches memory")
+        return Report(self.name, rows, tuple(notes), "kernels")
 
     def obstacle(self) -> str | None:
         """What is missing for machine code: the library, the processor, or the right to run it."""
@@ -202,15 +210,28 @@ def _kernels_of(step: Step) -> tuple[Kernel, ...]:
 
 
 def _rows(step: Step, program: Program) -> list[Row]:
-    """The rows of a report: how often each part runs, what it writes and computes, and its mean time."""
+    """The rows of a report: how often each part runs, what it moves and computes, and its mean time."""
     times = len(step.order) if isinstance(step, Repeated) else 1
     rows: list[Row] = []
     for part in parts_of(step):
-        size = times * sum(v.bytes for v in part.writes)
         flops = times * part.flops if isinstance(part, Kernel) else 0
-        taken = program.seconds[part] / program.calls if is_timed() and program.calls else None
-        rows.append(Row(part.label, times, size, flops, taken))
+        counted = isinstance(part, Fallback) or is_timed()
+        taken = program.mean_seconds(part) if counted and program.calls else None
+        reads, writes = (times * _moved(values) for values in (part.reads, part.writes))
+        rows.append(Row(part.label, times, reads, writes, flops, taken))
     return rows
+
+
+def _moved(values: Sequence[Value | Literal]) -> int:
+    """The bytes of memory that values are; what is spread over an axis, or named twice, lies there once."""
+    places: dict[tuple[int, int], int] = {}
+    for value in values:
+        if isinstance(value, Value):
+            axes = zip(value.shape, value.strides, strict=True)
+            size = math.prod(n for n, stride in axes if stride) * value.dtype.itemsize if value.size else 0
+            key = (id(value.buffer), value.offset)
+            places[key] = max(size, places.get(key, 0))
+    return sum(places.values())
 
 
 def _distinct(fallbacks: Sequence[Fallback]) -> list[Fallback]:

@@ -93,6 +93,7 @@ class Program:
         }
         """What each kernel and fallback took in all calls; of kernels only where they are timed."""
         self.calls = self.direct_calls = 0
+        self.bytes = plan.bytes
         for start in plan.guards:
             self._arena[start : start + GUARD] = CANARY
         self._seen: list[Callable[[], Any]] = [_nothing] * len(graph.inputs)
@@ -148,6 +149,8 @@ class Program:
             made = self._made()
             self._status.value = 0
             self.calls += 1
+            if self.calls == 2:  # the first call also starts threads and touches memory
+                self.seconds = dict.fromkeys(self.seconds, 0.0)
             for run in self._runs:
                 if isinstance(run, _Turn):
                     start = time.perf_counter()
@@ -175,6 +178,10 @@ class Program:
                 self._slots[self._plan.first_output + number] = array.ctypes.data
             made.append(array)
         return made
+
+    def mean_seconds(self, part: Kernel | Fallback) -> float:
+        """What a kernel or a fallback takes in a call: the mean of all calls but the first, if there are."""
+        return self.seconds[part] / max(1, self.calls - 1)
 
     def _bind(self, number: int, value: Any) -> Any:
         """Put an input's address into its slot; what is not an array in C order becomes one."""
