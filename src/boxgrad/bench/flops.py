@@ -1,8 +1,8 @@
 """How much arithmetic a graph is: the operations of its products and convolutions.
 
-A multiply-add counts as two, as peaks of processors are given, and elementwise work is left out. What counts is
-the arithmetic as the graph is written: an engine that needs fewer multiplications for a convolution is faster,
-and may exceed the peak. Knows graphs; knows nothing of clocks.
+A multiply-add counts as two, as peaks of processors are given, and elementwise work is left out. What counts
+is the arithmetic as the graph is written: an engine that needs fewer multiplications for a convolution is
+faster, and may exceed the peak. Knows graphs; knows nothing of clocks.
 """
 
 from __future__ import annotations
