@@ -25,7 +25,7 @@ from boxgrad.graph.node import Graph, Node, constant_node, ordered
 from boxgrad.graph.walk import substitute
 from boxgrad.ops import elementwise, reduce
 from boxgrad.ops.contract import contract, split
-from boxgrad.ops.index import scatter_add
+from boxgrad.ops.index import gather, scatter_add
 from boxgrad.ops.shape import reshape, transpose
 from boxgrad.passes import rows as rows_
 from boxgrad.passes.rows import AFFINE, Axes, Rows, added, reshaped, rows_of, transposed
@@ -41,6 +41,8 @@ FLOOR = 1 << 19
 
 def lookups(graph: Graph) -> Graph:
     """Multiply tables instead of their rows, where that is less work."""
+    if not any(node.primitive in (gather, scatter_add) for node in graph.nodes):
+        return graph
     return _Walk(graph).run()
 
 
@@ -78,9 +80,10 @@ class _Sum:
 class _Walk:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.readers = Counter(x for node in graph.nodes for x in set(node.inputs))
+        self.readers = Counter(x for node in graph.nodes for x in node.inputs)
         self.readers.update(graph.outputs)
         self.new: dict[Node, Node] = {}
+        self.rows: dict[Node, Rows | None] = {}
 
     def run(self) -> Graph:
         inputs = set(self.graph.inputs)
@@ -112,7 +115,7 @@ class _Walk:
         """Arithmetic on looked-up rows that nobody else reads: on the table, and looked up afterwards."""
         if not any(x.shape == node.shape and self._is_only_looked_up(x) for x in node.inputs):
             return None
-        rows = rows_of(node)
+        rows = rows_of(node, self.rows)
         if rows is None or 2 * rows.table.shape[0] > math.prod(rows.index.shape):
             return None
         return rows.node()
@@ -120,13 +123,13 @@ class _Walk:
     def _is_only_looked_up(self, x: Node) -> bool:
         while self.readers[x] == 1 and x.primitive in (reshape, transpose):
             x = x.inputs[0]
-        return self.readers[x] == 1 and rows_of(x) is not None
+        return self.readers[x] == 1 and rows_of(x, self.rows) is not None
 
     def _product(self, node: Node) -> Node | None:
-        if 0 in node.shape or any(0 in x.shape for x in node.inputs):
+        if 0 in node.shape or any(0 in x.shape for x in node.inputs) or _is_coarse(node):
             return None
         for side, x in enumerate(node.inputs):
-            rows = rows_of(x)
+            rows = rows_of(x, self.rows)
             if rows is None:
                 continue
             first, second, result = split(node.parameters["subscripts"])
@@ -173,6 +176,8 @@ class _Walk:
         x, *indices = node.inputs
         shape, key = node.parameters["shape"], node.parameters["key"]
         if len(indices) != 1 or rows_.lookup_axis(key, len(shape)) != 0 or 0 in (*x.shape, *shape):
+            return None
+        if _is_coarse(node):
             return None
         (index,) = indices
         if not index.shape or index.dtype.kind not in "iu" or x.shape != (*index.shape, *shape[1:]):
@@ -252,6 +257,11 @@ class _Walk:
         assert x.primitive is not None
         node = apply(x.primitive, [term.node for term in terms])
         return _Sum(node, sum(t.cost for t in terms) + 3 * traffic(node), sum(t.gone for t in terms))
+
+
+def _is_coarse(node: Node) -> bool:
+    """Whether sums of a dtype depend so much on their order that it should not be changed."""
+    return node.dtype.kind == "f" and node.dtype.itemsize < 4
 
 
 def _plainly(x: Node, index: Node, axes: Axes, size: int) -> _Sum:

@@ -22,8 +22,11 @@ MOST = 3
 
 def recompute(graph: Graph) -> Graph:
     """In loops, compute again what is simple arithmetic on another value that an earlier loop keeps."""
+    nodes = graph.nodes
+    if not any(node.primitive is control.loop for node in nodes):
+        return graph
     new: dict[Node, Node] = {node: node for node in graph.inputs}
-    for node in graph.nodes:
+    for node in nodes:
         if node in new:
             continue
         if node.primitive is None:

@@ -44,23 +44,25 @@ class Rows:
         return transposed(apply(gather, (self.table, self.index), {"key": KEY}), self.axes)
 
 
-def rows_of(node: Node) -> Rows | None:
-    """The value as rows of a table, if it is that."""
+def rows_of(node: Node, known: dict[Node, Rows | None]) -> Rows | None:
+    """The value as rows of a table, if it is that; ``known`` has what was found before."""
+    if node not in known:
+        known[node] = None if 0 in node.shape else _found(node, known)
+    return known[node]
+
+
+def _found(node: Node, known: dict[Node, Rows | None]) -> Rows | None:
     primitive = node.primitive
-    if primitive is None or 0 in node.shape:
-        return None
     if primitive is gather:
         return _gathered(node)
     if primitive is transpose:
-        rows = rows_of(node.inputs[0])
+        rows = rows_of(node.inputs[0], known)
         axes = node.parameters["axes"]
         return rows and Rows(rows.table, rows.index, tuple(rows.axes[i] for i in axes))
     if primitive is reshape:
-        rows = rows_of(node.inputs[0])
+        rows = rows_of(node.inputs[0], known)
         return rows and _reshaped(rows, node.inputs[0].shape, node.shape)
-    if primitive in AFFINE:
-        return _shifted(node)
-    return None
+    return _shifted(node, known) if primitive in AFFINE else None
 
 
 def _gathered(node: Node) -> Rows | None:
@@ -130,10 +132,10 @@ def split(shape: Shape, parts: tuple[Shape, ...]) -> tuple[Shape, ...] | None:
     return tuple(found)
 
 
-def _shifted(node: Node) -> Rows | None:
+def _shifted(node: Node, known: dict[Node, Rows | None]) -> Rows | None:
     """Arithmetic with what is the same for every index, done to the table."""
     for number, x in enumerate(node.inputs):
-        if x.shape != node.shape or (rows := rows_of(x)) is None:
+        if x.shape != node.shape or (rows := rows_of(x, known)) is None:
             continue
         others = [_beside(other, rows) for other in node.inputs]
         if any(other is None for place, other in enumerate(others) if place != number):
