@@ -28,7 +28,7 @@ from boxgrad.ops.contract import contract, split
 from boxgrad.ops.index import gather, scatter_add
 from boxgrad.ops.shape import reshape, transpose
 from boxgrad.passes import rows as rows_
-from boxgrad.passes.rows import AFFINE, Axes, Rows, added, reshaped, rows_of, transposed
+from boxgrad.passes.rows import AFFINE, Axes, Rows, added, on_inputs, reshaped, rows_of, transposed
 from boxgrad.trace.apply import apply, noting
 
 BYTE = 16
@@ -91,7 +91,7 @@ class _Walk:
             if node in inputs or node.primitive is None:
                 self.new[node] = node
                 continue
-            moved = substitute((node,), {x: self.new[x] for x in node.inputs})[0]
+            moved = on_inputs(node, self.new)
             self.readers[moved] = self.readers[node]
             found = self._rule(node.primitive)
             if found is not None:

@@ -23,7 +23,7 @@ from boxgrad.ops import control, elementwise, reduce
 from boxgrad.ops.contract import contract, split
 from boxgrad.ops.index import scatter_add
 from boxgrad.passes.all_steps import for_all_steps, is_known, is_pointwise, with_time
-from boxgrad.passes.rows import lookup_axis
+from boxgrad.passes.rows import lookup_axis, on_inputs
 from boxgrad.trace.apply import apply, noting
 from boxgrad.types import ArrayType
 
@@ -52,7 +52,7 @@ def loosen(graph: Graph) -> Graph:
         if node.primitive is control.item and node.inputs[0] in parts:
             new[node] = parts[node.inputs[0]][node.parameters["index"]]
             continue
-        (moved,) = substitute((node,), {x: new[x] for x in node.inputs})
+        moved = on_inputs(node, new)
         if node.primitive is control.loop and node.parameters["length"] > 0:
             with noting(origin=node.origin, scope=node.scope):
                 parts[node] = _Loop(moved).loosened()

@@ -7,14 +7,16 @@ arithmetic with values that are the same for every index. All of it can be done 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from boxgrad.graph.node import Node
+from boxgrad.graph.node import Node, rebuilt
 from boxgrad.ops import elementwise
 from boxgrad.ops.index import Slot, gather, scatter_add
 from boxgrad.ops.shape import inverse, reshape, transpose
-from boxgrad.trace.apply import apply
+from boxgrad.trace.apply import apply, context
+from boxgrad.types import ArrayType
 
 Shape = tuple[int, ...]
 Axes = tuple[int, ...]
@@ -41,7 +43,12 @@ class Rows:
 
     def node(self) -> Node:
         """The value, looked up."""
-        return transposed(apply(gather, (self.table, self.index), {"key": KEY}), self.axes)
+        shape = (*self.index.shape, *self.table.shape[1:])
+        kind = ArrayType(shape, self.table.dtype)  # known: the type rule would look all rows up
+        inputs = self.table, self.index
+        made = Node(gather, inputs, {"key": KEY}, None, kind, context.origin or (), context.scope)
+        made.derived = True
+        return transposed(made, self.axes)
 
 
 def rows_of(node: Node, known: dict[Node, Rows | None]) -> Rows | None:
@@ -157,6 +164,13 @@ def _beside(other: Node, rows: Rows) -> Node | None:
         return None
     moved = transposed(reshaped(other, shape), inverse(rows.axes))
     return reshaped(moved, moved.shape[len(rows.index.shape) :])
+
+
+def on_inputs(node: Node, new: Mapping[Node, Node]) -> Node:
+    """The same box on what its inputs have become."""
+    inputs = tuple(new[x] for x in node.inputs)
+    same = all(a is b for a, b in zip(inputs, node.inputs, strict=True))
+    return node if same else rebuilt(node, inputs, node.parameters)
 
 
 def transposed(x: Node, axes: Axes) -> Node:
