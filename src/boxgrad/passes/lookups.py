@@ -37,6 +37,8 @@ WINS = 0.7
 """A new form must cost less than this part of the old one …"""
 FLOOR = 1 << 19
 """… and save at least so many operations, which take a few microseconds."""
+DEEPEST = 20
+"""Boxes that are looked into for products whose results are added up."""
 
 
 def lookups(graph: Graph) -> Graph:
@@ -84,6 +86,7 @@ class _Walk:
         self.readers.update(graph.outputs)
         self.new: dict[Node, Node] = {}
         self.rows: dict[Node, Rows | None] = {}
+        self.depth = 0
 
     def run(self) -> Graph:
         inputs = set(self.graph.inputs)
@@ -101,6 +104,7 @@ class _Walk:
                     self.readers[better] = self.readers[node]
                     moved = better
             self.new[node] = moved
+            rows_of(moved, self.rows)  # of all nodes in their order, so that nothing recurses far
         return _summed(Graph(self.graph.inputs, tuple(self.new[x] for x in self.graph.outputs)))
 
     def _rule(self, primitive: object) -> Callable[[Node], Node | None] | None:
@@ -189,7 +193,11 @@ class _Walk:
     def _sums(self, x: Node, index: Node, axes: Axes, size: int) -> _Sum:
         """The rows of x added up by index in the cheapest way: (V, …) with the other axes of x in order."""
         plain = _plainly(x, index, axes, size)
+        if self.depth == DEEPEST:
+            return plain
+        self.depth += 1
         found = self._inside(x, index, axes, size)
+        self.depth -= 1
         return found if found is not None and found.net < plain.net else plain
 
     def _inside(self, x: Node, index: Node, axes: Axes, size: int) -> _Sum | None:
