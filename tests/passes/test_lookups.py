@@ -176,3 +176,18 @@ def test_embedding_and_recurrent_layers(engine):
         state = b.state_dict()
         for name, value in a.state_dict().items():
             np.testing.assert_allclose(value, state[name], rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+def test_long_chains_do_not_recurse():
+    """Thousands of boxes between a table and its product, and between a gradient and its rows."""
+
+    def long(e, w, b, i):
+        x = e[i]
+        for _ in range(1500):
+            x = x * 0.999 + 0.001
+        return np.sum((x @ w + b) * G[i.shape])
+
+    step = bg.compile(derivative(long), engine="numpy")
+    wanted = flat_results(derivative(long)(E, W, B, FLAT))
+    for a, b in zip(flat_results(step(E, W, B, FLAT)), wanted, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9 * np.abs(b).max())

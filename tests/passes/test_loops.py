@@ -232,3 +232,16 @@ def test_boxes_of_numpy_in_a_native_loop():
     rows = {row.box: row.count for row in step.report().rows}
     assert rows["sort"] == 7
     assert rows["scan"] >= 7  # of the inner loop, once in each step of the outer one
+
+
+def test_large_products_stay_in_a_loop():
+    """A loop over large parts, as somebody writes it to save memory."""
+
+    def f(w, x):
+        return np.sum(bg.scan(lambda total, x: (total + np.sum(np.tanh(x @ w)), None), 0.0, x)[0])
+
+    w, x = random.normal(size=(2, 3)), random.normal(size=(4, 600, 2))
+    step = bg.compile(f, engine="numpy")
+    np.testing.assert_allclose(step(w, x), f(w, x), rtol=1e-12)
+    (loop,) = loops_of(prepared(step.graph))
+    assert len(products(loop.parameters["body"])) == 1

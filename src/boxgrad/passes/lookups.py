@@ -25,10 +25,10 @@ from boxgrad.graph.node import Graph, Node, constant_node, ordered
 from boxgrad.graph.walk import substitute
 from boxgrad.ops import elementwise, reduce
 from boxgrad.ops.contract import contract, split
-from boxgrad.ops.index import scatter_add
+from boxgrad.ops.index import gather, scatter_add
 from boxgrad.ops.shape import reshape, transpose
 from boxgrad.passes import rows as rows_
-from boxgrad.passes.rows import AFFINE, Axes, Rows, added, reshaped, rows_of, transposed
+from boxgrad.passes.rows import AFFINE, Axes, Rows, added, on_inputs, reshaped, rows_of, transposed
 from boxgrad.trace.apply import apply, noting
 
 BYTE = 16
@@ -37,10 +37,14 @@ WINS = 0.7
 """A new form must cost less than this part of the old one …"""
 FLOOR = 1 << 19
 """… and save at least so many operations, which take a few microseconds."""
+DEEPEST = 20
+"""Boxes that are looked into for products whose results are added up."""
 
 
 def lookups(graph: Graph) -> Graph:
     """Multiply tables instead of their rows, where that is less work."""
+    if not any(node.primitive in (gather, scatter_add) for node in graph.nodes):
+        return graph
     return _Walk(graph).run()
 
 
@@ -78,9 +82,11 @@ class _Sum:
 class _Walk:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.readers = Counter(x for node in graph.nodes for x in set(node.inputs))
+        self.readers = Counter(x for node in graph.nodes for x in node.inputs)
         self.readers.update(graph.outputs)
         self.new: dict[Node, Node] = {}
+        self.rows: dict[Node, Rows | None] = {}
+        self.depth = 0
 
     def run(self) -> Graph:
         inputs = set(self.graph.inputs)
@@ -88,7 +94,7 @@ class _Walk:
             if node in inputs or node.primitive is None:
                 self.new[node] = node
                 continue
-            moved = substitute((node,), {x: self.new[x] for x in node.inputs})[0]
+            moved = on_inputs(node, self.new)
             self.readers[moved] = self.readers[node]
             found = self._rule(node.primitive)
             if found is not None:
@@ -98,6 +104,7 @@ class _Walk:
                     self.readers[better] = self.readers[node]
                     moved = better
             self.new[node] = moved
+            rows_of(moved, self.rows)  # of all nodes in their order, so that nothing recurses far
         return _summed(Graph(self.graph.inputs, tuple(self.new[x] for x in self.graph.outputs)))
 
     def _rule(self, primitive: object) -> Callable[[Node], Node | None] | None:
@@ -112,7 +119,7 @@ class _Walk:
         """Arithmetic on looked-up rows that nobody else reads: on the table, and looked up afterwards."""
         if not any(x.shape == node.shape and self._is_only_looked_up(x) for x in node.inputs):
             return None
-        rows = rows_of(node)
+        rows = rows_of(node, self.rows)
         if rows is None or 2 * rows.table.shape[0] > math.prod(rows.index.shape):
             return None
         return rows.node()
@@ -120,13 +127,13 @@ class _Walk:
     def _is_only_looked_up(self, x: Node) -> bool:
         while self.readers[x] == 1 and x.primitive in (reshape, transpose):
             x = x.inputs[0]
-        return self.readers[x] == 1 and rows_of(x) is not None
+        return self.readers[x] == 1 and rows_of(x, self.rows) is not None
 
     def _product(self, node: Node) -> Node | None:
-        if 0 in node.shape or any(0 in x.shape for x in node.inputs):
+        if 0 in node.shape or any(0 in x.shape for x in node.inputs) or _is_coarse(node):
             return None
         for side, x in enumerate(node.inputs):
-            rows = rows_of(x)
+            rows = rows_of(x, self.rows)
             if rows is None:
                 continue
             first, second, result = split(node.parameters["subscripts"])
@@ -174,6 +181,8 @@ class _Walk:
         shape, key = node.parameters["shape"], node.parameters["key"]
         if len(indices) != 1 or rows_.lookup_axis(key, len(shape)) != 0 or 0 in (*x.shape, *shape):
             return None
+        if _is_coarse(node):
+            return None
         (index,) = indices
         if not index.shape or index.dtype.kind not in "iu" or x.shape != (*index.shape, *shape[1:]):
             return None
@@ -184,7 +193,11 @@ class _Walk:
     def _sums(self, x: Node, index: Node, axes: Axes, size: int) -> _Sum:
         """The rows of x added up by index in the cheapest way: (V, …) with the other axes of x in order."""
         plain = _plainly(x, index, axes, size)
+        if self.depth == DEEPEST:
+            return plain
+        self.depth += 1
         found = self._inside(x, index, axes, size)
+        self.depth -= 1
         return found if found is not None and found.net < plain.net else plain
 
     def _inside(self, x: Node, index: Node, axes: Axes, size: int) -> _Sum | None:
@@ -252,6 +265,11 @@ class _Walk:
         assert x.primitive is not None
         node = apply(x.primitive, [term.node for term in terms])
         return _Sum(node, sum(t.cost for t in terms) + 3 * traffic(node), sum(t.gone for t in terms))
+
+
+def _is_coarse(node: Node) -> bool:
+    """Whether sums of a dtype depend so much on their order that it should not be changed."""
+    return node.dtype.kind == "f" and node.dtype.itemsize < 4
 
 
 def _plainly(x: Node, index: Node, axes: Axes, size: int) -> _Sum:

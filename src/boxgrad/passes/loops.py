@@ -20,22 +20,30 @@ from typing import Any
 from boxgrad.graph.node import Graph, Node, input_node, ordered
 from boxgrad.graph.walk import substitute
 from boxgrad.ops import control, elementwise, reduce
-from boxgrad.ops.contract import contract
+from boxgrad.ops.contract import contract, split
 from boxgrad.ops.index import scatter_add
 from boxgrad.passes.all_steps import for_all_steps, is_known, is_pointwise, with_time
-from boxgrad.passes.rows import lookup_axis
+from boxgrad.passes.rows import lookup_axis, on_inputs
 from boxgrad.trace.apply import apply, noting
 from boxgrad.types import ArrayType
 
 MOST_STACKED = 4
 """How many times the elements of a product its operands may have, to be kept from all steps for it."""
+FEW_ROWS = 512
+"""Rows below which a product with a matrix that stays the same gains by those of other steps …"""
+SMALL = 1 << 20
+"""… and multiplications below which one of two matrices that vary gains by being one of many. Others stay in
+the loop, which somebody may have written to save memory."""
 
 
 def loosen(graph: Graph) -> Graph:
     """Take out of every loop what need not be computed step by step."""
+    nodes = graph.nodes
+    if not any(node.primitive is control.loop for node in nodes):
+        return graph
     new: dict[Node, Node] = {node: node for node in graph.inputs}
     parts: dict[Node, dict[int, Node]] = {}
-    for node in graph.nodes:
+    for node in nodes:
         if node in new:
             continue
         if node.primitive is None:
@@ -44,7 +52,7 @@ def loosen(graph: Graph) -> Graph:
         if node.primitive is control.item and node.inputs[0] in parts:
             new[node] = parts[node.inputs[0]][node.parameters["index"]]
             continue
-        (moved,) = substitute((node,), {x: new[x] for x in node.inputs})
+        moved = on_inputs(node, new)
         if node.primitive is control.loop and node.parameters["length"] > 0:
             with noting(origin=node.origin, scope=node.scope):
                 parts[node] = _Loop(moved).loosened()
@@ -131,7 +139,9 @@ class _Loop:
         lifted: set[Node] = set()
         for node in inner:
             if node.primitive is contract and node not in carried and node not in known:
-                self._lift(node, known, lifted)
+                same = {x for x, (_, varies) in known.items() if not varies}
+                if _gains(node, same):
+                    self._lift(node, known, lifted)
         for node in inner:  # what is attached to a product
             if node in known or node in carried or not is_pointwise(node):
                 continue
@@ -198,6 +208,8 @@ class _Loop:
             if node in needed or node in late or node.primitive not in (contract, reduce.sum):
                 continue
             if all(x in same for x in node.inputs) or not self._is_worth(node, outside, same):
+                continue
+            if node.primitive is contract and not _gains(node, same):
                 continue
             after = _following(node, inner)
             if all(is_known(x, tuple(y not in same for y in x.inputs)) for x in after):
@@ -309,6 +321,17 @@ class _Loop:
             axes = (0, *(axis + 1 for axis in term.parameters["axis"]))
             whole = apply(reduce.sum, sources, {"axis": axes, "keepdims": False})
         return apply(elementwise.add, (start, whole))
+
+
+def _gains(node: Node, same: set[Node]) -> bool:
+    """Whether a product that is taken for all steps at once is quicker than in every step."""
+    a, b = node.inputs
+    first, second, result = split(node.parameters["subscripts"])
+    sizes = dict(zip(first, a.shape, strict=True)) | dict(zip(second, b.shape, strict=True))
+    if a not in same and b not in same:
+        return math.prod(sizes.values()) < SMALL
+    varying = first if b in same else second
+    return math.prod(sizes[c] for c in varying if c in result) < FEW_ROWS
 
 
 def _can_be_total(term: Node, available: set[Node]) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from boxgrad.graph.node import Graph, Node, input_node, rebuilt
 from boxgrad.graph.walk import substitute
 from boxgrad.ops import control
-from boxgrad.passes.rows import AFFINE
+from boxgrad.passes.rows import AFFINE, on_inputs
 from boxgrad.trace.apply import apply, noting
 from boxgrad.types import ArrayType
 
@@ -22,14 +22,17 @@ MOST = 3
 
 def recompute(graph: Graph) -> Graph:
     """In loops, compute again what is simple arithmetic on another value that an earlier loop keeps."""
+    nodes = graph.nodes
+    if not any(node.primitive is control.loop for node in nodes):
+        return graph
     new: dict[Node, Node] = {node: node for node in graph.inputs}
-    for node in graph.nodes:
+    for node in nodes:
         if node in new:
             continue
         if node.primitive is None:
             new[node] = node
             continue
-        (moved,) = substitute((node,), {x: new[x] for x in node.inputs})
+        moved = on_inputs(node, new)
         if node.primitive is control.loop:
             with noting(origin=node.origin, scope=node.scope):
                 moved = _fewer_streams(moved)

@@ -7,14 +7,16 @@ arithmetic with values that are the same for every index. All of it can be done 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from boxgrad.graph.node import Node
+from boxgrad.graph.node import Node, rebuilt
 from boxgrad.ops import elementwise
 from boxgrad.ops.index import Slot, gather, scatter_add
 from boxgrad.ops.shape import inverse, reshape, transpose
-from boxgrad.trace.apply import apply
+from boxgrad.trace.apply import apply, context
+from boxgrad.types import ArrayType
 
 Shape = tuple[int, ...]
 Axes = tuple[int, ...]
@@ -41,26 +43,33 @@ class Rows:
 
     def node(self) -> Node:
         """The value, looked up."""
-        return transposed(apply(gather, (self.table, self.index), {"key": KEY}), self.axes)
+        shape = (*self.index.shape, *self.table.shape[1:])
+        kind = ArrayType(shape, self.table.dtype)  # known: the type rule would look all rows up
+        inputs = self.table, self.index
+        made = Node(gather, inputs, {"key": KEY}, None, kind, context.origin or (), context.scope)
+        made.derived = True
+        return transposed(made, self.axes)
 
 
-def rows_of(node: Node) -> Rows | None:
-    """The value as rows of a table, if it is that."""
+def rows_of(node: Node, known: dict[Node, Rows | None]) -> Rows | None:
+    """The value as rows of a table, if it is that; ``known`` has what was found before."""
+    if node not in known:
+        known[node] = None if 0 in node.shape else _found(node, known)
+    return known[node]
+
+
+def _found(node: Node, known: dict[Node, Rows | None]) -> Rows | None:
     primitive = node.primitive
-    if primitive is None or 0 in node.shape:
-        return None
     if primitive is gather:
         return _gathered(node)
     if primitive is transpose:
-        rows = rows_of(node.inputs[0])
+        rows = rows_of(node.inputs[0], known)
         axes = node.parameters["axes"]
         return rows and Rows(rows.table, rows.index, tuple(rows.axes[i] for i in axes))
     if primitive is reshape:
-        rows = rows_of(node.inputs[0])
+        rows = rows_of(node.inputs[0], known)
         return rows and _reshaped(rows, node.inputs[0].shape, node.shape)
-    if primitive in AFFINE:
-        return _shifted(node)
-    return None
+    return _shifted(node, known) if primitive in AFFINE else None
 
 
 def _gathered(node: Node) -> Rows | None:
@@ -130,10 +139,10 @@ def split(shape: Shape, parts: tuple[Shape, ...]) -> tuple[Shape, ...] | None:
     return tuple(found)
 
 
-def _shifted(node: Node) -> Rows | None:
+def _shifted(node: Node, known: dict[Node, Rows | None]) -> Rows | None:
     """Arithmetic with what is the same for every index, done to the table."""
     for number, x in enumerate(node.inputs):
-        if x.shape != node.shape or (rows := rows_of(x)) is None:
+        if x.shape != node.shape or (rows := rows_of(x, known)) is None:
             continue
         others = [_beside(other, rows) for other in node.inputs]
         if any(other is None for place, other in enumerate(others) if place != number):
@@ -155,6 +164,13 @@ def _beside(other: Node, rows: Rows) -> Node | None:
         return None
     moved = transposed(reshaped(other, shape), inverse(rows.axes))
     return reshaped(moved, moved.shape[len(rows.index.shape) :])
+
+
+def on_inputs(node: Node, new: Mapping[Node, Node]) -> Node:
+    """The same box on what its inputs have become."""
+    inputs = tuple(new[x] for x in node.inputs)
+    same = all(a is b for a, b in zip(inputs, node.inputs, strict=True))
+    return node if same else rebuilt(node, inputs, node.parameters)
 
 
 def transposed(x: Node, axes: Axes) -> Node:
