@@ -292,7 +292,7 @@ def test_layers_train_alike_in_both_engines():
     random = np.random.default_rng(0)
     x, y = random.normal(size=(24, 3, 8, 8)).astype(np.float32), random.integers(0, 4, 24)
     losses = {}
-    for engine in ("numpy", "native"):
+    for name in ("numpy", "native"):
         model = nn.Sequential(
             nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2),
             nn.Flatten(), nn.Linear(128, 4),
@@ -305,8 +305,8 @@ def test_layers_train_alike_in_both_engines():
             return value
 
         with no_limits():
-            compiled = bg.compile(step, engine=engine)
-            losses[engine] = [float(compiled(model, optimizer, x, y)) for _ in range(10)]
+            compiled = bg.compile(step, engine=name)
+            losses[name] = [float(compiled(model, optimizer, x, y)) for _ in range(10)]
     np.testing.assert_allclose(losses["native"], losses["numpy"], rtol=1e-4)
 
 
