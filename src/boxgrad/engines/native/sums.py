@@ -5,7 +5,8 @@ and the sums of x and y are known, the result is ``a Σx + b Σy + n c``, and no
 the gradients of batch normalisation: without it, each is a sweep over the images that waits for another one.
 
 Only sums of many float32 are; they are known, and put together, in float64 and rounded once, so that nothing
-is lost where parts cancel. An intermediate result that overflows in float32 does not do so here.
+is lost where parts cancel. An intermediate result that overflows in float32 does not do so here, and a zero
+among many that meets an infinite factor is not seen.
 """
 
 from __future__ import annotations
