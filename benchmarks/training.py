@@ -1,8 +1,8 @@
 """The recipes of ``boxgrad train``, run by boxgrad and by PyTorch: what is reached, and in what time.
 
-Both get the same initial weights, the same batches in the same order, the same optimiser, schedule and limit of the
-gradient, and are measured on the same data after the same number of epochs. Only dropout draws from other streams.
-The time is that of the epochs, validation and the compilation of the first step included.
+Both get the same initial weights, the same batches in the same order, the same optimiser, schedule and limit
+of the gradient, and are measured on the same data after the same number of epochs. Only dropout draws from
+other streams. The time is that of the epochs, validation and the compilation of the first step included.
 
     python benchmarks/training.py digits [--seeds 5]
     python benchmarks/training.py mnist --data FOLDER [--seeds 3] [--against torch]
@@ -70,8 +70,7 @@ def by_torch(settings: tasks.Settings, path: Path | None) -> Outcome:
     clips = [callback.maximum for callback in ours.callbacks if isinstance(callback, ClipNorm)]
 
     def loss_of(x: Any, y: Any) -> tuple[Any, Any]:
-        scores = model(torch.from_numpy(x))
-        targets = torch.from_numpy(y)
+        scores, targets = model(torch.from_numpy(x)), torch.from_numpy(y)
         flat = scores.reshape(-1, scores.shape[-1]) if task.text else scores
         return torch.nn.functional.cross_entropy(flat, targets.reshape(-1)), (
             flat.argmax(1) == targets.reshape(-1)

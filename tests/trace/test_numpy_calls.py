@@ -31,7 +31,7 @@ def same(got, wanted, exact):
 
 @every
 def test_as_numpy(row: NumpyCall):
-    """Traced with values, and compiled without by its own engine: NumPy's result, dtype and shape."""
+    """Traced with values, and compiled without by the NumPy engine: NumPy's result, dtype and shape."""
     wanted = row.call(*row.inputs)
     graph = bg.trace(row.call, *row.inputs, keep_values=True)
     same([node.value for node in graph.outputs], wanted, row.exact)

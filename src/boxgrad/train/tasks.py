@@ -38,10 +38,11 @@ class Settings:
     engine: str | None = None
 
 
-# Measured to do well in reasonable time with NumPy on two cores.
-# The products of these small networks are done before a second thread has woken up; while it waits it
-# spins, and takes the core from whoever else is on the machine. One thread also means the same bits.
+# By the NumPy engine the products of these small networks are done before a second thread of BLAS has woken
+# up; while it waits it spins, and takes the core from whoever else is on the machine. One thread also means
+# the same bits. The native engine has threads of its own.
 _BLAS_THREADS = {"digits": 1, "mnist": 1, "fashion": 1}
+# Measured by benchmarks/training.py for several seeds.
 DEFAULTS = {
     "digits": Settings("digits", "cnn", epochs=20, batch_size=64, lr=5e-3),
     "mnist": Settings("mnist", "cnn", epochs=6, batch_size=128, lr=8e-3),
