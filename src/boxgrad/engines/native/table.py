@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from boxgrad.engines.native import arrange, bits, emitters, loops, multiply, quotients, running, sums, windows
+from boxgrad.engines.native import (
+    arrange,
+    bits,
+    emitters,
+    loops,
+    multiply,
+    orders,
+    quotients,
+    running,
+    sums,
+    windows,
+)
 from boxgrad.engines.native.emitters import EMITTERS
 from boxgrad.engines.native.lowering import InNumpy, Lower, Map, Reduce, Row
 
@@ -26,7 +37,6 @@ def _limits(dtype: Any) -> tuple[int, int]:
     return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if dtype.kind == "i" else (0, 2**bits - 1)
 
 
-_SORTING = InNumpy("sorting is NumPy's")
 _SPECIAL = InNumpy("special functions are SciPy's")
 _COMPLEX = InNumpy("complex numbers are NumPy's")
 _LAPACK = InNumpy("factorisations are LAPACK's")
@@ -53,7 +63,7 @@ ROWS: dict[str, Row] = {
     "argmax": running.position(emitters.MAXIMUM, _lowest),
     "argmin": running.position(emitters.MINIMUM, _highest),
     "cumsum": running.running(emitters.ADD), "cumprod": running.running(emitters.MULTIPLY),
-    "sort": _SORTING, "argsort": _SORTING,
+    "sort": orders.ordered(False), "argsort": orders.ordered(True),
     # ---- products
     "contract": Lower(multiply.contract),
     # ---- arrangement
