@@ -1,7 +1,7 @@
 """How long the first call of a training step takes: trace, derive, compile; without the cache and with it.
 
-Each figure is of a fresh process; the time of one step, measured after it, is taken off. ``llvm`` is the import
-and start of LLVM, once in a process; ``trace`` is tracing and deriving; ``write`` is from the graph to LLVM's
+Each figure is of a fresh process; the time of one step, measured after it, is taken off. ``llvm`` is the
+import and start of LLVM, once in a process; ``trace`` is tracing and deriving; ``write`` from graph to LLVM's
 text; ``machine code`` is LLVM's share, or loading from the cache.
 
     python benchmarks/compile_time.py [MODEL ...] [--runs 3] [--json FILE]
