@@ -56,7 +56,7 @@ class NativeEngine:
             f"{program.bytes / 1e3:,.1f} kB of memory for what lies between arguments and results",
         ]
         notes += [f"{step.label} runs in NumPy: {step.reason}" for step in _distinct(fallbacks)]
-        if program.calls < 2 and is_timed():
+        if program.calls == 1 and program.timed:
             notes.append("times are those of the first call, which also starts threads and touches memory")
         unit = "kernels and boxes of NumPy" if fallbacks else "kernels"
         return Report(self.name, rows, tuple(notes), unit)
@@ -158,7 +158,7 @@ def _rows(step: Step, program: Program) -> list[Row]:
     for part in _kernels_of(step) or (step,):
         assert isinstance(part, Kernel | Fallback)
         flops = times * part.flops if isinstance(part, Kernel) else 0
-        taken = program.mean_seconds(part) if is_timed() and program.calls else None
+        taken = program.mean_seconds(part) if program.timed and program.calls else None
         reads, writes = (times * _moved(values) for values in (part.reads, part.writes))
         rows.append(Row(part.label, times, reads, writes, flops, taken))
     return rows

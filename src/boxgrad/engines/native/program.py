@@ -67,7 +67,7 @@ class Program:
             self._slots[plan.first_constant + number] = constant.ctypes.data
         self._status = np.zeros(1, np.int64)
         self._checked = bool(plan.guards)
-        self._timed = timed
+        self.timed = timed
         parts = (step.kernels if isinstance(step, Repeated) else (step,) for step in self._steps)
         self.seconds: dict[Kernel | Fallback, float] = {part: 0.0 for group in parts for part in group}
         """What each kernel and fallback took in all calls; of kernels only where they are timed."""
@@ -167,13 +167,13 @@ class Program:
         workers = pool()
         with workers.lock:
             while start < stop and not self._status[0]:
-                end = start + 1 if self._checked or self._timed else stop
+                end = start + 1 if self._checked or self.timed else stop
                 began = time.perf_counter()
                 start = workers.run(
                     self._jobs.ctypes.data, start, end,
                     self._slots.ctypes.data, self._status.ctypes.data, num_threads(),
                 )  # fmt: skip
-                if self._timed:
+                if self.timed:
                     self.seconds[self._owners[start - 1]] += time.perf_counter() - began
                 if self._checked:
                     self._check(start - 1)
