@@ -102,6 +102,15 @@ def test_one_lucky_probe_does_not_make_the_others_slow():
     assert not any(map(record.is_slow, record.blocks))
 
 
+def test_blocks_that_wait_for_a_processor_are_slow():
+    good = Reading(100.0, 20.0)
+    record = Bracketed(blocks=[Block("a", [1.0], good, good, 0.02), Block("a", [5.0], good, good, 0.5)])
+    assert list(map(record.is_slow, record.blocks)) == [False, True]
+    record.gap = 0
+    record.measure("b", lambda: sum(range(100_000)), 3)
+    assert 0 <= record.blocks[-1].waiting < 1
+
+
 def test_ratios_are_those_of_pairs_in_a_good_phase_where_there_are_enough():
     good, bad = Reading(100.0, 20.0), Reading(40.0, 20.0)
     blocks = []

@@ -6,10 +6,12 @@ good samples from bad ones; knows nothing of what is being measured.
 A virtual machine has phases: its processors may share a core with each other or with somebody else's work.
 ``Bracketed`` probes the machine before and after each block of samples. The *usual* rates of a run are those
 that nine of ten probes stay below: the very best is not taken, for one lucky reading would make all others
-look slow. A block is *slow* where a probe beside it falls short of the usual by more than a fifth. The
-machine is in a *good phase* where at least half of the blocks are not slow. Medians of times are taken over
-the blocks that are not slow where there are any, medians of ratios over the pairs of neighbours of which
-neither is slow where there are three.
+look slow. A block is *slow* where a probe beside it falls short of the usual by more than a fifth, or where
+(on Linux, which counts it) its threads waited for a processor for more than a tenth of the time that they
+wanted one, because others had it: so a run that is disturbed from beginning to end is known too. The machine
+is in a *good phase* where at least half of the blocks are not slow. Medians of times are taken over the
+blocks that are not slow where there are any, medians of ratios over the pairs of neighbours of which neither
+is slow where there are three.
 
     python -m boxgrad.bench.probe         # print both rates twice a second
 """
@@ -19,12 +21,16 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from boxgrad.bench.peak import peak
 
 SLACK = 0.2
 """How far a probe may fall short of the usual before its block counts as slow."""
+WAITING = 0.1
+"""The share of the time that threads may wait for a processor before their block counts as slow."""
 USUAL = 0.9
 """The share of a run's probes that stay below the usual rates."""
 PAIRS = 3
@@ -73,6 +79,8 @@ class Block:
     samples: list[float]
     before: Reading
     after: Reading
+    waiting: float = 0.0
+    """For what share of the time that threads wanted a processor they had none."""
 
 
 @dataclass(slots=True)
@@ -109,12 +117,15 @@ class Bracketed:
         for _ in range(warm):
             work()
         samples: list[float] = []
+        ran, waited = _scheduled()
         for _ in range(repeat):
             start = time.perf_counter()
             work()
             samples.append(time.perf_counter() - start)
+        ran, waited = (max(0, now - then) for now, then in zip(_scheduled(), (ran, waited), strict=True))
         time.sleep(self.gap)
-        self.blocks.append(Block(subject, samples, before, probe(self.threads)))
+        waiting = waited / max(1, ran + waited)
+        self.blocks.append(Block(subject, samples, before, probe(self.threads), waiting))
 
     @property
     def usual(self) -> Reading:
@@ -123,9 +134,12 @@ class Bracketed:
         return Reading(_usual([r.gflops for r in readings]), _usual([r.loops for r in readings]))
 
     def is_slow(self, block: Block) -> bool:
-        """Whether the machine was slow before or after a block."""
+        """Whether the machine was slow before or after a block, or others had it meanwhile."""
         usual = self.usual
-        return min(block.before.relative_to(usual), block.after.relative_to(usual)) < 1 - SLACK
+        return (
+            block.waiting > WAITING
+            or min(block.before.relative_to(usual), block.after.relative_to(usual)) < 1 - SLACK
+        )
 
     def summary(self, subject: str) -> Summary:
         """Median and quartiles over the good blocks of a subject, or over all if none is good."""
@@ -154,6 +168,16 @@ class Bracketed:
         return statistics.median(
             statistics.median(a.samples) / statistics.median(b.samples) for a, b in chosen
         )
+
+
+def _scheduled() -> tuple[int, int]:
+    """Nanoseconds for which this process's threads ran, and waited for a processor; 0 where unknown."""
+    ran = waited = 0
+    for file in Path("/proc/self/task").glob("*/schedstat"):
+        with suppress(OSError, ValueError):  # a thread may have ended meanwhile
+            first, second, _ = map(int, file.read_text(encoding="ascii").split())
+            ran, waited = ran + first, waited + second
+    return ran, waited
 
 
 def _usual(rates: Sequence[float]) -> float:
