@@ -53,6 +53,7 @@ class NativeEngine:
     def build(self, graph: Graph, targets: Mapping[int, int] = _NOTHING) -> Run:
         program, steps, code = built(graph, targets)
         self._made[graph] = (program, steps, code)
+        jit.trim()
         return program
 
     def report(self, graph: Graph) -> Report:
@@ -64,18 +65,19 @@ class NativeEngine:
         functions = len({kernel.function.name for kernel in kernels})
         fallbacks = [part for step in steps for part in parts_of(step) if isinstance(part, Fallback)]
         notes = [
-            f"{functions} functions of machine code, {'from the cache' if code.cached else 'compiled'}; "
-            f"{num_threads()} threads",
-            f"{program.bytes / 1e6:,.1f} MB of memory for what lies between arguments and results",
+            f"different kernels: {functions}, {'from the cache' if code.cached else 'compiled'}; "
+            f"threads: {num_threads()}",
+            f"{program.bytes / 1e3:,.1f} kB of memory for what lies between arguments and results",
         ]
         if program.direct_calls:
             notes.append(
                 f"{program.direct_calls} of {program.calls} calls run again, for sums were not finite"
             )
         notes += [f"{step.label} runs in NumPy: {step.reason}" for step in _distinct(fallbacks)]
-        if program.calls < 2 and is_timed():
+        if program.calls == 1 and program.timed:
             notes.append("times are those of the first call, which also starts threads and touches memory")
-        return Report(self.name, rows, tuple(notes), "kernels")
+        unit = "kernels and boxes of NumPy" if fallbacks else "kernels"
+        return Report(self.name, rows, tuple(notes), unit)
 
     def obstacle(self) -> str | None:
         """What is missing for machine code: the library, the processor, or the right to run it."""
@@ -215,8 +217,7 @@ def _rows(step: Step, program: Program) -> list[Row]:
     rows: list[Row] = []
     for part in parts_of(step):
         flops = times * part.flops if isinstance(part, Kernel) else 0
-        counted = isinstance(part, Fallback) or is_timed()
-        taken = program.mean_seconds(part) if counted and program.calls else None
+        taken = program.mean_seconds(part) if program.timed and program.calls else None
         reads, writes = (times * _moved(values) for values in (part.reads, part.writes))
         rows.append(Row(part.label, times, reads, writes, flops, taken))
     return rows

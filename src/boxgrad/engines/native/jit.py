@@ -53,7 +53,6 @@ def compiled(functions: Iterable[str], declarations: Iterable[str], machine: Mac
         if code is None:
             code = object_code(text, machine)
             cache.save(name, code)
-            _trim()
         engine = binding.create_mcjit_compiler(binding.parse_assembly(""), _target(machine))
         _offer_library()
         engine.add_object_file(binding.ObjectFileRef.from_data(code))
@@ -76,11 +75,11 @@ def object_code(text: str, machine: Machine) -> bytes:
     return target.emit_object(module)
 
 
-def _trim() -> None:
-    """Give back the tens of megabytes that compiling took, where the C library has a call for it."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
-    if trim is not None:
-        trim(0)
+def trim() -> None:
+    """Give back the memory that tracing and compiling took, where the C library has a call for it."""
+    function = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
+    if function is not None:
+        function(0)
 
 
 def _target(machine: Machine) -> Any:

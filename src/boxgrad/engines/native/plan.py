@@ -4,8 +4,8 @@ Knows which step writes and reads which buffer; knows nothing of what they mean.
 the same time share memory: first fit among those whose lifetimes overlap. Those that live when most memory is
 needed come first and lie without a gap between them, then the others, the largest first; mostly no more is
 taken than must be. Slot 0 is the arena; every input, output and constant has a slot of its own, whose address
-is known when the program runs. Buffers with a margin that nothing overwrites keep their memory for good; they
-share it only with those that are written at the very same positions, so that each finds its margin as it was.
+is known when the program runs. Buffers with a margin that nothing overwrites keep their memory for good, and
+share it with those alone that are written at the very same positions: each finds its margin as it was.
 """
 
 from __future__ import annotations

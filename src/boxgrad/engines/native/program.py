@@ -87,7 +87,7 @@ class Program:
             self._slots[plan.first_constant + number] = constant.ctypes.data
         self._status = ctypes.c_int64()
         self._checked = bool(plan.guards)
-        self._timed = timed
+        self.timed = timed
         self.seconds: dict[Kernel | Fallback, float] = {
             part: 0.0 for step in self._steps for part in parts_of(step)
         }
@@ -217,10 +217,10 @@ class Program:
         workers = pool()
         with workers.lock:
             while start < stop and not self._status.value:
-                end = start + 1 if self._checked or self._timed else stop
+                end = start + 1 if self._checked or self.timed else stop
                 began = time.perf_counter()
                 start = workers.run(*self._addresses, start, end, num_threads())
-                if self._timed:
+                if self.timed:
                     self.seconds[self._owners[start - 1]] += time.perf_counter() - began
                 if self._checked:
                     self._check(start - 1)
