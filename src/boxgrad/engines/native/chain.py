@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from boxgrad.engines.native.ir import Function
 from boxgrad.engines.native.layout import Home, Value
-from boxgrad.engines.native.steps import HEAD, Fallback, Kernel, Part, Repeated, Step
+from boxgrad.engines.native.steps import HEAD, Fallback, Kernel, Part, Step, parts_of
 
 WORTH = 1 << 18
 """Bytes that two kernels have in common, for which a chain is made."""
@@ -69,9 +69,9 @@ def _fits(kernel: Kernel) -> bool:
 
 def _touched(step: Step) -> tuple[set[int], set[int]]:
     """The buffers that a step reads, and those that it writes."""
-    kernels = step.kernels if isinstance(step, Repeated) else (step,)
-    reads = {id(v.buffer.host) for k in (step, *kernels) for v in k.reads if isinstance(v, Value)}
-    return reads, {id(v.buffer.host) for k in (step, *kernels) for v in k.writes}
+    parts = (step, *parts_of(step))
+    reads = {id(v.buffer.host) for part in parts for v in part.reads if isinstance(v, Value)}
+    return reads, {id(v.buffer.host) for part in parts for v in part.writes}
 
 
 def _meet(first: Step, second: Step) -> bool:
