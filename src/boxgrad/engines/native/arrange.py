@@ -100,7 +100,9 @@ def gather(lowering: Lowering, node: Node) -> Value:
         over = Value(index.buffer, around, index.strides + (0,) * rest, index.offset, index.dtype)
         operands.append(Operand(keyed.outward(over), INT64))
     table = keyed.table
-    over = Value(table.buffer, around, (0,) * len(keyed.where) + table.strides[count:], table.offset, table.dtype)
+    over = Value(
+        table.buffer, around, (0,) * len(keyed.where) + table.strides[count:], table.offset, table.dtype
+    )
     place = fresh(node.shape, node.dtype)
     lowering.add(
         "gather", node.shape, tuple(operands), None, place,

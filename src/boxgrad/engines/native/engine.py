@@ -17,7 +17,17 @@ from boxgrad.engines.native.lowering import Lowering
 from boxgrad.engines.native.machine import Machine, host
 from boxgrad.engines.native.plan import plan
 from boxgrad.engines.native.program import Program
-from boxgrad.engines.native.steps import Convolution, Fallback, Kernel, Literal, Repeated, Scan, Special, Step
+from boxgrad.engines.native.steps import (
+    Convolution,
+    Fallback,
+    Kernel,
+    Literal,
+    Repeated,
+    Scan,
+    Special,
+    Step,
+    parts_of,
+)
 from boxgrad.engines.native.table import ROWS
 from boxgrad.engines.numpy import ENGINE as NUMPY
 from boxgrad.engines.numpy import prepared
@@ -116,8 +126,9 @@ def _steps(lowering: Lowering, machine: Machine, late: set[int], name: str = "k"
             steps.append(first)
         elif isinstance(first, Scan):
             body = tuple(_steps(first.body, machine, set(), f"{name}{number}_"))
-            assert all(isinstance(step, Kernel) for step in body)
-            steps.append(Repeated(first.label, body, first.reads, first.writes, first.order))
+            loop = tuple(step for step in body if not isinstance(step, Fallback))
+            assert len(loop) == len(body)
+            steps.append(Repeated(first.label, loop, first.reads, first.writes, first.order))
         elif isinstance(first, Special):
             steps += first.make(machine, f"{name}{number}")
         else:
@@ -135,17 +146,13 @@ def _kernels(cluster: pointwise.Cluster, machine: Machine, name: str) -> list[Ke
 
 
 def _kernels_of(step: Step) -> tuple[Kernel, ...]:
-    if isinstance(step, Repeated):
-        return step.kernels
-    return (step,) if isinstance(step, Kernel) else ()
+    return tuple(part for part, _ in parts_of(step) if isinstance(part, Kernel))
 
 
 def _rows(step: Step, program: Program) -> list[Row]:
     """The rows of a report: how often each part runs, what it writes and computes, and its mean time."""
-    times = len(step.order) if isinstance(step, Repeated) else 1
     rows: list[Row] = []
-    for part in _kernels_of(step) or (step,):
-        assert isinstance(part, Kernel | Fallback)
+    for part, times in parts_of(step):
         size = times * sum(v.size * v.dtype.itemsize for v in part.writes)
         flops = times * part.flops if isinstance(part, Kernel) else 0
         taken = program.seconds[part] / program.calls if is_timed() and program.calls else None

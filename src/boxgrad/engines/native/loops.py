@@ -3,7 +3,8 @@
 Knows carries, sequences and windows. The body is lowered once. What it reads of a sequence and what it adds
 to one are windows that advance with the steps; a carry has two places, which take turns. The program's list
 of jobs then holds every step, each with addresses of its own, so a loop costs no more than the same kernels
-in a row. Operands of products that stay the same are packed before the loop (``multiply``).
+in a row; of a loop in a loop it holds every step of both. Operands of products that stay the same are packed
+before the loop (``multiply``).
 """
 
 from __future__ import annotations
@@ -14,13 +15,17 @@ from boxgrad.engines.native.steps import Fallback, Literal, Scan
 from boxgrad.graph.node import Node
 from boxgrad.passes import fold, share
 
+MOST_STEPS = 1 << 17
+"""Steps of a loop in loops, all together, that are listed."""
+
 
 def scan(lowering: Lowering, node: Node) -> None:
     p = node.parameters
-    if lowering.outer is not None:
-        raise RefusedError("a loop in a loop has no kernel")
     if p["length"] == 0:
         raise RefusedError("a loop of no steps")
+    level, times = lowering.level, lowering.times * p["length"]
+    if level and times > MOST_STEPS:
+        raise RefusedError(f"{times} steps of a loop in a loop, whose list would be too long")
     body = share(fold(p["body"]))
     fixed, carries, length = p["constants"], p["carries"], p["length"]
     inputs = [lowering.value(x) for x in node.inputs]
@@ -30,9 +35,9 @@ def scan(lowering: Lowering, node: Node) -> None:
         # Two places: the present carry is read in one, the next is written into the other.
         state = fresh((2, *start.shape), body.outputs[number].dtype)
         states.append(state)
-        given.append(_turn(state, 0))
+        given.append(_turn(state, 0, level))
     for x in inputs[fixed + carries :]:
-        window = Window(x.buffer, x.offset, x.strides[0])
+        window = Window(x.buffer, x.offset, x.strides[0], level=level)
         given.append(_through(window, x.shape[1:], x.strides[1:], x))
     wanted: list[tuple[Node, Value]] = []
     stacked: dict[Node, Value] = {}
@@ -40,17 +45,17 @@ def scan(lowering: Lowering, node: Node) -> None:
     for output in body.outputs[carries:]:
         if output not in stacked:
             whole = stacked[output] = fresh((length, *output.shape), output.dtype)
-            window = Window(whole.buffer, 0, whole.strides[0])
+            window = Window(whole.buffer, 0, whole.strides[0], level=level)
             place = _through(window, output.shape, whole.strides[1:], whole)
             wanted.append((output, place))
             if output.primitive is not None:
                 places[output] = place
     for output, state in zip(body.outputs[:carries], states, strict=True):
-        place = _turn(state, 1)
+        place = _turn(state, 1, level)
         wanted.append((output, place))
         if output.primitive is not None:
             places.setdefault(output, place)
-    inner = Lowering(body, lowering.rows, lowering.machine, given, places, lowering)
+    inner = Lowering(body, lowering.rows, lowering.machine, given, places, lowering, times)
     for output, place in wanted:
         source = inner.source(output)
         if isinstance(source, Literal) or not source.same_place(place):
@@ -72,9 +77,9 @@ def scan(lowering: Lowering, node: Node) -> None:
             lowering.lies(item, stacked[body.outputs[index]])
 
 
-def _turn(state: Value, shift: int) -> Value:
+def _turn(state: Value, shift: int, level: int) -> Value:
     """One of the two places of a carry, the other one at the next step."""
-    window = Window(state.buffer, 0, state.strides[0], 2, shift)
+    window = Window(state.buffer, 0, state.strides[0], 2, shift, level)
     return _through(window, state.shape[1:], state.strides[1:], state)
 
 

@@ -83,9 +83,14 @@ class Lowering:
         given: Sequence[Value] | None = None,
         places: Mapping[Node, Value] | None = None,
         outer: Lowering | None = None,
+        times: int = 1,
     ) -> None:
         """``given`` and ``places`` say where the inputs lie and where results are wanted, in a loop."""
         self.graph, self.machine, self.outer = graph, machine, outer
+        self.level: int = 0 if outer is None else outer.level + 1
+        """How many loops are around it."""
+        self.times = times
+        """How many steps all of them have together."""
         self.places = dict(places or {})
         self.rows = rows
         self._pieces: dict[Node, list[Piece]] = {}

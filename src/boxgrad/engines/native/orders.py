@@ -38,9 +38,7 @@ def ordered(positions: bool) -> Lower:
         place = fresh(node.shape, node.dtype, order_of(source))
         kernel = _Sorting(source, place, axis, positions)
         lowering.steps.append(
-            Special(
-                kernel.label, (source,), (place,), lambda machine, name: [kernel.written(machine, name)]
-            )
+            Special(kernel.label, (source,), (place,), lambda machine, name: [kernel.written(machine, name)])
         )
         return place
 
@@ -57,7 +55,7 @@ def _less(e: Lanes, x: Term, z: Term) -> Term:
 class _Sorting:
     """One kernel under construction.
 
-    Keys, and for ``argsort`` the positions, stand in two places each that take turns, for every chunk its own.
+    Keys, and for ``argsort`` positions, stand in two places each that take turns; every chunk has its own.
     """
 
     def __init__(self, x: Value, place: Value, axis: int, positions: bool) -> None:
@@ -99,9 +97,7 @@ class _Sorting:
             self._write(sides[side][-1], here[1])
         writes = (place, *scratch)
         depth = math.ceil(math.log2(self.count + 1))
-        return Kernel(
-            self.label, f, values, (x,), writes, self.chunks, (self.label,), x.size * depth
-        )
+        return Kernel(self.label, f, values, (x,), writes, self.chunks, (self.label,), x.size * depth)
 
     def _move(self, source: str, target: str, old: Any, new: Any, from_step: int, to_step: int) -> None:
         """Copy the row, with the strides and dtypes on either side."""
@@ -148,7 +144,7 @@ class _Sorting:
                     one.store(number, f.at(target[1], index, 4), 1, None)
 
     def _merge(self, source: list[str], target: list[str], width: int) -> None:
-        """Merge pairs of runs of ``width``: the first half of a pair from its beginning, the other from its end.
+        """Merge pairs of runs of ``width``, one half from the beginning and the other from the end.
 
         In so many steps neither side reaches the end of a run.
         """

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from boxgrad.engines.native.layout import Buffer, Home, Value
-from boxgrad.engines.native.steps import Kernel, Repeated, Step
+from boxgrad.engines.native.steps import Kernel, Repeated, Step, parts_of
 
 ALIGNMENT = 64
 GUARD = 256
@@ -49,17 +49,24 @@ def plan(steps: Sequence[Step], inputs: int, outputs: int, constants: int, guard
                 _, begin, end = lives.get(id(buffer), (buffer, first, last))
                 lives[id(buffer)] = (buffer, min(begin, first), max(end, last))
 
-    for step in steps:
-        begin = time
-        for part in step.kernels if isinstance(step, Repeated) else (step,):
-            touch((*part.reads, *part.writes), time, time)
-            if isinstance(part, Kernel):
-                for value in part.values:
+    def visit(step: Step, begin: int) -> int:
+        if not isinstance(step, Repeated):
+            touch((*step.reads, *step.writes), begin, begin)
+            if isinstance(step, Kernel):
+                for value in step.values:
                     everything.setdefault(id(value.buffer.host), value.buffer.host)
-            time += 1
-        if isinstance(step, Repeated):  # what comes from outside must last as long as the loop
-            touch((*step.reads, *step.writes), begin, time)
-            touch((v for k in step.kernels for v in k.values if v.buffer.window), begin, time)
+            return begin + 1
+        end = begin
+        for part in step.kernels:
+            end = visit(part, end)
+        # What comes from outside must last as long as the loop.
+        touch((*step.reads, *step.writes), begin, end)
+        kernels = [part for part, _ in parts_of(step) if isinstance(part, Kernel)]
+        touch((v for k in kernels for v in k.values if v.buffer.window), begin, end)
+        return end
+
+    for step in steps:
+        time = visit(step, time)
     start = {Home.INPUT: 1, Home.OUTPUT: 1 + inputs, Home.CONSTANT: 1 + inputs + outputs}
     for buffer in everything.values():
         if buffer.home in start:

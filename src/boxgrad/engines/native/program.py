@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 
 from boxgrad.engines.native import jit
+from boxgrad.engines.native.jobs import jobs
 from boxgrad.engines.native.layout import Home, Value
 from boxgrad.engines.native.plan import ALIGNMENT, GUARD, Plan
 from boxgrad.engines.native.pool import num_threads, pool
-from boxgrad.engines.native.steps import Fallback, Kernel, Literal, Repeated, Step
+from boxgrad.engines.native.steps import Fallback, Kernel, Literal, Step, parts_of
 from boxgrad.errors import BoxgradError
 from boxgrad.graph.node import Graph
 
@@ -68,8 +69,8 @@ class Program:
         self._status = np.zeros(1, np.int64)
         self._checked = bool(plan.guards)
         self._timed = timed
-        parts = (step.kernels if isinstance(step, Repeated) else (step,) for step in self._steps)
-        self.seconds: dict[Kernel | Fallback, float] = {part: 0.0 for group in parts for part in group}
+        parts = [part for step in self._steps for part, _ in parts_of(step)]
+        self.seconds: dict[Kernel | Fallback, float] = dict.fromkeys(parts, 0.0)
         """What each kernel and fallback took in all calls; of kernels only where they are timed."""
         self.calls = 0
         for start in plan.guards:
@@ -83,21 +84,17 @@ class Program:
         """Runs of jobs, as first and last number, and the fallbacks between them."""
         rows: list[tuple[int, int, int, int]] = []
         runs: list[tuple[int, int] | Fallback] = []
+        addresses = {
+            part: self._code.address(part.function.name) for part in self.seconds if isinstance(part, Kernel)
+        }
         for step in self._steps:
             if isinstance(step, Fallback):
                 runs.append(step)
                 continue
-            kernels = step.kernels if isinstance(step, Repeated) else (step,)
-            order = step.order if isinstance(step, Repeated) else range(1)
-            tables = [_tables(kernel.values, order) for kernel in kernels]
-            self._tables += tables
-            for number in range(len(order)):
-                self._owners += kernels
-                rows += [
-                    (self._code.address(kernel.function.name), table[number].ctypes.data, kernel.chunks, 0)
-                    for kernel, table in zip(kernels, tables, strict=True)
-                ]
-            first = len(rows) - len(order) * len(kernels)
+            first = len(rows)
+            for kernel, table in jobs(step, self._tables):
+                self._owners.append(kernel)
+                rows.append((addresses[kernel], table, kernel.chunks, 0))
             if runs and isinstance(runs[-1], tuple):
                 first, _ = runs.pop()
             runs.append((first, len(rows)))
@@ -232,23 +229,6 @@ class Program:
 def _as_array(literal: Literal, node: Any) -> Any:
     """A literal as NumPy sees the node's value: in its shape, or a Python number."""
     return literal.number.item() if node.weak else np.full(node.shape, literal.number)[()]
-
-
-def _tables(values: Sequence[Value], order: range) -> Array:
-    """The slots and offsets of a kernel's values, for each step of a loop."""
-    table = np.zeros((len(order), max(1, len(values)), 2), np.int64)
-    for number, value in enumerate(values):
-        buffer, size = value.buffer, value.dtype.itemsize
-        start: Any = value.offset
-        if buffer.window is not None:
-            w = buffer.window
-            steps = np.array(order)
-            if w.period:
-                steps = (np.arange(len(order)) + w.shift) % w.period
-            start = value.offset + w.start + w.advance * steps
-        table[:, number, 0] = buffer.host.slot
-        table[:, number, 1] = buffer.host.offset + start * size
-    return table
 
 
 def _flat(memory: Array) -> Array:

@@ -184,10 +184,10 @@ class Scan:
 
 @dataclass(eq=False, slots=True)
 class Repeated:
-    """Kernels that are run once for each step of a loop."""
+    """Kernels, and loops, that are run once for each step of a loop."""
 
     label: str
-    kernels: tuple[Kernel, ...]
+    kernels: tuple[Kernel | Repeated, ...]
     reads: tuple[Value, ...]
     writes: tuple[Value, ...]
     order: range
@@ -215,6 +215,16 @@ class Fallback:
 
 Step = Kernel | Repeated | Fallback
 Lowered = Operation | Special | Scan | Fallback
+
+
+def parts_of(step: Step, times: int = 1) -> Iterator[tuple[Kernel | Fallback, int]]:
+    """What a step is made of, and how often each part runs."""
+    if isinstance(step, Repeated):
+        for part in step.kernels:
+            yield from parts_of(part, times * len(step.order))
+    else:
+        yield step, times
+
 
 HEAD = (("ptr", "slots"), ("ptr", "table"), ("i64", "chunk"), ("i64", "chunks"), ("ptr", "status"))
 """The arguments of every kernel: base addresses; pairs of slot and offset; which part of how many; a word

@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from boxgrad.engines.native import arrange, bits, emitters, loops, multiply, orders, quotients, running, windows
+from boxgrad.engines.native import (
+    arrange,
+    bits,
+    emitters,
+    loops,
+    multiply,
+    orders,
+    quotients,
+    running,
+    windows,
+)
 from boxgrad.engines.native.emitters import EMITTERS
 from boxgrad.engines.native.lowering import InNumpy, Lower, Map, Reduce, Row
 
