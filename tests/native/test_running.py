@@ -230,7 +230,7 @@ def test_nothing_is_written_beyond_a_buffer(monkeypatch):
 
 def test_a_write_beyond_a_buffer_is_named(monkeypatch):
     monkeypatch.setenv("BOXGRAD_NATIVE_CHECK", "1")
-    compiled = bg.compile(lambda x: np.sum(np.linalg.det(x) * 2) + np.sum(x @ x), engine="native")
+    compiled = bg.compile(lambda x: np.linalg.det(x[:5, :5]) * 2 + np.sum(x @ x), engine="native")
     compiled(A)
     (entry,) = compiled._entries.values()
     program = entry.run
@@ -280,7 +280,7 @@ def test_a_report():
 
 def test_a_report_with_times(monkeypatch):
     monkeypatch.setenv("BOXGRAD_NATIVE_TIME", "1")
-    compiled = bg.compile(lambda x: np.linalg.det(np.tanh(x @ x)), engine="native")
+    compiled = bg.compile(lambda x: np.linalg.det(np.tanh(x @ x)[:5, :5]), engine="native")
     compiled(A)
     product, factorising = compiled.report().rows
     assert product.flops >= 2 * 150**3
