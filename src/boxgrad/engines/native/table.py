@@ -17,6 +17,7 @@ from boxgrad.engines.native import (
     orders,
     quotients,
     running,
+    sums,
     windows,
 )
 from boxgrad.engines.native.emitters import EMITTERS
@@ -55,7 +56,7 @@ ROWS: dict[str, Row] = {
     **dict.fromkeys(("eigh", "svd", "qr", "pinv"), _LAPACK),
     "fft": InNumpy("transforms are NumPy's"),
     # ---- reductions
-    "sum": Reduce(emitters.ADD, lambda dtype: 0), "prod": Reduce(emitters.MULTIPLY, lambda dtype: 1),
+    "sum": Lower(sums.total), "prod": Reduce(emitters.MULTIPLY, lambda dtype: 1),
     "max": Reduce(emitters.MAXIMUM, _lowest), "min": Reduce(emitters.MINIMUM, _highest),
     "any": Reduce(emitters.MAXIMUM, lambda dtype: False),
     "all": Reduce(emitters.MINIMUM, lambda dtype: True),

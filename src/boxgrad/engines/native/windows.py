@@ -14,13 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from boxgrad.engines.native import convolution, emitters, filters, overlap
+from boxgrad.engines.native import convolution, emitters, filters, overlap, winograd, winograd_filters
 from boxgrad.engines.native.ir import is_supported
 from boxgrad.engines.native.layout import Shape, Value, fresh
 from boxgrad.engines.native.lowering import Lowering, RefusedError
+from boxgrad.engines.native.machine import Machine
 from boxgrad.engines.native.margins import Pads, gradient_pads, room
 from boxgrad.engines.native.microkernel import tile_shape
-from boxgrad.engines.native.steps import Convolution, Literal, Operand, Special
+from boxgrad.engines.native.steps import Convolution, Kernel, Literal, Operand, Special
+from boxgrad.engines.native.tiling import Tiling, chosen
 from boxgrad.engines.native.vector import Lanes, Term
 from boxgrad.graph.node import Node
 
@@ -59,12 +61,15 @@ def conv_filter_gradient(lowering: Lowering, node: Node) -> Value:
     # Filters lie as they are summed: taps outermost, outputs contiguous.
     place = fresh(node.shape, node.dtype, (*range(2, len(node.shape)), 1, 0))
     geometry = filters.Geometry(p["groups"], p["kernel"], p["stride"], p["dilation"])
-    lowering.steps.append(
-        Special(
-            "conv_filter_gradient", (source, slope), (place,),
-            lambda machine, name: filters.kernels(source, slope, place, geometry, machine, name),
-        )
-    )  # fmt: skip
+    spaces = (*p["stride"], *p["dilation"])
+    tiling = _tiling(lowering, g.shape, p["groups"], p["kernel"], node.shape[1], g.dtype, spaces)
+
+    def make(machine: Machine, name: str) -> list[Kernel]:
+        if tiling is None:
+            return filters.kernels(source, slope, place, geometry, machine, name)
+        return winograd_filters.kernels(source, slope, place, tiling, machine, name)
+
+    lowering.steps.append(Special("conv_filter_gradient", (source, slope), (place,), make))
     return place
 
 
@@ -105,21 +110,38 @@ def _grouped(w: Value, groups: int) -> Value:
     return over
 
 
+def _tiling(
+    lowering: Lowering, results: Shape, groups: int, kernel: Shape, inner: int, dtype: np.dtype[Any],
+    spaces: Shape,
+) -> Tiling | None:  # fmt: skip
+    """The tiles of a convolution with few multiplications; None where it is to be direct."""
+    if lowering.direct or groups > 1 or set(spaces) != {1}:
+        return None
+    return chosen(results, kernel, inner, lowering.machine.lanes(dtype.itemsize))
+
+
 def _convolve(
     lowering: Lowering, node: Node, source: Value, w: Value, steps: Shape, dilation: Shape
 ) -> Value:
     groups, outer, inner, *kernel = w.shape
     shape = tile_shape(lowering.machine, node.dtype.itemsize)
-    packed = convolution.packed(w, shape)
-    lowering.steps.append(
-        Special(
-            "pack filters", (w,), (packed,),
-            lambda machine, name: [convolution.packer(w, packed, machine, name)],
-        )
-    )  # fmt: skip
+    spaces = (*steps, *dilation)
+    tiling = _tiling(lowering, node.shape, groups, tuple(kernel), inner, node.dtype, spaces)
+    if tiling is None:
+        filters = convolution.packed(w, shape)
+    else:
+        filters = winograd.transformed(w, tiling, shape)
+
+    def prepare(machine: Machine, name: str) -> list[Kernel]:
+        if tiling is None:
+            return [convolution.packer(w, filters, machine, name)]
+        return [winograd.filter_kernel(w, filters, tiling, machine, name)]
+
+    lowering.steps.append(Special("filters", (w,), (filters,), prepare))
     made = Convolution(
-        source, packed, groups, inner, outer, tuple(kernel), node.shape[2:], tuple(steps), tuple(dilation)
-    )
+        source, filters, groups, inner, outer, tuple(kernel), node.shape[2:], tuple(steps), tuple(dilation),
+        tiling,
+    )  # fmt: skip
     place = lowering.result(node, ())
     if place.is_contiguous:  # nobody asked for a layout: channels last
         place = fresh(node.shape, node.dtype, (0, *range(2, len(node.shape)), 1))
