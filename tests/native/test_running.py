@@ -287,3 +287,14 @@ def test_a_report_with_times(monkeypatch):
     assert 0 < product.seconds < 1
     assert sorting.seconds > 0
     assert "MFLOP" in str(compiled.report())
+
+
+def test_complex_numbers_without_axes_keep_their_shape():
+    """They lie in memory as constants, which a fallback reads: here the first state of a loop."""
+
+    def running(z):
+        _, found = bg.scan(lambda c, x: ((c := c * x + 1j), c), np.asarray(0.5j), z)
+        return found
+
+    z = np.array([1 + 2j, -0.5j, 3.0])
+    np.testing.assert_allclose(bg.compile(running, engine="native")(z), running(z), rtol=1e-14)

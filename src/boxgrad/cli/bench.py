@@ -20,7 +20,7 @@ from boxgrad.bench.models import CASES
 from boxgrad.bench.steps import is_installed, peers_named
 from boxgrad.cli.functions import Files
 from boxgrad.cli.messages import fail, reports_errors
-from boxgrad.engines import Compiled
+from boxgrad.engines import Compiled, default_engine
 from boxgrad.engines.native.pool import num_threads
 
 
@@ -41,7 +41,9 @@ def bench(
             "reference engine), FILE.py:STEP, or none. PyTorch if it is installed.",
         ),
     ] = None,
-    engine: Annotated[str, typer.Option(help="The engine that runs boxgrad's steps.")] = "native",
+    engine: Annotated[
+        str | None, typer.Option(help="boxgrad's engine. [default: native where it can run]")
+    ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of each library.")] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Blocks of steps of each library.")] = 8,
     json: Annotated[Path | None, typer.Option(help="Write every figure to this file.")] = None,
@@ -64,6 +66,7 @@ def bench(
         boxgrad bench mine.py:step --against mine.py:step_by_hand
     """
     count = threads or num_threads()
+    engine = engine or default_engine()
     names = models or list(CASES)
     own = against if against is not None else "torch" if is_installed("torch") else "numpy"
     given = [part.strip() for part in own.split(",") if part.strip() not in ("", "none")]

@@ -86,6 +86,12 @@ class Value:
         return math.prod(self.shape)
 
     @property
+    def bytes(self) -> int:
+        """The size of what it names, where an element that is repeated counts once."""
+        distinct = (n for n, stride in zip(self.shape, self.strides, strict=True) if stride)
+        return 0 if self.size == 0 else math.prod(distinct) * self.dtype.itemsize
+
+    @property
     def is_contiguous(self) -> bool:
         """In C order without gaps."""
         return self.size == 0 or _essential(self.shape, self.strides) == _essential(

@@ -18,7 +18,7 @@ from itertools import accumulate
 from typing import Any
 
 from boxgrad.engines.native.layout import Buffer, Home, Value
-from boxgrad.engines.native.steps import Kernel, Repeated, Step
+from boxgrad.engines.native.steps import Fallback, Kernel, Repeated, Step, parts_of
 
 ALIGNMENT = 64
 GUARD = 256
@@ -56,7 +56,7 @@ def plan(steps: Sequence[Step], inputs: int, outputs: int, constants: int, guard
 
     for step in steps:
         begin = time
-        for part in step.kernels if isinstance(step, Repeated) else (step,):
+        for part in parts_of(step):
             touch((*part.reads, *part.writes), time, time)
             if isinstance(part, Kernel):
                 for value in part.values:
@@ -65,7 +65,7 @@ def plan(steps: Sequence[Step], inputs: int, outputs: int, constants: int, guard
             time += 1
         if isinstance(step, Repeated):  # what comes from outside must last as long as the loop
             touch((*step.reads, *step.writes), begin, time)
-            touch((v for k in step.kernels for v in k.values if v.buffer.window), begin, time)
+            touch((v for part in step.parts for v in _touched(part) if v.buffer.window), begin, time)
     start = {Home.INPUT: 1, Home.OUTPUT: 1 + inputs, Home.CONSTANT: 1 + inputs + outputs}
     for buffer in everything.values():
         if buffer.home in start:
@@ -98,6 +98,11 @@ def plan(steps: Sequence[Step], inputs: int, outputs: int, constants: int, guard
         tuple(buffer for buffer in fixed if buffer.fill and id(buffer) not in hosts),
         tuple(guards),
     )
+
+
+def _touched(part: Kernel | Fallback) -> Iterable[Value]:
+    values = part.values if isinstance(part, Kernel) else (*part.reads, *part.writes)
+    return (value for value in values if isinstance(value, Value))
 
 
 def _alike(

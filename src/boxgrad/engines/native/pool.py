@@ -80,7 +80,7 @@ class Pool:
             event.clear()
             self._worker(address, SPIN)
 
-    def run(self, jobs: int, start: int, stop: int, slots: int, status: int, threads: int) -> int:
+    def run(self, jobs: int, slots: int, status: int, start: int, stop: int, threads: int) -> int:
         """Run jobs (with the lock held); the number of the first that was not run."""
         if threads > 1:
             self.start(threads)

@@ -6,25 +6,43 @@ native call; between them stand fallbacks, which NumPy runs on views of the same
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import call, is_
 from typing import Any
 
 import numpy as np
 
 from boxgrad.engines.native import jit
-from boxgrad.engines.native.layout import Home, Value
+from boxgrad.engines.native.layout import Home, Value, Window
 from boxgrad.engines.native.plan import ALIGNMENT, GUARD, Plan
 from boxgrad.engines.native.pool import num_threads, pool
-from boxgrad.engines.native.steps import Fallback, Kernel, Literal, Repeated, Step
+from boxgrad.engines.native.steps import NOT_FINITE, Fallback, Kernel, Literal, Repeated, Step, parts_of
 from boxgrad.errors import BoxgradError
-from boxgrad.graph.node import Graph
+from boxgrad.graph.node import Graph, Node
 
 Array = np.ndarray[Any, Any]
 Result = Value | Literal
 CANARY = 0xA5
+SMALL = 4096
+"""Bytes up to which copying an output costs less than memory of its own."""
+_Memories = list[Array] | dict[int, Array]
+_MadeOf = int | tuple[Node, Result | Array]
+"""How an output is made: the input that it was written over; a view; or a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A box that NumPy runs; in a loop, at step ``time``, the ``number``-th that is run."""
+
+    step: Fallback
+    time: int
+    number: int
 
 
 class OutsideError(BoxgradError):
@@ -44,12 +62,14 @@ class Program:
         donated: Mapping[int, int],
         code: jit.Code,
         again: Callable[[Sequence[Any]], list[Any]],
+        direct: Callable[[], Program],
         timed: bool = False,
     ) -> None:
+        """``again`` is NumPy's program; ``direct`` makes one without fast sums, when that is needed."""
         self._inputs = graph.inputs
         self._steps = tuple(steps)
-        self._results = tuple(zip(graph.outputs, results, strict=True))
         self._code, self._again, self._plan = code, again, plan
+        self._direct = functools.cache(direct)
         self._lock = threading.Lock()
         self._donated = dict(donated)
         self._written = set(donated.values())
@@ -65,70 +85,99 @@ class Program:
         self._slots[0] = self._arena.ctypes.data
         for number, constant in enumerate(self._constants):
             self._slots[plan.first_constant + number] = constant.ctypes.data
-        self._status = np.zeros(1, np.int64)
+        self._status = ctypes.c_int64()
         self._checked = bool(plan.guards)
         self.timed = timed
-        parts = (step.kernels if isinstance(step, Repeated) else (step,) for step in self._steps)
-        self.seconds: dict[Kernel | Fallback, float] = {part: 0.0 for group in parts for part in group}
+        self.seconds: dict[Kernel | Fallback, float] = {
+            part: 0.0 for step in self._steps for part in parts_of(step)
+        }
         """What each kernel and fallback took in all calls; of kernels only where they are timed."""
-        self.calls = 0
+        self.calls = self.direct_calls = 0
         self.bytes = plan.bytes
         for start in plan.guards:
             self._arena[start : start + GUARD] = CANARY
-        self._seen: list[weakref.ref[Array] | None] = [None] * len(graph.inputs)
+        self._seen: list[Callable[[], Any]] = [_nothing] * len(graph.inputs)
+        self._small = {
+            number: np.empty(size, dtype)
+            for number, (size, dtype) in enumerate(self._outputs)
+            if size * dtype.itemsize <= SMALL
+        }
+        self._results = [self._ready(*pair) for pair in enumerate(zip(graph.outputs, results, strict=True))]
         self._tables: list[Array] = []
         self._owners: list[Kernel] = []
         self._runs = self._segments()
+        self._addresses = (
+            self._jobs.ctypes.data, self._slots.ctypes.data, ctypes.addressof(self._status)
+        )  # fmt: skip
+        for number, array in self._small.items():
+            self._slots[plan.first_output + number] = array.ctypes.data
 
-    def _segments(self) -> list[tuple[int, int] | Fallback]:
-        """Runs of jobs, as first and last number, and the fallbacks between them."""
+    def _segments(self) -> list[tuple[int, int] | _Turn]:
+        """Runs of jobs, as first and last number, and the boxes between them that NumPy runs."""
         rows: list[tuple[int, int, int, int]] = []
-        runs: list[tuple[int, int] | Fallback] = []
+        runs: list[tuple[int, int] | _Turn] = []
         for step in self._steps:
-            if isinstance(step, Fallback):
-                runs.append(step)
-                continue
-            kernels = step.kernels if isinstance(step, Repeated) else (step,)
             order = step.order if isinstance(step, Repeated) else range(1)
-            tables = [_tables(kernel.values, order) for kernel in kernels]
-            self._tables += tables
-            for number in range(len(order)):
-                self._owners += kernels
-                rows += [
-                    (self._code.address(kernel.function.name), table[number].ctypes.data, kernel.chunks, 0)
-                    for kernel, table in zip(kernels, tables, strict=True)
-                ]
-            first = len(rows) - len(order) * len(kernels)
-            if runs and isinstance(runs[-1], tuple):
-                first, _ = runs.pop()
-            runs.append((first, len(rows)))
+            parts = parts_of(step)
+            tables = [_tables(part.values, order) if isinstance(part, Kernel) else None for part in parts]
+            self._tables += [table for table in tables if table is not None]
+            for number, moment in enumerate(order):
+                for part, table in zip(parts, tables, strict=True):
+                    if isinstance(part, Fallback) or table is None:
+                        assert isinstance(part, Fallback)
+                        runs.append(_Turn(part, moment, number))
+                        continue
+                    first = len(rows)
+                    address = self._code.address(part.function.name)
+                    rows.append((address, table[number].ctypes.data, part.chunks, 0))
+                    self._owners.append(part)
+                    if runs and isinstance(runs[-1], tuple):
+                        first, _ = runs.pop()
+                    runs.append((first, len(rows)))
         self._jobs = np.array(rows, np.uint64).reshape(-1, 4)
         return runs
 
     def __call__(self, values: Sequence[Any]) -> list[Any]:
         """The values of the outputs for those of the inputs."""
         with self._lock:
-            given = [self._bind(number, value) for number, value in enumerate(values)]
-            made = [np.empty(size, dtype) for size, dtype in self._outputs]
-            for number, array in enumerate(made, self._plan.first_output):
-                self._slots[number] = array.ctypes.data
-            self._status[0] = 0
+            given = values
+            if not all(map(is_, values, map(call, self._seen))):
+                given = [
+                    value if known() is value else self._bind(number, value)
+                    for number, (value, known) in enumerate(zip(values, self._seen, strict=True))
+                ]
+            made = self._made()
+            self._status.value = 0
             self.calls += 1
             if self.calls == 2:  # the first call also starts threads and touches memory
                 self.seconds = dict.fromkeys(self.seconds, 0.0)
             for run in self._runs:
-                if isinstance(run, Fallback):
+                if isinstance(run, _Turn):
                     start = time.perf_counter()
                     self._fall_back(run, given, made)
-                    self.seconds[run] += time.perf_counter() - start
+                    self.seconds[run.step] += time.perf_counter() - start
                 elif not self._native(*run):
-                    return self._again(values)
+                    if self._status.value != NOT_FINITE:
+                        return self._again(values)
+                    self.direct_calls += 1
+                    return self._direct()(values)
             return [
-                given[self._donated[position]]
-                if position in self._donated
-                else self._result(node, result, values, given, made)
-                for position, (node, result) in enumerate(self._results)
+                given[made_of] if type(made_of) is int else self._result(made_of, values, given, made)
+                for made_of in self._results
             ]
+
+    def _made(self) -> list[Array]:
+        """The outputs' memory: of large ones anew for each call, of small ones the program's own."""
+        if len(self._small) == len(self._outputs):
+            return [*self._small.values()]
+        made: list[Array] = []
+        for number, (size, dtype) in enumerate(self._outputs):
+            array = self._small.get(number)
+            if array is None:
+                array = np.empty(size, dtype)
+                self._slots[self._plan.first_output + number] = array.ctypes.data
+            made.append(array)
+        return made
 
     def mean_seconds(self, part: Kernel | Fallback) -> float:
         """What a kernel or a fallback takes in a call: the mean of all calls but the first, if there are."""
@@ -136,15 +185,16 @@ class Program:
 
     def _bind(self, number: int, value: Any) -> Any:
         """Put an input's address into its slot; what is not an array in C order becomes one."""
-        if type(value) is np.ndarray:
-            known = self._seen[number]
-            if known is not None and known() is value:
-                return value
-            if value.flags.c_contiguous and value.flags.aligned and self._is_apart(number, value):
-                self._seen[number] = weakref.ref(value)
-                self._slots[1 + number] = self._spans[number][0]
-                return value
-        self._seen[number] = None
+        if (
+            type(value) is np.ndarray
+            and value.flags.c_contiguous
+            and value.flags.aligned
+            and self._is_apart(number, value)
+        ):
+            self._seen[number] = weakref.ref(value)
+            self._slots[1 + number] = self._spans[number][0]
+            return value
+        self._seen[number] = _nothing
         self._spans.pop(number, None)
         array = np.array(value, self._inputs[number].dtype, order="C")
         self._slots[1 + number] = array.ctypes.data
@@ -163,21 +213,18 @@ class Program:
         )
 
     def _native(self, start: int, stop: int) -> bool:
-        """Run jobs; False where an index was out of range."""
+        """Run jobs; False where the status was set."""
         workers = pool()
         with workers.lock:
-            while start < stop and not self._status[0]:
+            while start < stop and not self._status.value:
                 end = start + 1 if self._checked or self.timed else stop
                 began = time.perf_counter()
-                start = workers.run(
-                    self._jobs.ctypes.data, start, end,
-                    self._slots.ctypes.data, self._status.ctypes.data, num_threads(),
-                )  # fmt: skip
+                start = workers.run(*self._addresses, start, end, num_threads())
                 if self.timed:
                     self.seconds[self._owners[start - 1]] += time.perf_counter() - began
                 if self._checked:
                     self._check(start - 1)
-        return not self._status[0]
+        return not self._status.value
 
     def _check(self, job: int) -> None:
         """Whether the bytes after every buffer are as they were; if not, who wrote there."""
@@ -190,23 +237,23 @@ class Program:
                     "  instead: engine='numpy', and a report of it with the graph's listing"
                 )
 
-    def _fall_back(self, step: Fallback, given: list[Any], made: list[Array]) -> None:
-        node = step.node
+    def _fall_back(self, turn: _Turn, given: Sequence[Any], made: list[Array]) -> None:
+        step, node = turn.step, turn.step.node
         assert node.primitive is not None
         inputs: list[Any] = []
         for x, source in zip(node.inputs, step.reads, strict=True):
             if isinstance(source, Literal):
                 inputs.append(_as_array(source, x))
             else:
-                view = self._view(source, given, made)
+                view = self._view(source, given, made, turn)
                 inputs.append(view.item() if x.weak else view if view.shape else view[()])
         results: Any = node.primitive.meaning(*inputs, **node.parameters)
         for item, value in step.results.items():
-            self._view(value, given, made)[...] = results if item is None else results[item]
+            self._view(value, given, made, turn)[...] = results if item is None else results[item]
 
-    def _view(self, value: Value, given: list[Any], made: list[Array]) -> Array:
-        """A value as an array over the memory that it lies in."""
-        buffer, size = value.buffer, value.dtype.itemsize
+    def _view(self, value: Value, given: Sequence[Any], made: _Memories, turn: _Turn | None = None) -> Array:
+        """A value as an array over the memory that it lies in, in a loop at one of its steps."""
+        window, buffer, size = value.buffer.window, value.buffer.host, value.dtype.itemsize
         memory: Any = self._arena
         if buffer.home is Home.INPUT:
             memory = given[buffer.number]
@@ -215,25 +262,48 @@ class Program:
         elif buffer.home is Home.CONSTANT:
             memory = self._constants[buffer.number]
         start = buffer.offset + value.offset * size
+        if window is not None:
+            assert turn is not None
+            start += _start(window, turn.time, turn.number) * size
         strides = tuple(stride * size for stride in value.strides)
         if value.size == 0:
             return np.empty(value.shape, value.dtype)
         return np.ndarray(value.shape, value.dtype, _flat(memory), start, strides)
 
+    def _ready(self, position: int, made_of: tuple[Node, Result]) -> _MadeOf:
+        """What is known before any call about how an output is made."""
+        node, result = made_of
+        if position in self._donated:
+            return self._donated[position]
+        if isinstance(result, Value):
+            home, number = result.buffer.home, result.buffer.number
+            if home is Home.CONSTANT or (home is Home.OUTPUT and number in self._small):
+                return node, self._view(result, [], self._small)
+        return node, result
+
     def _result(
-        self, node: Any, result: Result, values: Sequence[Any], given: list[Any], made: list[Array]
+        self,
+        made_of: tuple[Node, Result | Array],
+        values: Sequence[Any],
+        given: Sequence[Any],
+        made: list[Array],
     ) -> Any:
+        node, result = made_of
         if isinstance(result, Literal):
             return _as_array(result, node)
+        if isinstance(result, np.ndarray):  # memory of the program's own
+            return result.item() if node.weak else result.copy() if result.shape else result[()]
         buffer = result.buffer
         if buffer.home is Home.INPUT and result.shape == self._inputs[buffer.number].shape:
             array = np.asarray(values[buffer.number])
             if result.is_contiguous and array.flags.c_contiguous:
                 return values[buffer.number]
         view = self._view(result, given, made)
-        if buffer.home is Home.CONSTANT:
-            view = view.copy()
         return view.item() if node.weak else view
+
+
+def _nothing() -> None:
+    """Stands for an array that has not been seen."""
 
 
 def _as_array(literal: Literal, node: Any) -> Any:
@@ -248,14 +318,17 @@ def _tables(values: Sequence[Value], order: range) -> Array:
         buffer, size = value.buffer, value.dtype.itemsize
         start: Any = value.offset
         if buffer.window is not None:
-            w = buffer.window
-            steps = np.array(order)
-            if w.period:
-                steps = (np.arange(len(order)) + w.shift) % w.period
-            start = value.offset + w.start + w.advance * steps
+            start = value.offset + _start(buffer.window, np.array(order), np.arange(len(order)))
         table[:, number, 0] = buffer.host.slot
         table[:, number, 1] = buffer.host.offset + start * size
     return table
+
+
+def _start(window: Window, time: Any, number: Any) -> Any:
+    """The element at which a window begins at step ``time`` of a loop, the ``number``-th that is run."""
+    return window.start + window.advance * (
+        (number + window.shift) % window.period if window.period else time
+    )
 
 
 def _flat(memory: Array) -> Array:
