@@ -24,6 +24,8 @@ GAIN = 0.8
 """The part of the cost of direct convolution below which tiles are chosen."""
 BLOCK = 24
 """Tiles that are transformed together, about: what they take stays in the second-level cache."""
+LARGE = 5 << 19
+"""Bytes of filters beyond which blocks are larger, for each block reads all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +101,14 @@ def chosen(results: Shape, kernel: Shape, inner: int, lanes: int) -> Tiling | No
     return found
 
 
-def block(amount: int) -> int:
+def least(filters: int) -> int:
+    """How many tiles are worth a block of their own, for so many bytes of filters."""
+    return round(BLOCK * max(1.0, math.sqrt(filters / LARGE)))
+
+
+def block(amount: int, size: int = BLOCK) -> int:
     """How many of so many tiles are transformed together, so that blocks are about equal."""
-    return -(-amount // max(1, round(amount / BLOCK)))
+    return -(-amount // max(1, round(amount / size)))
 
 
 def point_of(f: Function, tiling: Tiling, index: list[Index]) -> Index:

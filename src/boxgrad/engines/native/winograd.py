@@ -25,7 +25,7 @@ from boxgrad.engines.native.microkernel import Shape as TileShape
 from boxgrad.engines.native.pointwise import Cluster
 from boxgrad.engines.native.product import finish
 from boxgrad.engines.native.steps import HEAD, Convolution, Kernel, addresses, share
-from boxgrad.engines.native.tiling import BLOCK, Tiling, block, gather, point_of, rounded, runs
+from boxgrad.engines.native.tiling import Tiling, block, gather, least, point_of, rounded, runs
 from boxgrad.engines.native.toom_cook import transposed
 from boxgrad.engines.native.transforms import along_axes
 from boxgrad.engines.native.vector import Lanes, Term
@@ -111,8 +111,9 @@ class _Writer:
         # Chunks are runs of images; of few images, runs of tiles.
         self.unit = self.tiling.amount if images >= 8 else 1
         self.units = tiles // self.unit
-        self.chunks = max(1, min(MOST_CHUNKS, self.units, tiles // BLOCK, self.flops // 2 // GRAIN))
-        self.block = rounded(block(-(-self.units // self.chunks) * self.unit), self.shape.rows)
+        size = least(c.filters.buffer.bytes)
+        self.chunks = max(1, min(MOST_CHUNKS, self.units, tiles // size, self.flops // 2 // GRAIN))
+        self.block = rounded(block(-(-self.units // self.chunks) * self.unit, size), self.shape.rows)
         # The sizes of a row, and of a block at one point, before and after the products.
         gap = GAP // self.dtype.itemsize
         self.inner, self.outer = rounded(c.inner, self.shape.lanes), c.filters.shape[1] * self.shape.width
