@@ -32,6 +32,7 @@ from boxgrad.engines.native.steps import (
     Special,
     Step,
     parts_of,
+    repeated,
 )
 from boxgrad.engines.native.table import ROWS
 from boxgrad.engines.numpy import ENGINE as NUMPY
@@ -186,9 +187,7 @@ def _steps(lowering: Lowering, machine: Machine, late: set[int], name: str = "k"
         if isinstance(first, Fallback):
             steps.append(first)
         elif isinstance(first, Scan):
-            body = _steps(first.body, machine, set(), f"{name}{number}_")
-            parts = tuple(part for part in body if isinstance(part, Kernel | Fallback))
-            assert len(parts) == len(body)
+            parts = tuple(_steps(first.body, machine, set(), f"{name}{number}_"))
             steps.append(Repeated(first.label, parts, first.reads, first.writes, first.order))
         elif isinstance(first, Special):
             steps += first.make(machine, f"{name}{number}")
@@ -213,9 +212,8 @@ def _kernels_of(step: Step) -> tuple[Kernel, ...]:
 
 def _rows(step: Step, program: Program) -> list[Row]:
     """The rows of a report: how often each part runs, what it moves and computes, and its mean time."""
-    times = len(step.order) if isinstance(step, Repeated) else 1
     rows: list[Row] = []
-    for part in parts_of(step):
+    for part, times in repeated(step):
         flops = times * part.flops if isinstance(part, Kernel) else 0
         taken = program.mean_seconds(part) if program.timed and program.calls else None
         reads, writes = (times * _moved(values) for values in (part.reads, part.writes))

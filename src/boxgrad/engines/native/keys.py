@@ -49,25 +49,26 @@ class Keyed:
 
 
 def read(lowering: Lowering, key: Any, table: Value, indices: tuple[Node, ...]) -> Keyed:
-    """Read a key, or refuse one that has no kernel."""
+    """Read a key; integers and truth values as indices are told apart by dtype."""
     for index in indices:
         if index.dtype.kind not in "iu":
             raise RefusedError(f"indices of {index.dtype} have no kernel")
-    if any(item is None or not (item is Ellipsis or isinstance(item, Slot | slice)) for item in key):
-        raise RefusedError("new axes and integers beside index arrays have no kernel")
-    missing = len(table.shape) - sum(item is not Ellipsis for item in key)
+    missing = len(table.shape) - sum(item is not None and item is not Ellipsis for item in key)
     full: list[Any] = []
     for item in key if Ellipsis in key else (*key, Ellipsis):
         full += [slice(None)] * missing if item is Ellipsis else [item]
-    places = [i for i, item in enumerate(key) if isinstance(item, Slot)]
-    axes = [i for i, item in enumerate(full) if isinstance(item, Slot)]
+    # A slice and a new axis keep an axis; an integer is an index array too, and leaves none.
     view = table.at(tuple(slice(None) if isinstance(item, Slot) else item for item in full))
-    turned = view.permuted([*axes, *(i for i in range(len(full)) if i not in axes)])
-    found = [lowering.value(indices[full[axis].number]) for axis in axes]
+    kept = [item for item in full if not isinstance(item, int)]
+    axes = [i for i, item in enumerate(kept) if isinstance(item, Slot)]
+    turned = view.permuted([*axes, *(i for i in range(len(kept)) if i not in axes)])
+    found = [lowering.value(indices[kept[axis].number]) for axis in axes]
     where = _broadcast([index.shape for index in found])
+    places = [i for i, item in enumerate(key) if isinstance(item, Slot | int)]
     together = places[-1] - places[0] == len(places) - 1
+    first = next(i for i, item in enumerate(full) if isinstance(item, Slot | int))
     spread = tuple(index.spread(where) for index in found)
-    return Keyed(turned, spread, where, axes[0] if together else 0)
+    return Keyed(turned, spread, where, first if together else 0)
 
 
 def _broadcast(shapes: list[Shape]) -> Shape:

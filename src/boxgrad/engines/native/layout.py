@@ -43,6 +43,8 @@ class Window:
     advance: int
     period: int = 0
     shift: int = 0
+    level: int = 0
+    """How many loops are around that loop."""
 
 
 @dataclass(eq=False, slots=True)
@@ -68,7 +70,7 @@ class Buffer:
     @property
     def host(self) -> Buffer:
         """The buffer whose memory it is."""
-        return self if self.window is None else self.window.host
+        return self if self.window is None else self.window.host.host
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,12 +88,17 @@ class Lowering:
         places: Mapping[Node, Value] | None = None,
         outer: Lowering | None = None,
         direct: bool = False,
+        times: int = 1,
     ) -> None:
         """``given`` and ``places`` say where the inputs lie and where results are wanted, in a loop.
 
         In a ``direct`` lowering convolutions are computed as they are defined.
         """
         self.graph, self.machine, self.outer = graph, machine, outer
+        self.level: int = 0 if outer is None else outer.level + 1
+        """How many loops are around it."""
+        self.times = times
+        """How many steps all of them have together."""
         self.direct = outer.direct if outer is not None else direct
         self.places = dict(places or {})
         self.rows = rows

@@ -6,6 +6,9 @@ Integers are multiplied and added up in a loop nest like any other reduction.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
+
+import numpy as np
 
 from boxgrad.engines.native import operands, product
 from boxgrad.engines.native.emitters import ADD, MULTIPLY
@@ -28,8 +31,9 @@ def contract(lowering: Lowering, node: Node) -> Value:
     sizes = dict(zip(letters[1], b.shape, strict=True))
     if any(sizes.get(c, n) != n for c, n in zip(letters[0], a.shape, strict=True)):
         raise RefusedError("an axis of size 1 that is repeated")
-    if {"f"} != {node.dtype.kind, a.dtype.kind, b.dtype.kind}:
+    if node.dtype.kind != "f":
         return _summed(lowering, node, letters, a, b)
+    a, b = (value if value.dtype.kind == "f" else _compact(lowering, value, node.dtype) for value in (a, b))
     last = letters[2][_contiguous_axis(lowering, node)] if letters[2] else ""
     found = product.as_product(letters, a, b, last)
     if found is None:
@@ -102,10 +106,11 @@ def _packed_outside(lowering: Lowering, made: Product) -> Product:
     return replace(made, packed=target)
 
 
-def _compact(lowering: Lowering, value: Value) -> Value:
-    if value.is_contiguous:
+def _compact(lowering: Lowering, value: Value, dtype: np.dtype[Any] | None = None) -> Value:
+    dtype = dtype or value.dtype
+    if value.is_contiguous and dtype == value.dtype:
         return value
-    place = fresh(value.shape, value.dtype)
+    place = fresh(value.shape, dtype)
     lowering.copy(value, place)
     return place
 

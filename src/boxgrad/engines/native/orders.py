@@ -55,7 +55,7 @@ def _less(e: Lanes, x: Term, z: Term) -> Term:
 class _Sorting:
     """One kernel under construction.
 
-    Keys, and for ``argsort`` the positions, stand in two places each that take turns, for every chunk its own.
+    Keys, and for ``argsort`` positions, stand in two places each that take turns; every chunk has its own.
     """
 
     def __init__(self, x: Value, place: Value, axis: int, positions: bool) -> None:
@@ -144,7 +144,7 @@ class _Sorting:
                     one.store(number, f.at(target[1], index, 4), 1, None)
 
     def _merge(self, source: list[str], target: list[str], width: int) -> None:
-        """Merge pairs of runs of ``width``: the first half of a pair from its beginning, the other from its end.
+        """Merge pairs of runs of ``width``, one half from the beginning and the other from the end.
 
         In so many steps neither side reaches the end of a run.
         """

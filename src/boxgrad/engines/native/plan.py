@@ -54,18 +54,24 @@ def plan(steps: Sequence[Step], inputs: int, outputs: int, constants: int, guard
                 _, begin, end = lives.get(id(buffer), (buffer, first, last))
                 lives[id(buffer)] = (buffer, min(begin, first), max(end, last))
 
-    for step in steps:
-        begin = time
-        for part in parts_of(step):
-            touch((*part.reads, *part.writes), time, time)
-            if isinstance(part, Kernel):
-                for value in part.values:
+    def visit(step: Step, begin: int) -> int:
+        if not isinstance(step, Repeated):
+            touch((*step.reads, *step.writes), begin, begin)
+            if isinstance(step, Kernel):
+                for value in step.values:
                     everything.setdefault(id(value.buffer.host), value.buffer.host)
-                touch((v for v in part.values if v.buffer.home is Home.FIXED), time, time)
-            time += 1
-        if isinstance(step, Repeated):  # what comes from outside must last as long as the loop
-            touch((*step.reads, *step.writes), begin, time)
-            touch((v for part in step.parts for v in _touched(part) if v.buffer.window), begin, time)
+                touch((v for v in step.values if v.buffer.home is Home.FIXED), begin, begin)
+            return begin + 1
+        end = begin
+        for part in step.parts:
+            end = visit(part, end)
+        # What comes from outside must last as long as the loop.
+        touch((*step.reads, *step.writes), begin, end)
+        touch((v for part in parts_of(step) for v in _touched(part) if v.buffer.window), begin, end)
+        return end
+
+    for step in steps:
+        time = visit(step, time)
     start = {Home.INPUT: 1, Home.OUTPUT: 1 + inputs, Home.CONSTANT: 1 + inputs + outputs}
     for buffer in everything.values():
         if buffer.home in start:

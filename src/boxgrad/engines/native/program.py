@@ -19,10 +19,11 @@ from typing import Any
 import numpy as np
 
 from boxgrad.engines.native import jit
-from boxgrad.engines.native.layout import Home, Value, Window
+from boxgrad.engines.native.jobs import begin, turns
+from boxgrad.engines.native.layout import Home, Value
 from boxgrad.engines.native.plan import ALIGNMENT, GUARD, Plan
 from boxgrad.engines.native.pool import num_threads, pool
-from boxgrad.engines.native.steps import NOT_FINITE, Fallback, Kernel, Literal, Repeated, Step, parts_of
+from boxgrad.engines.native.steps import NOT_FINITE, Fallback, Kernel, Literal, Step, parts_of
 from boxgrad.errors import BoxgradError
 from boxgrad.graph.node import Graph, Node
 
@@ -116,24 +117,21 @@ class Program:
         """Runs of jobs, as first and last number, and the boxes between them that NumPy runs."""
         rows: list[tuple[int, int, int, int]] = []
         runs: list[tuple[int, int] | _Turn] = []
-        for step in self._steps:
-            order = step.order if isinstance(step, Repeated) else range(1)
-            parts = parts_of(step)
-            tables = [_tables(part.values, order) if isinstance(part, Kernel) else None for part in parts]
-            self._tables += [table for table in tables if table is not None]
-            for number, moment in enumerate(order):
-                for part, table in zip(parts, tables, strict=True):
-                    if isinstance(part, Fallback) or table is None:
-                        assert isinstance(part, Fallback)
-                        runs.append(_Turn(part, moment, number))
-                        continue
-                    first = len(rows)
-                    address = self._code.address(part.function.name)
-                    rows.append((address, table[number].ctypes.data, part.chunks, 0))
-                    self._owners.append(part)
-                    if runs and isinstance(runs[-1], tuple):
-                        first, _ = runs.pop()
-                    runs.append((first, len(rows)))
+        addresses = {
+            part: self._code.address(part.function.name) for part in self.seconds if isinstance(part, Kernel)
+        }
+        for part, where in (turn for step in self._steps for turn in turns(step, self._tables)):
+            if isinstance(part, Fallback):
+                assert isinstance(where, tuple)
+                runs.append(_Turn(part, *where))
+                continue
+            first = len(rows)
+            assert isinstance(where, int)
+            rows.append((addresses[part], where, part.chunks, 0))
+            self._owners.append(part)
+            if runs and isinstance(runs[-1], tuple):
+                first, _ = runs.pop()
+            runs.append((first, len(rows)))
         self._jobs = np.array(rows, np.uint64).reshape(-1, 4)
         return runs
 
@@ -264,7 +262,7 @@ class Program:
         start = buffer.offset + value.offset * size
         if window is not None:
             assert turn is not None
-            start += _start(window, turn.time, turn.number) * size
+            start += begin(window, turn.time, turn.number) * size
         strides = tuple(stride * size for stride in value.strides)
         if value.size == 0:
             return np.empty(value.shape, value.dtype)
@@ -309,26 +307,6 @@ def _nothing() -> None:
 def _as_array(literal: Literal, node: Any) -> Any:
     """A literal as NumPy sees the node's value: in its shape, or a Python number."""
     return literal.number.item() if node.weak else np.full(node.shape, literal.number)[()]
-
-
-def _tables(values: Sequence[Value], order: range) -> Array:
-    """The slots and offsets of a kernel's values, for each step of a loop."""
-    table = np.zeros((len(order), max(1, len(values)), 2), np.int64)
-    for number, value in enumerate(values):
-        buffer, size = value.buffer, value.dtype.itemsize
-        start: Any = value.offset
-        if buffer.window is not None:
-            start = value.offset + _start(buffer.window, np.array(order), np.arange(len(order)))
-        table[:, number, 0] = buffer.host.slot
-        table[:, number, 1] = buffer.host.offset + start * size
-    return table
-
-
-def _start(window: Window, time: Any, number: Any) -> Any:
-    """The element at which a window begins at step ``time`` of a loop, the ``number``-th that is run."""
-    return window.start + window.advance * (
-        (number + window.shift) % window.period if window.period else time
-    )
 
 
 def _flat(memory: Array) -> Array:

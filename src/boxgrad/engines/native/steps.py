@@ -215,10 +215,10 @@ class Scan:
 
 @dataclass(eq=False, slots=True)
 class Repeated:
-    """Kernels, and boxes that NumPy runs, once for each step of a loop."""
+    """Kernels, loops, and boxes that NumPy runs, once for each step of a loop."""
 
     label: str
-    parts: tuple[Kernel | Fallback, ...]
+    parts: tuple[Kernel | Fallback | Repeated, ...]
     reads: tuple[Value, ...]
     writes: tuple[Value, ...]
     order: range
@@ -249,8 +249,17 @@ Lowered = Operation | Special | Scan | Fallback
 
 
 def parts_of(step: Step) -> tuple[Kernel | Fallback, ...]:
-    """What is run: a step itself, or what a loop repeats."""
-    return step.parts if isinstance(step, Repeated) else (step,)
+    """What is run: a step itself, or what a loop and the loops in it repeat."""
+    return tuple(part for part, _ in repeated(step))
+
+
+def repeated(step: Step, times: int = 1) -> Iterator[tuple[Kernel | Fallback, int]]:
+    """What is run, and how often."""
+    if isinstance(step, Repeated):
+        for part in step.parts:
+            yield from repeated(part, times * len(step.order))
+    else:
+        yield step, times
 
 
 HEAD = (("ptr", "slots"), ("ptr", "table"), ("i64", "chunk"), ("i64", "chunks"), ("ptr", "status"))

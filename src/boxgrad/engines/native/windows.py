@@ -269,13 +269,7 @@ def max_pool_scatter(lowering: Lowering, node: Node) -> Value:
     if _meet(node):
 
         def collected(e: Lanes, x: Term, *pairs: Term) -> Term:
-            return _total(
-                e,
-                *(
-                    given(e, *pair)
-                    for pair in zip(pairs[::2], (x,) * (len(pairs) // 2), pairs[1::2], strict=True)
-                ),
-            )
+            return _total(e, *(given(e, s, x, top) for s, top in zip(pairs[::2], pairs[1::2], strict=True)))
 
         place = lowering.result(node, [image])
         shares = [("share", [*shared], divided), ("largest", [*extreme], _largest)]
