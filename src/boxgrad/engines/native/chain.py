@@ -64,7 +64,7 @@ def _attach(steps: list[Step], kernel: Kernel) -> bool:
 def _fits(kernel: Kernel) -> bool:
     """Whether it is known what each chunk touches, and nobody outside wants the results."""
     own = all(value.buffer.home in (Home.ARENA, Home.FIXED) for value in kernel.writes)
-    return kernel.chunks > 1 and bool(kernel.parts) and own and not kernel.may_fail
+    return kernel.chunks > 1 and bool(kernel.parts) and own
 
 
 def _touched(step: Step) -> tuple[set[int], set[int]]:
@@ -121,6 +121,7 @@ def _joined(chain: Kernel, kernel: Kernel) -> Kernel:
         kernel.chunks,
         tuple(box for link in links for box in link.boxes),
         sum(link.flops for link in links),
+        may_fail=any(link.may_fail for link in links),
         parts=tuple(part for link in links for part in link.parts),
         links=links,
     )

@@ -24,7 +24,7 @@ from boxgrad.engines.native.microkernel import Loop, Tile, tile_shape
 from boxgrad.engines.native.microkernel import Shape as TileShape
 from boxgrad.engines.native.pointwise import Cluster
 from boxgrad.engines.native.product import finish
-from boxgrad.engines.native.steps import HEAD, Convolution, Kernel, addresses, share
+from boxgrad.engines.native.steps import HEAD, Convolution, Kernel, Part, addresses, share
 from boxgrad.engines.native.tiling import Tiling, block, gather, least, point_of, rounded, runs
 from boxgrad.engines.native.toom_cook import transposed
 from boxgrad.engines.native.transforms import along_axes
@@ -143,8 +143,16 @@ class _Writer:
         reads = (self.c.source, self.c.filters, *self.borrowed.values, *self.body.outside())
         writes = (*self.borrowed.values, *places)
         return Kernel(
-            label, f, tuple(self.values), reads, writes, self.chunks, boxes, self.flops, may_fail=True
-        )
+            label, f, tuple(self.values), reads, writes, self.chunks, boxes, self.flops, may_fail=True,
+            parts=self._parts(),
+        )  # fmt: skip
+
+    def _parts(self) -> tuple[Part | None, ...]:
+        images = self.root.space[0]
+        if self.units != images:
+            return ()
+        source, *beside = (Part.of(v, images, v.strides[0]) for v in (self.c.source, *self.beside))
+        return (source, None, *(None for _ in self.borrowed.values), *beside)
 
     def _samples(self, source: str, place: str, tile: Index) -> None:
         """Bᵀ-transform what a tile sees: a row of channels at each point."""
