@@ -8,7 +8,7 @@ from types import MappingProxyType
 from weakref import WeakKeyDictionary
 
 from boxgrad.engines.engine import Report, Row, Run
-from boxgrad.engines.native import convolution, jit, pointwise, product
+from boxgrad.engines.native import checking, convolution, jit, pointwise, product
 from boxgrad.engines.native.donate import donate
 from boxgrad.engines.native.fuse import Fusion
 from boxgrad.engines.native.ir import Function
@@ -17,7 +17,17 @@ from boxgrad.engines.native.lowering import Lowering
 from boxgrad.engines.native.machine import Machine, host
 from boxgrad.engines.native.plan import plan
 from boxgrad.engines.native.program import Program
-from boxgrad.engines.native.steps import Convolution, Fallback, Kernel, Literal, Repeated, Scan, Special, Step
+from boxgrad.engines.native.steps import (
+    Convolution,
+    Fallback,
+    Kernel,
+    Literal,
+    Operation,
+    Repeated,
+    Scan,
+    Special,
+    Step,
+)
 from boxgrad.engines.native.table import ROWS
 from boxgrad.engines.numpy import ENGINE as NUMPY
 from boxgrad.engines.numpy import prepared
@@ -52,7 +62,7 @@ class NativeEngine:
 
 
 def is_checked() -> bool:
-    """Whether every kernel is watched for writes beyond its buffers: slow, for finding defects."""
+    """Whether every access to memory is compared with its buffer's bounds: slow, for finding defects."""
     return os.environ.get("BOXGRAD_NATIVE_CHECK", "") not in ("", "0")
 
 
@@ -76,13 +86,19 @@ def built(
     steps = _steps(lowering, machine, late)
     donated = donate(steps, results, targets, ready)
     outputs = {id(r.buffer) for r in results if isinstance(r, Value) and r.buffer.home is Home.OUTPUT}
-    places = plan(steps, len(ready.inputs), len(outputs), len(lowering.constants), is_checked())
+    checked = is_checked()
+    places = plan(steps, len(ready.inputs), len(outputs), len(lowering.constants), checked)
     kernels = [kernel for step in steps for kernel in _kernels_of(step)]
     distinct: dict[str, Function] = {}
     for kernel in kernels:  # layers of one shape have the same kernels
         kernel.function = distinct.setdefault(kernel.function.body, kernel.function)
+    if checked:
+        texts = [checking.text_of(function, places.slots) for function in distinct.values()]
+        texts.append(checking.REPORT)
+    else:
+        texts = [function.text() for function in distinct.values()]
     declarations = [line for function in distinct.values() for line in function.declarations]
-    code = jit.compiled([function.text() for function in distinct.values()], declarations, machine)
+    code = jit.compiled(texts, declarations, machine)
     program = Program(
         ready, steps, places, lowering.constants, results, donated, code, NUMPY.build(graph), is_timed()
     )
@@ -112,6 +128,7 @@ def _steps(lowering: Lowering, machine: Machine, late: set[int], name: str = "k"
     steps: list[Step] = []
     for number, group in enumerate(fusion.ordered(late)):
         (_, first), *_ = group.members
+        made: list[Kernel] = []
         if isinstance(first, Fallback):
             steps.append(first)
         elif isinstance(first, Scan):
@@ -119,9 +136,14 @@ def _steps(lowering: Lowering, machine: Machine, late: set[int], name: str = "k"
             assert all(isinstance(step, Kernel) for step in body)
             steps.append(Repeated(first.label, body, first.reads, first.writes, first.order))
         elif isinstance(first, Special):
-            steps += first.make(machine, f"{name}{number}")
+            made = first.make(machine, f"{name}{number}")
         else:
-            steps += _kernels(fusion.cluster(group), machine, f"{name}{number}")
+            made = _kernels(fusion.cluster(group), machine, f"{name}{number}")
+        members = (member for _, member in group.members if isinstance(member, Operation | Special))
+        nodes = dict.fromkeys(member.node for member in members if member.node is not None)
+        for kernel in made:
+            kernel.nodes = tuple(nodes)
+        steps += made
     return steps
 
 

@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 
 from boxgrad.engines.native import jit
+from boxgrad.engines.native.checking import STACK, STATUS_WORDS
 from boxgrad.engines.native.layout import Home, Value
 from boxgrad.engines.native.plan import ALIGNMENT, GUARD, Plan
 from boxgrad.engines.native.pool import num_threads, pool
 from boxgrad.engines.native.steps import Fallback, Kernel, Literal, Repeated, Step
 from boxgrad.errors import BoxgradError
-from boxgrad.graph.node import Graph
+from boxgrad.graph.node import Graph, Node
 
 Array = np.ndarray[Any, Any]
 Result = Value | Literal
@@ -28,7 +29,7 @@ CANARY = 0xA5
 
 
 class OutsideError(BoxgradError):
-    """A kernel wrote where it must not; found where ``BOXGRAD_NATIVE_CHECK`` is set."""
+    """A kernel left the memory that it was given; found where ``BOXGRAD_NATIVE_CHECK`` is set."""
 
 
 class Program:
@@ -65,8 +66,8 @@ class Program:
         self._slots[0] = self._arena.ctypes.data
         for number, constant in enumerate(self._constants):
             self._slots[plan.first_constant + number] = constant.ctypes.data
-        self._status = np.zeros(1, np.int64)
-        self._checked = bool(plan.guards)
+        self._status = np.zeros(STATUS_WORDS, np.int64)
+        self._checked = plan.guarded
         self._timed = timed
         parts = (step.kernels if isinstance(step, Repeated) else (step,) for step in self._steps)
         self.seconds: dict[Kernel | Fallback, float] = {part: 0.0 for group in parts for part in group}
@@ -89,7 +90,7 @@ class Program:
                 continue
             kernels = step.kernels if isinstance(step, Repeated) else (step,)
             order = step.order if isinstance(step, Repeated) else range(1)
-            tables = [_tables(kernel.values, order) for kernel in kernels]
+            tables = [_tables(kernel.values, order, self._checked) for kernel in kernels]
             self._tables += tables
             for number in range(len(order)):
                 self._owners += kernels
@@ -111,7 +112,9 @@ class Program:
             made = [np.empty(size, dtype) for size, dtype in self._outputs]
             for number, array in enumerate(made, self._plan.first_output):
                 self._slots[number] = array.ctypes.data
-            self._status[0] = 0
+            self._status[:] = 0
+            if self._checked:
+                self._spoil()
             self.calls += 1
             for run in self._runs:
                 if isinstance(run, Fallback):
@@ -173,15 +176,19 @@ class Program:
         return not self._status[0]
 
     def _check(self, job: int) -> None:
-        """Whether the bytes after every buffer are as they were; if not, who wrote there."""
+        """Whether every access was inside, and the bytes after every buffer are as they were."""
+        if self._status[1]:
+            raise OutsideError(outside(self._owners[job], self._status, self._inputs))
         for start in self._plan.guards:
             if np.any(self._arena[start : start + GUARD] != CANARY):
                 self._arena[start : start + GUARD] = CANARY
-                raise OutsideError(
-                    f"the kernel {self._owners[job].label!r} wrote beyond the end of a buffer\n"
-                    "  why:     this is a defect of the native engine, not of your program\n"
-                    "  instead: engine='numpy', and a report of it with the graph's listing"
-                )
+                what = f"the kernel {self._owners[job].label!r} wrote beyond the end of a buffer"
+                raise OutsideError(explained(what, self._owners[job]))
+
+    def _spoil(self) -> None:
+        """Fill what a call has to write before it reads it with NaN."""
+        for buffer in self._plan.spoiled:
+            self._arena[buffer.offset : buffer.offset + buffer.bytes] = 0xFF
 
     def _fall_back(self, step: Fallback, given: list[Any], made: list[Array]) -> None:
         node = step.node
@@ -229,14 +236,49 @@ class Program:
         return view.item() if node.weak else view
 
 
+def outside(kernel: Kernel, status: Array, inputs: Sequence[Node]) -> str:
+    """What a kernel did that left its memory, as its status words tell."""
+    _, _, writes, number, offset, size = map(int, status)
+    did = f"the kernel {kernel.label!r} {'wrote' if writes else 'read'} {size} bytes at byte {offset} of "
+    if number < 0:
+        return explained(did + ("an array on its stack" if number == STACK else "its arguments"), kernel)
+    buffer = kernel.values[number].buffer.host
+    whose = {Home.OUTPUT: "a result", Home.CONSTANT: "a constant", Home.FIXED: "an image with room around it"}
+    owner = whose.get(buffer.home, "an intermediate value")
+    if buffer.home is Home.INPUT:
+        owner = f"the argument {inputs[buffer.number].label!r}"
+    return explained(f"{did}{owner}, which has {buffer.bytes}", kernel)
+
+
+def explained(what: str, kernel: Kernel) -> str:
+    """A defect of a kernel, with the boxes that it runs and the user's lines that made them."""
+    boxes = dict.fromkeys(
+        f"{node.primitive.name} at {node.place}" if node.place else node.primitive.name
+        for node in kernel.nodes
+        if node.primitive is not None
+    )
+    where = "\n           ".join(boxes) or ", ".join(kernel.boxes)
+    return (
+        f"{what}\n  where:   {where}\n"
+        "  why:     this is a defect of the native engine, not of your program\n"
+        "  instead: engine='numpy', and a report of it with the graph's listing"
+    )
+
+
 def _as_array(literal: Literal, node: Any) -> Any:
     """A literal as NumPy sees the node's value: in its shape, or a Python number."""
     return literal.number.item() if node.weak else np.full(node.shape, literal.number)[()]
 
 
-def _tables(values: Sequence[Value], order: range) -> Array:
-    """The slots and offsets of a kernel's values, for each step of a loop."""
-    table = np.zeros((len(order), max(1, len(values)), 2), np.int64)
+def _tables(values: Sequence[Value], order: range, checked: bool = False) -> Array:
+    """The slots and offsets of a kernel's values, for each step of a loop.
+
+    Where kernels are checked, the offsets and sizes of their buffers follow.
+    """
+    count = len(values)
+    table = np.zeros((len(order), max(1, 2 * count if checked else count), 2), np.int64)
+    if checked and count:
+        table[:, count:] = [(value.buffer.host.offset, value.buffer.host.bytes) for value in values]
     for number, value in enumerate(values):
         buffer, size = value.buffer, value.dtype.itemsize
         start: Any = value.offset

@@ -134,6 +134,8 @@ class Operation:
     product: Root | None = None
     apart: bool = False
     """Whether no other operation writes the elements of the buffer that this one writes."""
+    node: Node | None = None
+    """The box of the graph that it belongs to."""
 
 
 @dataclass(eq=False, slots=True)
@@ -144,6 +146,7 @@ class Special:
     reads: tuple[Value, ...]
     writes: tuple[Value, ...]
     make: Callable[[Machine, str], list[Kernel]]
+    node: Node | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -165,6 +168,8 @@ class Kernel:
     may_fail: bool = False
     in_place: bool = False
     """Whether each position is read before it is written, and by nobody else."""
+    nodes: tuple[Node, ...] = ()
+    """The boxes of the graph that it runs."""
 
     @property
     def bytes(self) -> int:
@@ -229,6 +234,7 @@ def addresses(function: Function, count: int) -> list[str]:
         offset = function.load("i64", function.at("%table", 16 * number + 8), 8)
         base = function.load("ptr", function.at("%slots", slot, 8), 8)
         found.append(function.value(f"getelementptr i8, ptr {base}, i64 {offset}"))
+    function.bases += found
     return found
 
 
