@@ -10,6 +10,8 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import functools
+import os
+import sys
 import threading
 from collections.abc import Iterable
 from typing import Any
@@ -25,7 +27,9 @@ _MATHEMATICS = (
     "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "erf",
     "fmodf", "memset", "memcpy", "memmove",
 )  # fmt: skip
-_lock = threading.Lock()
+_lock = threading.RLock()
+if hasattr(os, "register_at_fork"):  # nobody forks while LLVM is at work
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 class Code:
@@ -85,8 +89,12 @@ def _target(machine: Machine) -> Any:
 def _offer_library() -> None:
     """Tell LLVM where the C library's mathematics is, whatever the process has loaded."""
     binding = llvm()
-    name = ctypes.util.find_library("m") or ctypes.util.find_library("c")
-    library = ctypes.CDLL(name) if name else ctypes.CDLL(None)
+    if sys.platform == "win32":
+        library, system, give_way = ctypes.CDLL("ucrtbase"), ctypes.CDLL("kernel32"), "SwitchToThread"
+    else:
+        name = ctypes.util.find_library("m") or ctypes.util.find_library("c")
+        library, system, give_way = ctypes.CDLL(name), ctypes.CDLL(None), "sched_yield"
+    binding.add_symbol("boxgrad_yield", ctypes.cast(getattr(system, give_way), ctypes.c_void_p).value)
     for symbol in _MATHEMATICS:
         function = getattr(library, symbol, None)
         if function is not None:

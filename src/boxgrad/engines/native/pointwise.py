@@ -26,6 +26,8 @@ from boxgrad.engines.native.vector import INT64, Lanes, Term
 GRAIN = 1 << 15
 """Work, in operations on elements, that is worth a chunk of its own."""
 MOST_CHUNKS = 16
+LONG = 1 << 24
+"""Work in a chunk beyond which there are more chunks than that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,9 @@ class _Nest:
         self.e = Lanes(self.function, lanes)
         work = math.prod(self.space) * max(1, len(cluster.operations))
         units = self.sizes[0] if len(self.sizes) > 1 else self.blocks
-        self.chunks = max(1, min(MOST_CHUNKS, units, work // GRAIN))
+        # Long work that leaves no partial results is cut finer, so that it can be interrupted.
+        finest = MOST_CHUNKS if self.reductions else math.prod(self.space) * self.body.length // LONG
+        self.chunks = max(1, min(max(MOST_CHUNKS, finest), units, work // GRAIN))
         self.pointers: list[str] = []
         self.registers: dict[Operation, str] = {}
         self.constants: dict[int, Term] = {}

@@ -6,10 +6,11 @@ native call; between them stand fallbacks, which NumPy runs on views of the same
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from boxgrad.engines.native.checking import STACK, STATUS_WORDS
 from boxgrad.engines.native.layout import Home, Value
 from boxgrad.engines.native.plan import ALIGNMENT, GUARD, Plan
 from boxgrad.engines.native.pool import num_threads, pool
-from boxgrad.engines.native.steps import Fallback, Kernel, Literal, Repeated, Step
+from boxgrad.engines.native.steps import AT_ONCE, LONG, Fallback, Kernel, Literal, Repeated, Step
 from boxgrad.errors import BoxgradError
 from boxgrad.graph.node import Graph, Node
 
@@ -52,6 +53,9 @@ class Program:
         self._results = tuple(zip(graph.outputs, results, strict=True))
         self._code, self._again, self._plan = code, again, plan
         self._lock = threading.Lock()
+        self._caller = 0
+        """The thread that runs the program, where one does."""
+        _programs.add(self)
         self._donated = dict(donated)
         self._written = set(donated.values())
         self._spans: dict[int, tuple[int, int]] = {}
@@ -79,12 +83,15 @@ class Program:
         self._tables: list[Array] = []
         self._owners: list[Kernel] = []
         self._runs = self._segments()
+        self._first_final = next((n for n, k in enumerate(self._owners) if _replaces(k)), len(self._owners))
+        """The first job that writes over an argument."""
 
     def _segments(self) -> list[tuple[int, int] | Fallback]:
         """Runs of jobs, as first and last number, and the fallbacks between them."""
         rows: list[tuple[int, int, int, int]] = []
         runs: list[tuple[int, int] | Fallback] = []
         for step in self._steps:
+            first = len(rows)
             if isinstance(step, Fallback):
                 runs.append(step)
                 continue
@@ -93,12 +100,11 @@ class Program:
             tables = [_tables(kernel.values, order, self._checked) for kernel in kernels]
             self._tables += tables
             for number in range(len(order)):
-                self._owners += kernels
-                rows += [
-                    (self._code.address(kernel.function.name), table[number].ctypes.data, kernel.chunks, 0)
-                    for kernel, table in zip(kernels, tables, strict=True)
-                ]
-            first = len(rows) - len(order) * len(kernels)
+                for kernel, table in zip(kernels, tables, strict=True):
+                    address = self._code.address(kernel.function.name)
+                    for begin, count in _parts(kernel):
+                        rows.append((address, table[number].ctypes.data, count, begin))
+                        self._owners.append(kernel)
             if runs and isinstance(runs[-1], tuple):
                 first, _ = runs.pop()
             runs.append((first, len(rows)))
@@ -107,28 +113,38 @@ class Program:
 
     def __call__(self, values: Sequence[Any]) -> list[Any]:
         """The values of the outputs for those of the inputs."""
+        me = threading.get_ident()
+        if self._caller == me:  # a signal's handler, which interrupted a call of this very program
+            return self._again(values)
         with self._lock:
-            given = [self._bind(number, value) for number, value in enumerate(values)]
-            made = [np.empty(size, dtype) for size, dtype in self._outputs]
-            for number, array in enumerate(made, self._plan.first_output):
-                self._slots[number] = array.ctypes.data
-            self._status[:] = 0
-            if self._checked:
-                self._spoil()
-            self.calls += 1
-            for run in self._runs:
-                if isinstance(run, Fallback):
-                    start = time.perf_counter()
-                    self._fall_back(run, given, made)
-                    self.seconds[run] += time.perf_counter() - start
-                elif not self._native(*run):
-                    return self._again(values)
-            return [
-                given[self._donated[position]]
-                if position in self._donated
-                else self._result(node, result, values, given, made)
-                for position, (node, result) in enumerate(self._results)
-            ]
+            self._caller = me
+            try:
+                return self._call(values)
+            finally:
+                self._caller = 0
+
+    def _call(self, values: Sequence[Any]) -> list[Any]:
+        given = [self._bind(number, value) for number, value in enumerate(values)]
+        made = [np.empty(size, dtype) for size, dtype in self._outputs]
+        for number, array in enumerate(made, self._plan.first_output):
+            self._slots[number] = array.ctypes.data
+        self._status[:] = 0
+        if self._checked:
+            self._spoil()
+        self.calls += 1
+        for run in self._runs:
+            if isinstance(run, Fallback):
+                start = time.perf_counter()
+                self._fall_back(run, given, made)
+                self.seconds[run] += time.perf_counter() - start
+            elif not self._native(*run):
+                return self._again(values)
+        return [
+            given[self._donated[position]]
+            if position in self._donated
+            else self._result(node, result, values, given, made)
+            for position, (node, result) in enumerate(self._results)
+        ]
 
     def _bind(self, number: int, value: Any) -> Any:
         """Put an input's address into its slot; what is not an array in C order becomes one."""
@@ -137,8 +153,10 @@ class Program:
             if known is not None and known() is value:
                 return value
             if value.flags.c_contiguous and value.flags.aligned and self._is_apart(number, value):
-                self._seen[number] = weakref.ref(value)
+                # In this order, so that no interruption leaves an array with another one's address.
+                self._seen[number] = None
                 self._slots[1 + number] = self._spans[number][0]
+                self._seen[number] = weakref.ref(value)
                 return value
         self._seen[number] = None
         self._spans.pop(number, None)
@@ -163,11 +181,14 @@ class Program:
         workers = pool()
         with workers.lock:
             while start < stop and not self._status[0]:
-                end = start + 1 if self._checked or self._timed else stop
+                # Once an argument is being replaced, the run goes to its end.
+                final = start >= self._first_final
+                end = stop if final else min(stop, self._first_final)
+                end = start + 1 if self._checked or self._timed else end
                 began = time.perf_counter()
                 start = workers.run(
                     self._jobs.ctypes.data, start, end,
-                    self._slots.ctypes.data, self._status.ctypes.data, num_threads(),
+                    self._slots.ctypes.data, self._status.ctypes.data, num_threads(), final,
                 )  # fmt: skip
                 if self._timed:
                     self.seconds[self._owners[start - 1]] += time.perf_counter() - began
@@ -234,6 +255,30 @@ class Program:
         if buffer.home is Home.CONSTANT:
             view = view.copy()
         return view.item() if node.weak else view
+
+
+_programs: weakref.WeakSet[Program] = weakref.WeakSet()
+
+
+def _unlock() -> None:
+    """In a forked child: the threads that were in a program are not there."""
+    for program in _programs:
+        program._lock, program._caller = threading.Lock(), 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock)
+
+
+def _replaces(kernel: Kernel) -> bool:
+    return any(value.buffer.host.home is Home.INPUT for value in kernel.writes)
+
+
+def _parts(kernel: Kernel) -> Iterator[tuple[int, int]]:
+    """The jobs of a kernel, as first chunk and number of chunks; fewer at once where each takes long."""
+    most = AT_ONCE if kernel.flops <= 4 * LONG * kernel.chunks else 4
+    for first in range(0, kernel.chunks, most):
+        yield first, min(most, kernel.chunks - first)
 
 
 def outside(kernel: Kernel, status: Array, inputs: Sequence[Node]) -> str:
