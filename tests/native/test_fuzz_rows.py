@@ -459,10 +459,9 @@ def test_row(name):
         with np.errstate(all="ignore"):
             try:
                 wanted = program(*inputs)
-            except (OverflowError, TypeError, ValueError) as refused:  # a Python number, a negative power
+            except (OverflowError, TypeError, ValueError):  # a Python number, a negative power
                 with pytest.raises((OverflowError, TypeError, ValueError)):
                     run(program, inputs, checked, name)
-                assert refused.args
                 return
             got = run(program, inputs, checked, name)
         got, wanted = (x if isinstance(x, tuple) else (x,) for x in (got, wanted))

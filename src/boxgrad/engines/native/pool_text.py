@@ -242,7 +242,7 @@ _STEADY_SLICE = 2_400_000
 
 @dataclass(frozen=True, slots=True)
 class PoolText:
-    """The pool's text, whether its workers sleep in native code, and after how many ticks a run comes back."""
+    """The text, whether workers sleep in native code, and after how many ticks a run comes back."""
 
     text: str
     sleeps: bool

@@ -219,8 +219,8 @@ class Fallback:
 
 
 AT_ONCE = 16
-"""The most chunks of one job. A kernel of more is several jobs, between which a run may be interrupted; chunks
-whose numbers are equal modulo ``AT_ONCE`` never run at the same time."""
+"""The most chunks of one job. A kernel of more is several jobs, between which a run may be interrupted;
+chunks whose numbers are equal modulo ``AT_ONCE`` never run at the same time."""
 LONG = 1 << 31
 """Multiplications of a chunk beyond which a kernel is cut into more chunks than threads ask for."""
 
