@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
 
 import numpy as np
 import pytest
@@ -35,28 +34,6 @@ def run(code, **environment):
     return done.stdout
 
 
-def test_several_python_threads():
-    """Compiling and running at once, each thread its own functions and one that all share."""
-    wanted = work(A)
-    shared = bg.compile(work, engine="native")
-    wrong = []
-
-    def many(number):
-        own = bg.compile(lambda a: work(a) + number, engine="native")
-        for _ in range(30):
-            if not np.allclose(shared(A), wanted, rtol=1e-4, atol=1e-3):
-                wrong.append("shared")
-            if not np.allclose(own(A), wanted + number, rtol=1e-4, atol=1e-3):
-                wrong.append(number)
-
-    threads = [threading.Thread(target=many, args=(n,)) for n in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong
-
-
 def test_many_small_jobs():
     """Thousands of jobs that are shared among more threads than there are processors."""
     bg.set_num_threads(4)
@@ -71,54 +48,6 @@ def test_many_small_jobs():
             np.testing.assert_array_equal(step(x), first)
     finally:
         bg.set_num_threads(2)
-
-
-def test_after_fork():
-    code = """
-import os, numpy as np, boxgrad as bg, warnings
-warnings.simplefilter("ignore")
-f = bg.compile(lambda a: np.sum(np.tanh(a @ a)), engine="native")
-a = np.ones((300, 300), np.float32)
-bg.set_num_threads(2)
-before = f(a)
-child = os.fork()
-same = f(a) == before
-if child == 0:
-    os._exit(0 if same else 1)
-assert os.waitpid(child, 0)[1] == 0 and same
-"""
-    if hasattr(os, "fork"):
-        run(code)
-
-
-def test_control_c_is_heard():
-    code = """
-import signal, time, numpy as np, boxgrad as bg
-def long(x):
-    return bg.scan(lambda c, _: (np.tanh(c @ c), None), x, None, length=20000)[0]
-f = bg.compile(long, engine="native")
-x = np.zeros((256, 256), np.float32)
-class Heard(Exception): pass
-def hear(*_): raise Heard
-signal.signal(signal.SIGALRM, hear)
-signal.setitimer(signal.ITIMER_REAL, 20)
-f(x[:2, :2].copy())
-g = bg.compile(long, engine="native")
-signal.setitimer(signal.ITIMER_REAL, 0.5)
-try:
-    start = time.perf_counter(); g(x)
-except Heard:
-    print("heard", time.perf_counter() - start)
-print(f(np.zeros((2, 2), np.float32)).sum())
-"""
-    assert run(code).startswith("heard")
-
-
-def test_threads_by_the_environment():
-    code = "from boxgrad.engines.native import pool; print(pool.num_threads())"
-    assert run(code, BOXGRAD_NUM_THREADS="3").strip() == "3"
-    with pytest.raises(ValueError, match="at least 1"):
-        bg.set_num_threads(0)
 
 
 def test_importing_boxgrad_does_not_import_llvm():

@@ -136,6 +136,7 @@ class _Writer:
         return Kernel(
             "+".join(dict.fromkeys(boxes)), f, tuple(self.values), reads,
             tuple(op.place for op in self.stores), self.chunks, boxes, self.flops,
+            is_long=self.flops // self.chunks > LONG // 2,
         )  # fmt: skip
 
     def _moved(self, pointer: str, number: int, axis: int, index: Index, step: int = 1) -> str:

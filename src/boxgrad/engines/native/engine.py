@@ -16,6 +16,7 @@ from boxgrad.engines.native.layout import Home, Value, fresh
 from boxgrad.engines.native.lowering import Lowering
 from boxgrad.engines.native.machine import Machine, host
 from boxgrad.engines.native.plan import plan
+from boxgrad.engines.native.pool import pool
 from boxgrad.engines.native.program import Program
 from boxgrad.engines.native.steps import (
     Convolution,
@@ -57,6 +58,8 @@ class NativeEngine:
         kernels = sum(len(_kernels_of(step)) for step in steps)
         fallbacks = [step for step in steps if isinstance(step, Fallback)]
         notes = [f"{kernels} kernels, {'from the cache' if code.cached else 'compiled'}"]
+        if not pool().sleeps:
+            notes.append(pool().description())
         notes += [f"{step.label} runs in NumPy: {step.reason}" for step in _distinct(fallbacks)]
         return Report(self.name, rows, tuple(notes))
 

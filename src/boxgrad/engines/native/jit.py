@@ -28,8 +28,28 @@ _MATHEMATICS = (
     "fmodf", "memset", "memcpy", "memmove",
 )  # fmt: skip
 _lock = threading.RLock()
-if hasattr(os, "register_at_fork"):  # nobody forks while LLVM is at work
-    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+
+
+def _hold() -> None:
+    """Before a fork: nobody is at work in LLVM, whose own lock the child could never have back."""
+    _lock.acquire()
+    for library in _llvmlite():
+        library._lock.__enter__()
+
+
+def _let_go() -> None:
+    for library in _llvmlite():
+        library._lock.__exit__(None, None, None)
+    _lock.release()
+
+
+def _llvmlite() -> list[Any]:
+    library = getattr(sys.modules.get("llvmlite.binding.ffi"), "lib", None)
+    return [] if library is None else [library]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_hold, after_in_parent=_let_go, after_in_child=_let_go)
 
 
 class Code:

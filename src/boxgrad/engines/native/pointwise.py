@@ -26,6 +26,7 @@ from boxgrad.engines.native.vector import INT64, Lanes, Term
 GRAIN = 1 << 15
 """Work, in operations on elements, that is worth a chunk of its own."""
 MOST_CHUNKS = 16
+MOST_PARTS = 64
 LONG = 1 << 24
 """Work in a chunk beyond which there are more chunks than that."""
 
@@ -90,8 +91,10 @@ class _Nest:
         self.e = Lanes(self.function, lanes)
         work = math.prod(self.space) * max(1, len(cluster.operations))
         units = self.sizes[0] if len(self.sizes) > 1 else self.blocks
-        # Long work that leaves no partial results is cut finer, so that it can be interrupted.
-        finest = MOST_CHUNKS if self.reductions else math.prod(self.space) * self.body.length // LONG
+        # Long work is cut finer, so that it can be interrupted; less so where chunks leave partial results.
+        self.weight = math.prod(self.space) * self.body.length
+        finest = self.weight // LONG
+        finest = min(finest, MOST_PARTS) if any(self.marks[0]) else finest
         self.chunks = max(1, min(max(MOST_CHUNKS, finest), units, work // GRAIN))
         self.pointers: list[str] = []
         self.registers: dict[Operation, str] = {}
@@ -171,6 +174,7 @@ class _Nest:
         return Kernel(
             "+".join(dict.fromkeys(boxes)), f, values, self.reads, tuple(writes), self.chunks,
             boxes, len(boxes) * math.prod(self.space), failing, not failing,
+            self.weight // self.chunks > LONG // 2,
         )  # fmt: skip
 
     def _loops(self, level: int, pointers: list[str]) -> None:

@@ -28,8 +28,8 @@ SPIN = 20_000
 """Pauses (about 40 ns each) before a worker sleeps."""
 TO_THE_END = 1 << 62
 """More ticks than any run takes."""
-_STOP = 256
-"""Where in the pool's state its end is noted."""
+_THREADS, _STOP = 240, 256
+"""Where in the pool's state are the number of threads and whether a run lasts, and whether it is over."""
 
 
 class Pool:
@@ -87,6 +87,8 @@ class Pool:
             self._wake.append(event)
         if threads != self._count or not self.sleeps:
             self._count = threads
+            # Said before they look: who comes too early would wait for another run.
+            self._state[_THREADS:_STOP].view(np.int64)[:] = threads, 1
             for event in self._wake[: threads - 1]:
                 event.set()
 

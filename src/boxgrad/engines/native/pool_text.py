@@ -19,7 +19,7 @@ _PAUSE |= {"aarch64": "llvm.aarch64.hint(i32 1)", "arm64": "llvm.aarch64.hint(i3
 TEXT = """
 %job = type { ptr, ptr, i64, i64 }
 PAUSE_DECLARATION
-declare i64 @llvm.TICKS()
+declare i64 @llvm.readcyclecounter()
 SYSTEM_DECLARATION
 
 ; pool: 0 counter, 64 done, 128 sleepers, 192 kernel, 200 table, 208 chunks, 216 slots, 224 status,
@@ -178,7 +178,7 @@ entry:
   %running_at = getelementptr i8, ptr %pool, i64 248
   store atomic i64 1, ptr %running_at seq_cst, align 8
   store atomic i64 %threads, ptr %threads_at seq_cst, align 8
-  %begin = call i64 @llvm.TICKS()
+  %begin = call i64 @llvm.readcyclecounter()
   br label %next
 next:
   %number = phi i64 [ %start, %entry ], [ %following, %after ]
@@ -211,7 +211,7 @@ after:
   %following = add i64 %number, 1
   %wrong = load volatile i64, ptr %status
   %failed = icmp ne i64 %wrong, 0
-  %now = call i64 @llvm.TICKS()
+  %now = call i64 @llvm.readcyclecounter()
   %taken = sub i64 %now, %begin
   %late = icmp ugt i64 %taken, %slice
   %leave = or i1 %failed, %late
@@ -259,9 +259,8 @@ def pool_text(machine: str, system: str, portable: bool = False) -> PoolText:
         declaration, pause = "define internal void @nothing() { ret void }", "nothing()"
     else:
         declaration = f"declare void @{pause.replace('i32 1', 'i32')}"
-    steady = machine in ("aarch64", "arm64")  # where reading the cycle counter is not allowed
+    steady = machine in ("aarch64", "arm64")  # where LLVM reads that counter, for programs may read no other
     result = TEXT.replace("PAUSE_DECLARATION", declaration).replace("@PAUSE", f"@{pause}")
-    result = result.replace("TICKS", "readsteadycounter" if steady else "readcyclecounter")
     amount = _STEADY_SLICE if steady else SLICE
     if system != "linux" or machine not in _FUTEX or portable:
         result = result.replace("SLEEP", _WAIT).replace("WAKE", "").replace("YIELD", _GIVE_WAY)

@@ -187,6 +187,7 @@ class _Writer:
             boxes,
             flops,
             in_place=True,
+            is_long=flops // self.chunks > LONG // 2,
         )
 
     def _moved(self, pointer: str, value: Value, axis: int, index: Index) -> str:

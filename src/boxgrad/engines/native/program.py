@@ -20,7 +20,7 @@ from boxgrad.engines.native.checking import STACK, STATUS_WORDS
 from boxgrad.engines.native.layout import Home, Value
 from boxgrad.engines.native.plan import ALIGNMENT, GUARD, Plan
 from boxgrad.engines.native.pool import num_threads, pool
-from boxgrad.engines.native.steps import AT_ONCE, LONG, Fallback, Kernel, Literal, Repeated, Step
+from boxgrad.engines.native.steps import AT_ONCE, Fallback, Kernel, Literal, Repeated, Step
 from boxgrad.errors import BoxgradError
 from boxgrad.graph.node import Graph, Node
 
@@ -276,7 +276,7 @@ def _replaces(kernel: Kernel) -> bool:
 
 def _parts(kernel: Kernel) -> Iterator[tuple[int, int]]:
     """The jobs of a kernel, as first chunk and number of chunks; fewer at once where each takes long."""
-    most = AT_ONCE if kernel.flops <= 4 * LONG * kernel.chunks else 4
+    most = AT_ONCE // 4 if kernel.is_long else AT_ONCE
     for first in range(0, kernel.chunks, most):
         yield first, min(most, kernel.chunks - first)
 

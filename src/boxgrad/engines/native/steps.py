@@ -168,6 +168,8 @@ class Kernel:
     may_fail: bool = False
     in_place: bool = False
     """Whether each position is read before it is written, and by nobody else."""
+    is_long: bool = False
+    """Whether a chunk may take a tenth of a second, so that few of them are run at once."""
     nodes: tuple[Node, ...] = ()
     """The boxes of the graph that it runs."""
 
