@@ -8,11 +8,9 @@ import sys
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 import boxgrad as bg
-from boxgrad.cli.application import app
-from boxgrad.engines.native import cache, engine, pool
+from boxgrad.engines.native import engine
 from boxgrad.engines.native.machine import machine_of
 from samples import SAMPLES
 
@@ -52,59 +50,6 @@ def test_many_small_jobs():
 
 def test_importing_boxgrad_does_not_import_llvm():
     assert run("import sys, boxgrad; print('llvmlite' in sys.modules)").strip() == "False"
-
-
-# ---- the cache
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    pool.pool()  # whose code is cached too, when it is first used
-    monkeypatch.setenv("BOXGRAD_CACHE", str(tmp_path / "objects"))
-    return tmp_path / "objects"
-
-
-def notes(function, x):
-    compiled = bg.compile(function, engine="native")
-    compiled(x)
-    return compiled.report().notes[0]
-
-
-def test_the_second_time_code_comes_from_the_cache(folder):
-    x = np.ones(7, np.float32)
-    assert "compiled" in notes(lambda x: np.exp(x) * 3, x)
-    assert "from the cache" in notes(lambda x: np.exp(x) * 3, x)
-    assert len(list(cache.files())) == 1
-    assert cache.clear() == 1
-    assert "compiled" in notes(lambda x: np.exp(x) * 3, x)
-
-
-@pytest.mark.parametrize("damage", [b"", b"nonsense", "cut", "flipped"])
-def test_damaged_files_are_ignored(folder, damage):
-    x = np.ones(7, np.float32)
-    notes(lambda x: np.exp(x) * 3, x)
-    (file,) = cache.files()
-    content = file.read_bytes()
-    if damage == "cut":
-        damage = content[:-9]
-    elif damage == "flipped":
-        damage = content[:300] + bytes([content[300] ^ 1]) + content[301:]
-    file.write_bytes(damage)
-    assert "compiled" in notes(lambda x: np.exp(x) * 3, x)
-    assert file.read_bytes() == content
-
-
-def test_the_command(folder):
-    notes(lambda x: np.exp(x) * 3, np.ones(7, np.float32))
-    shown = CliRunner().invoke(app, ["cache"]).output
-    assert shown.startswith("1 files")
-    assert str(folder) in shown
-    assert CliRunner().invoke(app, ["cache", "--clear"]).output.startswith("deleted 1 files")
-    assert not list(cache.files())
-
-
-def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("BOXGRAD_CACHE", str(tmp_path / "file" / "below"))
-    assert "compiled" in notes(lambda x: np.exp(x) * 5, np.ones(3, np.float32))
 
 
 # ---- other machines
