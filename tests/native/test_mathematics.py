@@ -30,56 +30,28 @@ UNARY = {
     "sqrt": mpmath.sqrt, "erf": mpmath.erf, "deg2rad": mpmath.radians, "radians": mpmath.radians,
     "rad2deg": mpmath.degrees, "degrees": mpmath.degrees, "reciprocal": lambda x: 1 / x,
 }  # fmt: skip
+
+
+def power(x, z):
+    """Of a negative number, where it has a value: with a whole exponent."""
+    sign = -1 if x < 0 and z % 2 else 1
+    return sign * mpmath.power(abs(x), z)
+
+
 BINARY = {
-    "power": mpmath.power, "float_power": mpmath.power, "arctan2": mpmath.atan2, "hypot": mpmath.hypot,
+    "power": power, "float_power": power, "arctan2": mpmath.atan2, "hypot": mpmath.hypot,
     "fmod": lambda x, z: mpmath.fmod(abs(x), abs(z)) * mpmath.sign(x), "divide": lambda x, z: x / z,
 }  # fmt: skip
 # Where the C library's own float64 function is less exact than that (its manual says 4 and 3 units).
 LIBRARY = {"cbrt": 4.0, "sinh": 3.0, "cosh": 3.0, "arcsinh": 3.0, "arccosh": 3.0, "arctanh": 3.0}
-EXACT = [
-    "add",
-    "subtract",
-    "multiply",
-    "negative",
-    "positive",
-    "square",
-    "absolute",
-    "fabs",
-    "sign",
-    "copysign",
-    "floor",
-    "ceil",
-    "trunc",
-    "rint",
-    "maximum",
-    "minimum",
-    "fmax",
-    "fmin",
-    "equal",
-    "not_equal",
-    "less",
-    "less_equal",
-    "greater",
-    "greater_equal",
-    "logical_and",
-    "logical_or",
-    "logical_xor",
-    "logical_not",
-    "bitwise_and",
-    "bitwise_or",
-    "bitwise_xor",
-    "invert",
-    "left_shift",
-    "right_shift",
-    "isnan",
-    "isinf",
-    "isfinite",
-    "signbit",
-    "where",
-    "cast",
-    "identity",
-    "stop_gradient",
-]
+EXACT = {
+    "add", "subtract", "multiply", "negative", "positive", "square", "absolute", "fabs", "sign", "copysign",
+    "floor", "ceil", "trunc", "rint", "maximum", "minimum", "fmax", "fmin", "equal", "not_equal", "less",
+    "less_equal", "greater", "greater_equal", "logical_and", "logical_or", "logical_xor", "logical_not",
+    "bitwise_and", "bitwise_or", "bitwise_xor", "invert", "left_shift", "right_shift", "isnan", "isinf",
+    "isfinite", "signbit", "where", "cast", "identity", "stop_gradient",
+}  # fmt: skip
+"""One instruction, or a choice."""
 
 
 def arguments() -> np.ndarray:
@@ -99,7 +71,7 @@ def arguments() -> np.ndarray:
 
 
 def everywhere(dtype: type, each: int = 1) -> np.ndarray:
-    """``each`` numbers of every exponent, the subnormal ones included, of both signs; and where much happens."""
+    """``each`` numbers of every exponent, subnormal ones included, of both signs; and where much happens."""
     limits, random = np.finfo(dtype), np.random.default_rng(1)
     unsigned = {4: np.uint32, 8: np.uint64}[limits.bits // 8]
     exponents = np.arange(0, 2**limits.iexp - 1, dtype=unsigned)[:, None] << unsigned(limits.nmant)
@@ -148,6 +120,10 @@ def check(name: str, function, exact, inputs: list[np.ndarray], limit: float) ->
     zero = wanted == 0
     np.testing.assert_array_equal(np.signbit(got[zero]), np.signbit(wanted[zero]))
     finite = np.isfinite(wanted) & np.isfinite(got)
+    if len(inputs) > 1:  # mpmath has no zero with a sign, and its infinities have no parity
+        ends = finite & np.logical_or(*((x == 0) | np.isinf(x) for x in inputs))
+        np.testing.assert_allclose(got[ends], wanted[ends], rtol=np.finfo(got.dtype).eps)
+        finite &= ~ends
     arguments = [x[finite].tolist() for x in inputs]
     with mpmath.workprec(120):
         results = [exact(*map(mpmath.mpf, numbers)) for numbers in zip(*arguments, strict=True)]
@@ -174,7 +150,8 @@ def test_at_every_exponent(name, dtype):
 @pytest.mark.parametrize("name", BINARY)
 def test_of_two_numbers(name, dtype):
     random = np.random.default_rng(2)
-    wide, narrow = everywhere(dtype), random.normal(0, 3, 2000).astype(dtype)
+    wide = everywhere(dtype)[:: 1 if dtype == np.float32 else 4]
+    narrow = random.normal(0, 3, 2000).astype(dtype)
     pairs = np.stack(np.meshgrid(specials(dtype), specials(dtype))).reshape(2, -1)
     x = np.concatenate([random.permutation(wide), narrow, pairs[0]])
     z = np.concatenate([random.permutation(wide), random.permutation(narrow), pairs[1]])
@@ -201,7 +178,7 @@ def test_sigmoid(dtype):
     with mpmath.workprec(120):
         wanted = [1 / (1 + mpmath.exp(-mpmath.mpf(number))) for number in x[inside].tolist()]
         error = errors(got[inside], wanted)
-    assert error.max() <= 2 * ULPS, (x[inside][error.argmax()], error.max())
+    assert error.max() <= ULPS, (x[inside][error.argmax()], error.max())
     far = ~inside & ~np.isnan(x)
     np.testing.assert_allclose(got[far], x[far] > 0, atol=np.finfo(dtype).tiny)
 

@@ -2,8 +2,8 @@
 
 Knows bytes and their names: the name is a digest of everything the code depends on (the text of the program,
 the processor, the versions of LLVM and of boxgrad), and the file begins with a digest of its name and of its
-content. A file that is damaged, cut short, of another name or format is ignored and written anew. Files are written
-under another name first and then moved. Where nothing can be written, nothing is kept.
+content. A file that is damaged, cut short, of another name or format is ignored and written anew. Files are
+written under another name first and then moved. Where nothing can be written, nothing is kept.
 
 Whoever can write to the folder can have code run here. So the folder and its files must belong to the user,
 and nobody else may write to them: a folder for which that does not hold is not used at all.
