@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 
 import boxgrad as bg
-from boxgrad.engines.native import engine
-from boxgrad.engines.native.machine import machine_of
 from samples import SAMPLES
 
 random = np.random.default_rng(0)
@@ -50,49 +48,6 @@ def test_many_small_jobs():
 
 def test_importing_boxgrad_does_not_import_llvm():
     assert run("import sys, boxgrad; print('llvmlite' in sys.modules)").strip() == "False"
-
-
-# ---- other machines
-def test_narrower_vectors():
-    """The same program for 128-bit vectors without fused multiply-add, run on this machine."""
-    code = """
-import numpy as np, boxgrad as bg
-from boxgrad import nn
-from boxgrad.engines.native.machine import host
-assert host().vector_bytes == 16, host()
-model = nn.Sequential(
-    nn.Conv2d(3, 5, 3, padding=1, seed=1), nn.Tanh(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(80, 4, seed=2)
-)
-x, y = np.random.default_rng(0).normal(size=(3, 3, 8, 8)).astype(np.float32), np.array([0, 1, 3])
-f = bg.value_and_grad(lambda m: nn.cross_entropy(m(x), y))
-value, slopes = bg.compile(f, engine="native")(model)
-wanted, exact = f(model)
-np.testing.assert_allclose(value, wanted, rtol=1e-5)
-for (name, a), b in zip(slopes.state_dict().items(), exact.state_dict().values()):
-    np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5, err_msg=name)
-"""
-    run(code, BOXGRAD_NATIVE_VECTORS="128")
-
-
-@pytest.mark.parametrize(
-    ("triple", "cpu", "features", "size"),
-    [
-        ("x86_64-unknown-linux-gnu", "skylake-avx512", "+avx512f,+avx512vl,+fma,+avx2", 64),
-        ("x86_64-unknown-linux-gnu", "haswell", "+avx2,+fma", 32),
-        ("x86_64-unknown-linux-gnu", "x86-64", "", 16),
-        ("aarch64-unknown-linux-gnu", "cortex-a72", "+neon", 16),
-    ],
-)
-def test_code_for_other_machines(triple, cpu, features, size):
-    """It compiles; AVX-512's tiles of 14 rows included."""
-    other = machine_of(triple, cpu, features)
-    assert other.vector_bytes == size
-    graph = bg.trace(
-        lambda x, w: np.tanh(bg.conv(x, w)) @ np.ones((6, 4), np.float32),
-        np.ones((2, 3, 9, 8), np.float32),
-        np.ones((20, 3, 3, 3), np.float32),
-    )
-    assert engine.object_of(graph, other)[:4] == b"\x7fELF"
 
 
 # ---- guarded memory
