@@ -150,7 +150,8 @@ class Program:
         """Put an input's address into its slot; what is not an array in C order becomes one."""
         if type(value) is np.ndarray:
             known = self._seen[number]
-            if known is not None and known() is value:
+            same = known is not None and known() is value
+            if same and (number not in self._written or value.flags.writeable):
                 return value
             if value.flags.c_contiguous and value.flags.aligned and self._is_apart(number, value):
                 # In this order, so that no interruption leaves an array with another one's address.
