@@ -240,6 +240,17 @@ def test_masks_that_are_computed(checked):
     assert "and <4 x i1>" in text
 
 
+def test_one_of_two_pointers():
+    """The bounds are those of the one that is chosen; a register may be one of them."""
+    f = Function("k", HEAD)
+    first, second = addresses(f, 2)
+    chosen = f.value(f"select i1 %c, ptr {first}, ptr {second}")
+    f.load("float", f.value(f"select i1 %d, ptr {chosen}, ptr {f.slot('<8 x float>')}"))
+    text = checking.text_of(f, 2)
+    assert text.count("select i1 %c, i64") == 3
+    assert text.count("select i1 %d, i64") == 3
+
+
 @pytest.mark.parametrize(
     ("kind", "size"), [("i1", 1), ("i8", 1), ("<8 x float>", 32), ("[3 x <2 x double>]", 48), ("ptr", 8)]
 )

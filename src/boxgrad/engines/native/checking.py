@@ -110,6 +110,15 @@ class _Rewriter:
     def _known(self, pointer: str, size: str, number: str) -> None:
         self.regions[pointer] = _Region(self._value(f"ptrtoint ptr {pointer} to i64"), size, number)
 
+    def _region(self, pointer: str) -> _Region:
+        """The memory of a pointer that is handed on; a register becomes an address by that."""
+        if pointer in self.exact:
+            start = self._value(f"ptrtoint ptr {pointer} to i64")
+            return _Region(start, str(self.exact[pointer]), str(STACK))
+        if pointer not in self.regions:
+            raise _unknown(pointer)
+        return self.regions[pointer]
+
     def _line(self, line: str) -> None:
         """One instruction, and before it the check of what it reads or writes."""
         bare = line.strip()
@@ -120,10 +129,8 @@ class _Rewriter:
             self.lines.append(line)
             if name in self.bases:
                 self._base(name, source)
-            elif source in self.regions:
-                self.regions[name] = self.regions[source]
             else:
-                raise _unknown(bare)
+                self.regions[name] = self._region(source)
         elif found := _CHOICE.fullmatch(bare):
             self.lines.append(line)
             self._choice(*found.groups())
@@ -163,7 +170,7 @@ class _Rewriter:
         self.regions[name] = _Region(start, size, str(number))
 
     def _choice(self, name: str, condition: str, first: str, second: str) -> None:
-        one, other = self.regions[first], self.regions[second]
+        one, other = self._region(first), self._region(second)
         self.regions[name] = _Region(*(
             a if a == b else self._value(f"select i1 {condition}, i64 {a}, i64 {b}")
             for a, b in ((one.start, other.start), (one.size, other.size), (one.number, other.number))
