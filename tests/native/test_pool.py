@@ -309,7 +309,7 @@ def interrupt(seconds):
         sent = time.process_time()
         os.kill(os.getpid(), signal.SIGINT)
     threading.Timer(seconds, send).start()
-def after(call, seconds=0.7):
+def after(call, seconds=1.5):
     interrupt(seconds)
     try:
         call()
