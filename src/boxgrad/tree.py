@@ -23,16 +23,44 @@ def is_array(value: Any) -> bool:
 
 
 class _Static(dict[str, Any]):
-    """The attributes of an object that hold no arrays; equal where Python says so."""
+    """The attributes of an object that hold no arrays; equal where Python says so.
+
+    A list or dict may be changed later, so what is compared is what was in it when this was made.
+    """
+
+    __slots__ = ("_then",)
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        super().__init__(values)
+        self._then = {name: _copied(value) for name, value in values.items() if type(value) not in PLAIN}
 
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(tuple(self))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Static) and dict.__eq__(self, other)
+        return isinstance(other, _Static) and dict.__eq__(self, other) and self._then == other._then
 
     def __ne__(self, other: object) -> bool:
         return not self == other
+
+
+def _copied(value: Any) -> Any:
+    """The containers in a value, copied; other objects as they are."""
+    if isinstance(value, dict):
+        return {key: _copied(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        parts = [_copied(part) for part in value]
+        return parts if isinstance(value, list) else tuple(parts)
+    if isinstance(value, (set, bytearray)):
+        return value.copy()
+    if is_dataclass(value):
+        return type(value), {name: _copied(part) for name, part in attributes(value).items()}
+    return value
+
+
+def is_dataclass(value: Any) -> bool:
+    """Whether a value is an instance of a dataclass."""
+    return hasattr(type(value), "__dataclass_fields__")
 
 
 def attributes(instance: Any) -> dict[str, Any]:
@@ -42,8 +70,10 @@ def attributes(instance: Any) -> dict[str, Any]:
     return {field.name: getattr(instance, field.name) for field in dataclasses.fields(instance)}
 
 
-_PLAIN = frozenset({bool, int, float, complex, str, bytes, type(None)})
-_known = dict.fromkeys(_PLAIN, False)
+PLAIN = frozenset({bool, int, float, complex, str, bytes, type(None)})
+"""Types of immutable values that are no part of a tree as attributes."""
+CONTAINERS = (dict, list, tuple, set, bytearray)
+_known = dict.fromkeys(PLAIN, False)
 """Types of which every instance is part of the tree, or none."""
 
 
@@ -58,16 +88,16 @@ def _holds_arrays(value: Any) -> bool:
     if isinstance(value, (dict, list, tuple)):
         parts = value.values() if isinstance(value, dict) else value
         return any(_holds_arrays(part) for part in parts)
-    return dataclasses.is_dataclass(value) and any(is_array(leaf) for leaf in leaves(value))
+    return is_dataclass(value) and any(is_array(leaf) for leaf in leaves(value))
 
 
 def _flatten_object(instance: Any) -> tuple[tuple[Any, ...], Any, tuple[str, ...]]:
     moving: dict[str, Any] = {}
-    static = _Static()
+    static: dict[str, Any] = {}
     for name, value in attributes(instance).items():
         (moving if _holds_arrays(value) else static)[name] = value
     names = tuple(moving)
-    return tuple(moving.values()), (names, static), names
+    return tuple(moving.values()), (names, _Static(static)), names
 
 
 def register(cls: type) -> type:
@@ -94,7 +124,7 @@ def register(cls: type) -> type:
 def _register_dataclasses(values: Iterable[Any]) -> bool:
     """Register the classes of dataclass instances among the leaves; whether there were any."""
     kinds = {type(value) for value in values}
-    found = [kind for kind in kinds if kind not in _PLAIN and hasattr(kind, "__dataclass_fields__")]
+    found = [kind for kind in kinds if kind not in PLAIN and hasattr(kind, "__dataclass_fields__")]
     for cls in found:
         register(cls)
     return bool(found)
@@ -138,9 +168,14 @@ def named_leaves(tree: Any) -> list[tuple[str, Any]]:
     >>> named_leaves({"cell": [1.0, 2.0]})
     [('cell.0', 1.0), ('cell.1', 2.0)]
     """
-    flatten(tree)  # registers dataclasses
-    paths, values, _ = optree.tree_flatten_with_path(tree, namespace=_NAMESPACE)
+    paths, values, _ = flatten_with_path(tree)
     return [(".".join(str(part) for part in path), leaf) for path, leaf in zip(paths, values, strict=True)]
+
+
+def flatten_with_path(tree: Any) -> tuple[list[tuple[Any, ...]], list[Any], Structure]:
+    """As :func:`flatten`, and before it the path of each leaf: keys, indices and names of attributes."""
+    flatten(tree)  # registers dataclasses
+    return optree.tree_flatten_with_path(tree, namespace=_NAMESPACE)
 
 
 def is_registered(value: Any) -> bool:

@@ -94,6 +94,32 @@ def test_slow_blocks_are_left_out():
     assert record.peak("a") == 100.0
 
 
+def test_one_lucky_probe_does_not_make_the_others_slow():
+    usual, lucky = Reading(100.0, 20.0), Reading(300.0, 20.0)
+    blocks = [Block("a", [1.0], usual, usual) for _ in range(9)]
+    record = Bracketed(blocks=[*blocks, Block("a", [1.0], usual, lucky)])
+    assert record.usual.gflops == 100.0
+    assert not any(map(record.is_slow, record.blocks))
+
+
+def test_blocks_that_wait_for_a_processor_are_slow():
+    good = Reading(100.0, 20.0)
+    record = Bracketed(blocks=[Block("a", [1.0], good, good, 0.02), Block("a", [5.0], good, good, 0.5)])
+    assert list(map(record.is_slow, record.blocks)) == [False, True]
+    record.gap = 0
+    record.measure("b", lambda: sum(range(100_000)), 3)
+    assert 0 <= record.blocks[-1].waiting < 1
+
+
+def test_ratios_are_those_of_pairs_in_a_good_phase_where_there_are_enough():
+    good, bad = Reading(100.0, 20.0), Reading(40.0, 20.0)
+    blocks = []
+    for reading, other in ((good, 2), (good, 2), (bad, 9), (bad, 9), (bad, 9), (good, 2)):
+        blocks += [Block("a", [1.0], reading, reading), Block("b", [other], reading, reading)]
+    assert Bracketed(blocks=blocks).ratio("b", "a") == 2
+    assert Bracketed(blocks=blocks[2:]).ratio("b", "a") == 9  # two good pairs are too few
+
+
 def test_ones_own_steps():
     figures = measure_steps("mine", {"boxgrad": lambda: 1, "other": lambda: 2}, None, threads=1, rounds=1)
     assert isinstance(figures, Figures)
@@ -115,6 +141,12 @@ def step():
 
 def step_by_hand():
     return np.ones((8, 8)) @ np.ones((8, 8))
+
+def failing():
+    return 1 / 0
+
+def asking(a):
+    return a
 """
 
 
@@ -139,9 +171,20 @@ def test_files(tmp_path):
         (("resnet",), "the models are mlp, lenet"),
         (("mlp", "--against", "theano"), "there is no peer 'theano'"),
         (("absent.py:step",), "there is no file absent.py"),
+        (("{mine}:absent",), "it defines step, step_by_hand, failing, asking"),
+        (("{mine}:asking",), "cannot be called without arguments"),
+        (("{mine}:failing",), "raised ZeroDivisionError"),
+        (("{mine}:step", "--against", "{mine}:failing"), "mine.py:16: return 1 / 0"),
+        (("mlp", "--json", "{folder}"), "cannot be written"),
+        (("mlp", "--json", "{folder}/absent/bench.json"), "cannot be written"),
+        (("mlp", "--plot", "{folder}/bench.txt"), "ends in none of .png .svg .pdf"),
+        (("mlp", "--engine", "abacus"), "there is no engine 'abacus'"),
+        (("mlp", "--threads", "0"), "--threads"),
     ],
 )
-def test_bad_input(arguments, said):
-    result = call("bench", *arguments)
+def test_bad_input(arguments, said, tmp_path):
+    (tmp_path / "mine.py").write_text(STEPS)
+    given = [part.format(mine=tmp_path / "mine.py", folder=tmp_path) for part in arguments]
+    result = call("bench", *given)
     assert result.exit_code == 2
     assert said in result.output

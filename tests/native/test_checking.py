@@ -10,9 +10,9 @@ import pytest
 import boxgrad as bg
 from boxgrad.bench.models import CASES
 from boxgrad.bench.steps import boxgrad_step
-from boxgrad.engines.native import cache, checking, microkernel, packing, pool, product, program, vector
+from boxgrad.engines.native import cache, checking, jobs, microkernel, packing, pool, product, vector
 from boxgrad.engines.native.ir import Function
-from boxgrad.engines.native.program import OutsideError
+from boxgrad.engines.native.outside import OutsideError
 from boxgrad.engines.native.steps import HEAD, addresses
 from numeric import assert_within_units
 from samples import SAMPLES
@@ -104,9 +104,9 @@ def test_a_row_looked_up_beyond_the_table(checked, monkeypatch):
         return load_at(self, self.function.at(pointer, 3, dtype.itemsize), offsets, dtype, mask)
 
     monkeypatch.setattr(vector.Lanes, "load_at", far)
-    table = np.ones((5, 3), np.float32)
-    with pytest.raises(OutsideError, match=r"'gather.multiply' read 4 bytes at byte 60 of the argument 't'"):
-        native(lambda t, i: t[i] * 1.0, table, np.array([0, 4]))
+    table = np.ones(15, np.float32)
+    with pytest.raises(OutsideError, match=r"'gather.multiply' read 4 bytes at byte 68 of the argument 't'"):
+        native(lambda t, i: t[i] * 2.0, table, np.array([0, 14]))
 
 
 def test_an_element_of_the_micro_kernel(checked, monkeypatch):
@@ -128,14 +128,14 @@ def test_a_panel_beyond_the_scratch_memory(checked, monkeypatch):
 
 
 def test_a_wrong_table_of_addresses(checked, monkeypatch):
-    tables = program._tables
+    tables = jobs._table
 
     def wrong(values, *rest):
         table = tables(values, *rest)
         table[:, 0, 1] += 8
         return table
 
-    monkeypatch.setattr(program, "_tables", wrong)
+    monkeypatch.setattr(jobs, "_table", wrong)
     with pytest.raises(OutsideError, match=r"of the argument 'x'"):
         native(unit, np.ones((3, 7)))
 

@@ -47,7 +47,7 @@ def test_gradients(row: NumpyCall):
     gradient = bg.grad(total, argnums=chosen)
     with np.errstate(all="ignore"):
         try:
-            wanted = bg.compile(gradient)(*row.inputs)
+            wanted = bg.compile(gradient, engine="numpy")(*row.inputs)
         except bg.BoxgradError as error:
             with pytest.raises(type(error)):
                 bg.compile(gradient, engine="native")(*row.inputs)

@@ -13,6 +13,7 @@ from hypothesis import given
 import boxgrad as bg
 from boxgrad.graph.primitive import all_primitives
 from boxgrad.types import ArrayType
+from numeric import assert_within_units
 
 UFUNCS = [p.callables[0] for p in all_primitives() if p.callables and isinstance(p.callables[0], np.ufunc)]
 DTYPES = [np.dtype(name) for name in ("float32", "float64", "int64", "int32", "uint8", "int8", "bool")]
@@ -64,9 +65,11 @@ def agree(function, inputs):
             assert got == wanted
     if not isinstance(wanted, type):
         with np.errstate(all="ignore"):
-            result, plain = bg.compile(function)(*inputs), function(*inputs)
+            plain = function(*inputs)
+            result, native = (bg.compile(function, engine=name)(*inputs) for name in ("numpy", "native"))
         assert ArrayType.of(np.asarray(result)) == wanted
         np.testing.assert_array_equal(result, plain)
+        assert_within_units(native, plain)
 
 
 @pytest.mark.parametrize("ufunc", UFUNCS, ids=lambda ufunc: ufunc.__name__)

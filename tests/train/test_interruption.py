@@ -1,6 +1,7 @@
 """Runs that are stopped from outside: kill -9 at random moments, and Ctrl-C."""
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -13,9 +14,12 @@ import pytest
 SCRIPT = Path(__file__).with_name("long_run.py")
 
 
-def start(folder, pause=0.0):
+def start(folder, pause=0.0, threads=2):
     command = [sys.executable, str(SCRIPT), str(folder), str(pause)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "BOXGRAD_NUM_THREADS": str(threads)},
+    )  # fmt: skip
 
 
 def rows(folder):
@@ -43,9 +47,10 @@ def compare(folder, whole):
 
 
 def test_killed_at_random_moments_and_resumed_it_ends_with_the_same_bits(tmp_path, whole):
+    """Each time with another number of threads."""
     folder, moments, kills = tmp_path / "run", random.Random(1), 0
     while kills < 12:
-        process = start(folder, 0.04)
+        process = start(folder, 0.04, threads=1 + kills % 4)
         if kills % 4:  # the others are killed while they start
             process.stdout.readline()
         time.sleep(moments.uniform(0.0, 0.35))

@@ -24,7 +24,8 @@ def row(figures: Figures) -> str:
         apart = figures.differences.get(peer)
         lines.append(line if apart is None else f"{line}; losses differ by {apart:.0e}")
     checked = f"losses {figures.losses[0]:.4f} … {figures.losses[-1]:.4f}" if figures.losses else ""
-    probe = f"peak {figures.probe:.0f} GFLOP/s; {figures.slow} of {figures.blocks} blocks slow"
+    phase = "good phase" if figures.good_phase else "no good phase: run again when the machine is quiet"
+    probe = f"peak {figures.probe:.0f} GFLOP/s; {figures.slow} of {figures.blocks} blocks slow: {phase}"
     return "\n".join([*lines, f"{'':<14}{'; '.join(filter(None, (checked, probe)))}"])
 
 

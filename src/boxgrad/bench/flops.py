@@ -1,7 +1,8 @@
 """How much arithmetic a graph is: the operations of its products and convolutions.
 
-A multiply-add counts as two, as peaks of processors are given; elementwise work is left out, which makes the
-fraction of the peak a cautious one. Knows graphs; knows nothing of clocks.
+A multiply-add counts as two, as peaks of processors are given, and elementwise work is left out. The graph is
+counted as it was written: an engine that needs fewer operations for the same result is faster, and may exceed
+the peak. Knows graphs; knows nothing of clocks.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ class Figures:
 
     ``ratio`` is the best peer's time over ours, the median over neighbouring blocks; ``gflops`` counts
     products and convolutions; ``probe`` is the peak of the machine in GFLOP/s while ours ran; ``slow`` counts
-    blocks in which the machine was slower than at its best, which are left out where there are others.
+    blocks in which the machine was slower than usual (see ``probe``), left out where there are others.
     ``losses`` are ours over the first steps, ``differences`` by how much those of each peer differ, relative
     to the first.
     """
@@ -55,9 +55,14 @@ class Figures:
     slow: int
     blocks: int
 
+    @property
+    def good_phase(self) -> bool:
+        """Whether at least half of the blocks are not slow."""
+        return 2 * self.slow <= self.blocks
+
     def as_json(self) -> dict[str, Any]:
         """The figures as JSON has them."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {name: getattr(self, name) for name in (*self.__slots__, "good_phase")}
 
 
 @contextmanager

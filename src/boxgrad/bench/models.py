@@ -48,13 +48,15 @@ def _vgg() -> tuple[Layer, ...]:
 class Case:
     """A model as layers with PyTorch's names and arguments, its data, and how many steps make a block.
 
-    Text models are an embedding, LSTM layers and a linear layer, for ``(time, batch)`` characters.
+    Text models are an embedding, LSTM layers and a linear layer, for ``(time, batch)`` characters. ``double``
+    cases compute in float64.
     """
 
     layers: tuple[Layer, ...]
     shape: tuple[int, ...]
     block: int
     text: bool = False
+    double: bool = False
 
     def data(self) -> tuple[Any, Any]:
         """A batch of random images and classes, or of random characters and those that follow them."""
@@ -63,7 +65,8 @@ class Case:
             steps, batch = self.shape
             drawn = rng.integers(0, VOCABULARY, (steps + 1, batch))
             return drawn[:-1].copy(), drawn[1:].reshape(-1).copy()
-        return rng.normal(size=(BATCH, *self.shape)).astype(np.float32), rng.integers(0, 10, BATCH)
+        images = rng.normal(size=(BATCH, *self.shape)).astype(np.float32)
+        return images.astype(np.float64 if self.double else np.float32), rng.integers(0, 10, BATCH)
 
     def state(self) -> dict[str, np.ndarray[Any, Any]]:
         """Initial weights by name, from a fixed seed."""

@@ -4,9 +4,14 @@ Knows two rates, the processor's floating-point peak and the speed of a plain Py
 good samples from bad ones; knows nothing of what is being measured.
 
 A virtual machine has phases: its processors may share a core with each other or with somebody else's work.
-``Bracketed`` probes the machine before and after each block of samples. A block is *slow* where one of
-its probes falls short of the best seen in the whole run by more than a fifth; medians are taken over the
-other blocks where there are any.
+``Bracketed`` probes the machine before and after each block of samples. The *usual* rates of a run are those
+that nine of ten probes stay below: the very best is not taken, for one lucky reading would make all others
+look slow. A block is *slow* where a probe beside it falls short of the usual by more than a fifth, or where
+(on Linux, which counts it) its threads waited for a processor for more than a tenth of the time that they
+wanted one, because others had it: so a run that is disturbed from beginning to end is known too. The machine
+is in a *good phase* where at least half of the blocks are not slow. Medians of times are taken over the
+blocks that are not slow where there are any, medians of ratios over the pairs of neighbours of which neither
+is slow where there are three.
 
     python -m boxgrad.bench.probe         # print both rates twice a second
 """
@@ -16,12 +21,20 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from boxgrad.bench.peak import peak
 
 SLACK = 0.2
-"""How far a probe may fall short of the best before its block counts as slow."""
+"""How far a probe may fall short of the usual before its block counts as slow."""
+WAITING = 0.1
+"""The share of the time that threads may wait for a processor before their block counts as slow."""
+USUAL = 0.9
+"""The share of a run's probes that stay below the usual rates."""
+PAIRS = 3
+"""How many pairs of good blocks are enough to leave out the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +44,9 @@ class Reading:
     gflops: float
     loops: float
 
-    def relative_to(self, best: Reading) -> float:
-        """The lower of both rates as a share of the best."""
-        return min(self.gflops / best.gflops, self.loops / best.loops)
+    def relative_to(self, usual: Reading) -> float:
+        """The lower of both rates as a share of the usual."""
+        return min(self.gflops / usual.gflops, self.loops / usual.loops)
 
 
 def _loop() -> None:
@@ -66,6 +79,8 @@ class Block:
     samples: list[float]
     before: Reading
     after: Reading
+    waiting: float = 0.0
+    """For what share of the time that threads wanted a processor they had none."""
 
 
 @dataclass(slots=True)
@@ -102,23 +117,29 @@ class Bracketed:
         for _ in range(warm):
             work()
         samples: list[float] = []
+        ran, waited = _scheduled()
         for _ in range(repeat):
             start = time.perf_counter()
             work()
             samples.append(time.perf_counter() - start)
+        ran, waited = (max(0, now - then) for now, then in zip(_scheduled(), (ran, waited), strict=True))
         time.sleep(self.gap)
-        self.blocks.append(Block(subject, samples, before, probe(self.threads)))
+        waiting = waited / max(1, ran + waited)
+        self.blocks.append(Block(subject, samples, before, probe(self.threads), waiting))
 
     @property
-    def best(self) -> Reading:
-        """The best of each rate in the whole run."""
+    def usual(self) -> Reading:
+        """Of each rate what the machine reaches when nothing disturbs it."""
         readings = [reading for block in self.blocks for reading in (block.before, block.after)]
-        return Reading(max(r.gflops for r in readings), max(r.loops for r in readings))
+        return Reading(_usual([r.gflops for r in readings]), _usual([r.loops for r in readings]))
 
     def is_slow(self, block: Block) -> bool:
-        """Whether the machine was slow before or after a block."""
-        best = self.best
-        return min(block.before.relative_to(best), block.after.relative_to(best)) < 1 - SLACK
+        """Whether the machine was slow before or after a block, or others had it meanwhile."""
+        usual = self.usual
+        return (
+            block.waiting > WAITING
+            or min(block.before.relative_to(usual), block.after.relative_to(usual)) < 1 - SLACK
+        )
 
     def summary(self, subject: str) -> Summary:
         """Median and quartiles over the good blocks of a subject, or over all if none is good."""
@@ -139,9 +160,28 @@ class Bracketed:
 
     def ratio(self, subject: str, other: str) -> float:
         """The median of the ratios of neighbouring blocks: what both lived through cancels out."""
-        mine = [statistics.median(b.samples) for b in self.blocks if b.subject == subject]
-        others = [statistics.median(b.samples) for b in self.blocks if b.subject == other]
-        return statistics.median(a / b for a, b in zip(mine, others, strict=True))
+        mine = [block for block in self.blocks if block.subject == subject]
+        others = [block for block in self.blocks if block.subject == other]
+        pairs = list(zip(mine, others, strict=True))
+        good = [pair for pair in pairs if not any(map(self.is_slow, pair))]
+        chosen = good if len(good) >= PAIRS else pairs
+        return statistics.median(
+            statistics.median(a.samples) / statistics.median(b.samples) for a, b in chosen
+        )
+
+
+def _scheduled() -> tuple[int, int]:
+    """Nanoseconds for which this process's threads ran, and waited for a processor; 0 where unknown."""
+    ran = waited = 0
+    for file in Path("/proc/self/task").glob("*/schedstat"):
+        with suppress(OSError, ValueError):  # a thread may have ended meanwhile
+            first, second, _ = map(int, file.read_text(encoding="ascii").split())
+            ran, waited = ran + first, waited + second
+    return ran, waited
+
+
+def _usual(rates: Sequence[float]) -> float:
+    return sorted(rates)[int(USUAL * (len(rates) - 1))]
 
 
 def quartiles(samples: Sequence[float]) -> tuple[float, float, float]:

@@ -7,12 +7,13 @@ installed.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from boxgrad import autodiff, engines, nn, optim
+from boxgrad import autodiff, engines, nn, optim, tree
 from boxgrad.bench import jax_peer, torch_peer
 from boxgrad.bench.models import LEARNING_RATE, Case, Step
 from boxgrad.errors import BoxgradError, message
@@ -21,10 +22,22 @@ State = Mapping[str, np.ndarray[Any, Any]]
 Maker = Callable[[Case, State], Step]
 
 
-def boxgrad_step(case: Case, state: State, engine: str) -> tuple[Step, engines.Compiled]:
-    """A compiled step, and the compiled function, which knows its graph."""
+def boxgrad_model(case: Case, state: State) -> Any:
+    """The model with these weights."""
     model = case.build(nn)
+    if case.double:
+        model = tree.map(_doubled, model)
     model.load_state_dict(dict(state))
+    return model
+
+
+def _doubled(leaf: Any) -> Any:
+    return leaf.astype(np.float64) if tree.is_array(leaf) and leaf.dtype.kind == "f" else leaf
+
+
+def boxgrad_step(case: Case, state: State, engine: str, model: Any = None) -> tuple[Step, engines.Compiled]:
+    """A compiled step of a given model or of its own, and the compiled function, which knows its graph."""
+    model = model or boxgrad_model(case, state)
     optimizer = optim.Adam(model, lr=LEARNING_RATE)
     x, y = case.data()
 

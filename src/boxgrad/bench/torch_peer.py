@@ -31,10 +31,24 @@ def compiled(case: Case, state: State) -> Step:
     return _step(case, state, lambda torch, model: torch.compile(model))
 
 
+def gradients(case: Case, state: State) -> dict[str, np.ndarray[Any, Any]]:
+    """The gradients of the first step, by name."""
+    torch = importlib.import_module("torch")
+    model = _model(torch, case, state)
+    x, y = map(torch.tensor, case.data())
+    torch.nn.functional.cross_entropy(model(x), y).backward()
+    return {name: p.grad.numpy() for name, p in model.named_parameters()}
+
+
+def _model(torch: Any, case: Case, state: State) -> Any:
+    model = case.build(torch.nn).to(torch.float64 if case.double else torch.float32)
+    model.load_state_dict({name: torch.tensor(value) for name, value in state.items()}, strict=False)
+    return model
+
+
 def _step(case: Case, state: State, prepared: Any) -> Step:
     torch = importlib.import_module("torch")
-    model = case.build(torch.nn)
-    model.load_state_dict({name: torch.tensor(value) for name, value in state.items()}, strict=False)
+    model = _model(torch, case, state)
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
     x, y = map(torch.tensor, case.data())
     run = prepared(torch, model)

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+import boxgrad as bg
 from boxgrad.cli.messages import fail, reports_errors
 from boxgrad.cli.sample import continued
 from boxgrad.train.reports import probabilities
@@ -53,8 +54,11 @@ def predict(
             "  instead: trainer = bg.Trainer.resume(folder); trainer.predict(x)"
         )
     shape = tuple(int(size) for size in details["shape"])
-    for position, image in enumerate(_images(Path(input), shape, invert)):
-        outputs = np.asarray(model(image[None]))
+    images = _images(Path(input), shape, invert)
+    # For a single image NumPy is done before an engine is loaded.
+    scores = bg.compile(lambda model, x: model(x)) if len(images) > 1 else lambda model, x: model(x)
+    for position, image in enumerate(images):
+        outputs = np.asarray(scores(model, image[None]))
         if position:
             typer.echo("")
         typer.echo(table(probabilities(outputs)[0], details["classes"]))

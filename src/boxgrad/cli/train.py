@@ -65,7 +65,9 @@ def train(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder; runs/DATASET if not given.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
-    engine: Annotated[str | None, typer.Option(help="What compiles the training step.")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="native (default where it can run) or numpy: what runs the steps.")
+    ] = None,
     data: Annotated[
         Path | None, typer.Option(help="mnist, fashion: the folder with the IDX files. text: a text file.")
     ] = None,

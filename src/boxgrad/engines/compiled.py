@@ -8,25 +8,27 @@ them is written back after each call.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, overload
 
 import numpy as np
 
 from boxgrad import tree
 from boxgrad.boxed import activate, current_tracer
-from boxgrad.engines.engine import Engine, Report, Run, engine_named
-from boxgrad.errors import TraceError
+from boxgrad.engines.engine import Engine, Report, Run, default_engine, engine_named, usable_engine
+from boxgrad.engines.watch import Watch
+from boxgrad.errors import TraceError, message
 from boxgrad.graph.node import Graph, Node, input_node
 from boxgrad.memory import owned
 from boxgrad.ops.control import item
 from boxgrad.trace.apply import call_traced, context, noting
-from boxgrad.trace.arguments import Arguments, IntoArray, Write, is_traceable, result_nodes, type_of
+from boxgrad.trace.arguments import Arguments, IntoArray, IntoAttribute, is_traceable, result_nodes, type_of
 from boxgrad.trace.box import Box
 from boxgrad.trace.tracer import Tracing, argument_names
 
-DEFAULT = "numpy"
 _VIEWS = ("reshape", "transpose", "broadcast", "slice", "identity", "stop_gradient", "real", "imag")
 
 
@@ -37,21 +39,66 @@ class _Entry:
     graph: Graph
     run: Run
     structure: tree.Structure
-    writes: tuple[Write, ...]
+    targets: tuple[int, ...]
+    """The arrays that are written into, as numbers of values; after the results among the outputs."""
+    writes: tuple[IntoAttribute, ...]
+    """The assignments to attributes; after the targets."""
     results: int
     lent: tuple[int, ...]
     """Which outputs may be memory of an argument or of a constant, and are copied."""
 
 
+_look = attrgetter("__class__", "shape", "dtype", "flags.num")
+"""What of an array decides about the entry, if it lies in C order: its flags say so."""
+
+
+def _looks(leaves: Sequence[Any]) -> list[Any]:
+    """What of each leaf decides about the entry."""
+    try:
+        return [*map(_look, leaves)]
+    except AttributeError:  # not arrays only
+        return [
+            _look(leaf) if type(leaf) is np.ndarray else (type(leaf), None if is_traceable(leaf) else leaf)
+            for leaf in leaves
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What a call looked like, so that the next is recognised without asking for its key."""
+
+    structures: list[Hashable]
+    looks: list[Any] | None
+    """None where looks do not tell: of arrays that do not lie in C order, of texts of NumPy's."""
+    places: list[int]
+    """Which leaves are traced, each array once."""
+    repeated: list[tuple[int, int]]
+    """Arrays that stand at several places: the first, and a later one."""
+    entry: _Entry
+
+    def values(self, structures: list[Hashable], looks: list[Any], leaves: list[Any]) -> list[Any] | None:
+        """The traced leaves of a call that looks the same; None if it does not."""
+        if structures != self.structures or looks != self.looks:
+            return None
+        values = [leaves[place] for place in self.places]
+        same = all(leaves[first] is leaves[later] for first, later in self.repeated)
+        # Arrays that were apart may now be one.
+        return values if same and len({*map(id, values)}) == len(values) else None
+
+
 class Compiled:
     """A compiled function. Call it as the function; ``report()`` tells what was made of it."""
 
-    def __init__(self, function: Callable[..., Any], engine: str) -> None:
+    def __init__(self, function: Callable[..., Any], engine: str | None) -> None:
         self.__wrapped__ = function
         functools.update_wrapper(self, function)
-        self._engine: Engine = engine_named(engine)
+        if engine is not None:
+            engine_named(engine)  # a wrong name is told at once
+        self._name = engine
+        self._engine: Engine | None = None  # found at the first call, since LLVM takes a moment to load
         self._entries: dict[Hashable, _Entry] = {}
-        self._last: _Entry | None = None
+        self._watches: dict[int, Watch] = {}
+        self._last: _Call | None = None
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         """As a method: the instance is the first argument."""
@@ -59,27 +106,89 @@ class Compiled:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run; trace first where this combination of types is new."""
-        leaves, structure = tree.flatten((args, kwargs))
-        if current_tracer() is not None or any(isinstance(leaf, Box) for leaf in leaves):
+        if current_tracer() is not None:
             return self.__wrapped__(*args, **kwargs)
-        values: list[Any] = []
+        leaves, structures = self._flattened(args, kwargs)
+        looks = _looks(leaves)
+        call = self._last
+        values = call.values(structures, looks, leaves) if call is not None else None
+        if call is None or values is None:
+            if any(isinstance(leaf, Box) for leaf in leaves):
+                return self.__wrapped__(*args, **kwargs)
+            call, values = self._found((args, kwargs), structures, looks, leaves)
+        entry = call.entry
+        results = entry.run(values)
+        for number in entry.lent:
+            if isinstance(results[number], np.ndarray):
+                results[number] = results[number].copy()
+        written = results[entry.results :]
+        for number, value in zip(entry.targets, written, strict=False):
+            if value is not values[number]:  # else it was updated in place
+                values[number][...] = value
+        for write, value in zip(entry.writes, written[len(entry.targets) :], strict=True):
+            write.repeat((args, kwargs), values, value)
+        return tree.unflatten(entry.structure, owned(results[: entry.results], ()))
+
+    def _flattened(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], list[Hashable]]:
+        """The leaves of all arguments, and the structure of each: None for an array."""
+        leaves: list[Any] = []
+        structures: list[Hashable] = []
+        if kwargs:
+            names = sorted(kwargs)
+            structures.append(tuple(names))
+            args = (*args, *(kwargs[name] for name in names))
+        for argument in args:
+            if type(argument) is np.ndarray:
+                leaves.append(argument)
+                structures.append(None)
+                continue
+            watch = self._watches.get(id(argument))
+            found = watch.leaves(argument) if watch is not None else None
+            if watch is None or found is None:
+                found, structure = self._walked(argument, watch)
+            else:
+                structure = watch.structure
+            leaves += found
+            structures.append(structure)
+        return leaves, structures
+
+    def _walked(self, argument: Any, before: Watch | None) -> tuple[Sequence[Any], Hashable]:
+        """The leaves and the structure; remembered, but not again of what is another at every call."""
+        found, structure = tree.flatten(argument)
+        if tree.is_registered(argument) and (before is None or before.uses):
+            number, watches = id(argument), self._watches
+            with suppress(TypeError):
+                watches[number] = Watch(argument, lambda _: watches.pop(number, None))
+                return found, watches[number].structure
+        return found, structure
+
+    def _found(
+        self, arguments: tuple[Any, Any], structures: list[Hashable], looks: list[Any], leaves: list[Any]
+    ) -> tuple[_Call, list[Any]]:
+        """The entry for these types, traced where there is none, and the values to run it with."""
+        places: list[int] = []
+        repeated: list[tuple[int, int]] = []
         signature: list[Hashable] = []
         seen: dict[int, int] = {}
-        for leaf in leaves:
+        telling = True
+        for number, leaf in enumerate(leaves):
             kind = type(leaf)
             if kind is np.ndarray and leaf.dtype.kind in "fiubc":
-                first = seen.setdefault(id(leaf), len(values))
+                first = seen.setdefault(id(leaf), number)
                 # Whether a reshaped argument is a view depends on how it lies in memory.
                 signature += (first, leaf.shape, leaf.dtype, leaf.flags.c_contiguous or leaf.strides)
-                if first < len(values):
+                telling = telling and leaf.flags.c_contiguous
+                if first < number:
+                    repeated.append((first, number))
                     continue
             elif is_traceable(leaf):
                 signature += (kind, leaf.dtype if isinstance(leaf, np.generic) else None)
             else:
                 signature += (kind, leaf)
+                telling = telling and not isinstance(leaf, np.generic)
                 continue
-            values.append(leaf)
-        key = (structure, tuple(signature))
+            places.append(number)
+        key = (*structures, *signature)
         try:
             entry = self._entries.get(key)
         except TypeError as error:
@@ -89,16 +198,19 @@ class Compiled:
                 "a tuple for a set, two integers for a slice; or arrays",
             ) from error
         if entry is None:
-            entry = self._entries[key] = self._trace((args, kwargs))
-        self._last = entry
-        results = entry.run(values)
-        for number in entry.lent:
-            if isinstance(results[number], np.ndarray):
-                results[number] = results[number].copy()
-        if entry.writes:
-            for write, value in zip(entry.writes, results[entry.results :], strict=True):
-                write.repeat((args, kwargs), values, value)
-        return tree.unflatten(entry.structure, owned(results[: entry.results], ()))
+            entry = self._entries[key] = self._trace(arguments)
+        values = [leaves[place] for place in places]
+        for number in entry.targets:
+            if not values[number].flags.writeable:
+                raise ValueError(
+                    message(
+                        f"the function writes into {entry.graph.inputs[number].label}, which is read-only",
+                        "what it writes into its arguments is written back, and NumPy refuses that",
+                        "a copy of the array, or a function that returns the new value",
+                    )
+                )
+        self._last = _Call(structures, looks if telling else None, places, repeated, entry)
+        return self._last, values
 
     def _trace(self, arguments: tuple[Any, Any]) -> _Entry:
         names = argument_names(self.__wrapped__, len(arguments[0]))
@@ -128,14 +240,13 @@ class Compiled:
         nodes, structure, _ = result_nodes(result)
         writes = boxed.writes()
         graph = Graph(boxed.nodes, (*nodes, *(node for _, node in writes)))
-        targets = {
-            len(nodes) + position: write.number
-            for position, (write, _) in enumerate(writes)
-            if isinstance(write, IntoArray)
-        }
-        run = self._engine.build(graph, targets)
+        into = tuple(write.number for write, _ in writes if isinstance(write, IntoArray))
+        if self._engine is None:
+            self._engine = usable_engine(self._name or default_engine())
+        run = self._engine.build(graph, dict(enumerate(into, len(nodes))))
         lent = tuple(number for number, node in enumerate(graph.outputs) if _is_lent(node))
-        return _Entry(graph, run, structure, tuple(write for write, _ in writes), len(nodes), lent)
+        assigned = tuple(write for write, _ in writes if isinstance(write, IntoAttribute))
+        return _Entry(graph, run, structure, into, assigned, len(nodes), lent)
 
     @property
     def graph(self) -> Graph:
@@ -144,12 +255,14 @@ class Compiled:
 
     def report(self) -> Report:
         """What the engine made of the last call."""
-        return self._engine.report(self._known().graph)
+        graph = self._known().graph
+        assert self._engine is not None
+        return self._engine.report(graph)
 
     def _known(self) -> _Entry:
         if self._last is None:
             raise RuntimeError("call the compiled function once; then there is something to report")
-        return self._last
+        return self._last.entry
 
 
 def _is_lent(node: Node) -> bool:
@@ -162,21 +275,25 @@ def _is_lent(node: Node) -> bool:
 
 
 @overload
-def compile(function: Callable[..., Any], *, engine: str = ...) -> Compiled: ...
+def compile(function: Callable[..., Any], *, engine: str | None = ...) -> Compiled: ...
 @overload
-def compile(function: None = None, *, engine: str = ...) -> Callable[[Callable[..., Any]], Compiled]: ...
-def compile(function: Callable[..., Any] | None = None, *, engine: str = DEFAULT) -> Any:
+def compile(
+    function: None = None, *, engine: str | None = ...
+) -> Callable[[Callable[..., Any]], Compiled]: ...
+def compile(function: Callable[..., Any] | None = None, *, engine: str | None = None) -> Any:
     """Trace a function once for each combination of argument types, and run it by an engine.
 
     Args:
         function: plain NumPy; Python control flow may depend on shapes, dtypes and Python integers, not on
             the values of arrays.
-        engine: the name of an engine.
+        engine: ``"native"``, which makes machine code; or ``"numpy"``, which defines what every graph means.
+            Without a name, what BOXGRAD_ENGINE says; else native where it can run, and NumPy where not.
 
     Returns:
         A callable with the function's arguments and results; ``.report()`` and ``.graph`` show what it made.
 
     Raises:
+        EngineError: an engine that was asked for and cannot run here, at the first call.
         BranchError: control flow on a value, with the line and the repair.
 
     >>> @compile

@@ -10,7 +10,7 @@ from boxgrad.engines.engine import Report, Row, Run
 from boxgrad.graph.evaluate import Program
 from boxgrad.graph.node import Graph, Node
 from boxgrad.ops import control
-from boxgrad.passes import fold, prune, share
+from boxgrad.passes import fold, lookups, loosen, prune, recompute, share
 from boxgrad.types import ArrayType
 
 
@@ -29,18 +29,23 @@ class NumpyEngine:
 
     def report(self, graph: Graph) -> Report:
         counts: Counter[str] = Counter()
-        sizes: Counter[str] = Counter()
+        reads: Counter[str] = Counter()
+        writes: Counter[str] = Counter()
         for node, times in _boxes(prepared(graph), 1):
             assert node.primitive is not None
             counts[node.primitive.name] += times
-            sizes[node.primitive.name] += times * _bytes(node)
-        rows = tuple(Row(name, count, sizes[name]) for name, count in counts.most_common())
-        return Report(self.name, rows, ("every box runs as one NumPy call; none is fused",))
+            reads[node.primitive.name] += times * sum(map(_bytes, dict.fromkeys(node.inputs)))
+            writes[node.primitive.name] += times * _bytes(node)
+        rows = tuple(Row(name, count, reads[name], writes[name]) for name, count in counts.most_common())
+        return Report(self.name, rows, ("every box is one NumPy call, none is fused; views move nothing",))
+
+    def obstacle(self) -> None:
+        """It runs wherever NumPy does."""
 
 
 def prepared(graph: Graph) -> Graph:
-    """The graph as it is run: constants folded, shared, without what nothing reads."""
-    return prune(share(fold(graph)))
+    """The graph as it is run: nothing twice, nothing for nobody, and products where they are least work."""
+    return prune(share(lookups(loosen(recompute(prune(share(fold(graph))))))))
 
 
 def _boxes(graph: Graph, times: int) -> Iterator[tuple[Node, int]]:

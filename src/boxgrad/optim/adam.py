@@ -40,11 +40,12 @@ class _Moments(Optimizer):
     def scalars(self) -> tuple[Any, ...]:
         first_beta, second_beta = self.betas
         rate = self.learning_rate / (1 - first_beta**self.step)
+        # η/(1-β₁ᵗ) · m / (√v/r + ε) = η r/(1-β₁ᵗ) · m / (√v + ε r): one division less for each value.
         root = np.sqrt(1 - second_beta**self.step)
-        return rate, root, 1 - self.learning_rate * self.weight_decay
+        return rate * root, self.eps * root, 1 - self.learning_rate * self.weight_decay
 
     def apply(self, name: str, parameter: Any, gradient: Any, *scalars: Any) -> None:
-        rate, root, shrink = scalars
+        rate, eps, shrink = scalars
         first_beta, second_beta = self.betas
         first, second = self.first_moment[name], self.second_moment[name]
         if self.weight_decay and self.decoupled:
@@ -59,7 +60,7 @@ class _Moments(Optimizer):
             largest = self.largest_second_moment[name]
             largest[...] = np.maximum(largest, second)
             second = largest
-        parameter -= rate * first / (np.sqrt(second) / root + self.eps)
+        parameter -= rate * first / (np.sqrt(second) + eps)
 
 
 @final

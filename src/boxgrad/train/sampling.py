@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+import boxgrad as bg
 from boxgrad.errors import message
-from boxgrad.train.steps import compiled
 
 
 def sample(
@@ -58,8 +58,8 @@ def sample(
             )
         )
     random = np.random.default_rng(seed)
-    begin = compiled(lambda model, x: model.advance(x), engine)
-    go_on = compiled(lambda model, x, state: model.advance(x, state), engine)
+    begin = bg.compile(lambda model, x: model.advance(x), engine=engine)
+    go_on = bg.compile(lambda model, x, state: model.advance(x, state), engine=engine)
     scores, state = begin(model, np.array([[numbers[character]] for character in prompt]))
     drawn = []
     for _ in range(length):

@@ -57,7 +57,7 @@ def training_step(
         optimizer.update(model, gradients)
         return value, [measure(outputs, y) for measure in measures]
 
-    return compiled(step, engine)
+    return bg.compile(step, engine=engine)
 
 
 def evaluation_step(loss: Loss, metrics: Sequence[Metric], engine: str | None) -> Callable[..., Any]:
@@ -68,7 +68,7 @@ def evaluation_step(loss: Loss, metrics: Sequence[Metric], engine: str | None) -
         outputs = model(x)
         return loss(outputs, y), [measure(outputs, y) for measure in measures]
 
-    return compiled(evaluate, engine)
+    return bg.compile(evaluate, engine=engine)
 
 
 def prediction_step(engine: str | None) -> Callable[..., Any]:
@@ -77,9 +77,4 @@ def prediction_step(engine: str | None) -> Callable[..., Any]:
     def predict(model: Any, x: Any) -> Any:
         return model(x)
 
-    return compiled(predict, engine)
-
-
-def compiled(function: Callable[..., Any], engine: str | None) -> Callable[..., Any]:
-    """``bg.compile`` with an engine by name, or with its default one."""
-    return bg.compile(function) if engine is None else bg.compile(function, engine=engine)
+    return bg.compile(predict, engine=engine)

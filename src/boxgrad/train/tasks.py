@@ -12,6 +12,7 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from boxgrad import data, nn, optim
+from boxgrad.engines import default_engine
 from boxgrad.errors import message
 from boxgrad.optim import schedules
 from boxgrad.train import models
@@ -37,10 +38,11 @@ class Settings:
     engine: str | None = None
 
 
-# Measured to do well in reasonable time with NumPy on two cores.
-# The products of these small networks are done before a second thread has woken up; while it waits it
-# spins, and takes the core from whoever else is on the machine. One thread also means the same bits.
+# By the NumPy engine the products of these small networks are done before a second thread of BLAS has woken
+# up; while it waits it spins, and takes the core from whoever else is on the machine. One thread also means
+# the same bits. The native engine has threads of its own.
 _BLAS_THREADS = {"digits": 1, "mnist": 1, "fashion": 1}
+# Measured by benchmarks/training.py for several seeds.
 DEFAULTS = {
     "digits": Settings("digits", "cnn", epochs=20, batch_size=64, lr=5e-3),
     "mnist": Settings("mnist", "cnn", epochs=6, batch_size=128, lr=8e-3),
@@ -57,7 +59,7 @@ _SAMPLES = (0.5, 0.8, 1.0)  # temperatures
 
 def settings(dataset: str, **given: Any) -> Settings:
     """The defaults of a data set, with what the user has given (None means not given)."""
-    chosen = {name: value for name, value in given.items() if value is not None}
+    chosen = {"engine": default_engine(), **{name: v for name, v in given.items() if v is not None}}
     found = replace(DEFAULTS[dataset], **chosen)
     for name in ("epochs", "batch_size", "lr"):
         if not getattr(found, name) > 0:

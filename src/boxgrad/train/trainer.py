@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from boxgrad.engines import default_engine
 from boxgrad.errors import message
 from boxgrad.train import callbacks as callback_module
 from boxgrad.train import reports, saving
@@ -41,7 +42,8 @@ class Trainer:
         callbacks: see :mod:`boxgrad.train.callbacks`.
         out: a folder for the run's files, or None for none. If it holds a run already, the first
             free of ``out-2``, ``out-3`` … is taken, and said.
-        engine: what compiles the step, by name; None for the default.
+        engine: what compiles the step, by name; by default see :func:`boxgrad.compile`. A run that is
+            resumed keeps its engine.
         seed: of shuffling and of the validation split.
         batch_size: examples per step.
         verbosity: ``"bar"``, ``"lines"``, ``"silent"``, or ``"auto"`` (a bar in terminals).
@@ -88,7 +90,7 @@ class Trainer:
             self._savers = [callback_module.Checkpoint()]
             self.callbacks = (*self.callbacks, *self._savers)
         self.folder = None if out is None else RunFolder(out, max(s.keep for s in self._savers))
-        self.engine, self.seed, self.batch_size = engine, seed, batch_size
+        self.engine, self.seed, self.batch_size = engine or default_engine(), seed, batch_size
         self.verbosity, self.details, self.resume_with = verbosity, details or {}, resume_with
         self.history = History()
         self.epoch = self.step = self.epoch_step = self.epochs = 0
@@ -99,8 +101,8 @@ class Trainer:
         self._restored: Any = None  # where the batches of a resumed run were
         self._begun = False  # whether the folder's run is this object's
         self._config: dict[str, Any] = {}
-        self._evaluate = evaluation_step(loss, self.metrics, engine)
-        self._predict = prediction_step(engine)
+        self._evaluate = evaluation_step(loss, self.metrics, self.engine)
+        self._predict = prediction_step(self.engine)
         self.recompile()
 
     # What callbacks and users may ask -----------------------------------------------------------

@@ -6,16 +6,14 @@ to by ``scatter``.
 
 from __future__ import annotations
 
-from typing import Any
-
-from boxgrad.engines.native import scatter
+from boxgrad.engines.native import keys, scatter
+from boxgrad.engines.native.emitters import ADD, Emitter
 from boxgrad.engines.native.ir import is_supported
 from boxgrad.engines.native.layout import Value, fresh
 from boxgrad.engines.native.lowering import Lowering, Piece, RefusedError
 from boxgrad.engines.native.steps import Literal, Operand, Special
 from boxgrad.engines.native.vector import INT64
 from boxgrad.graph.node import Node
-from boxgrad.ops.index import Slot
 
 
 def same(lowering: Lowering, node: Node) -> Value | Literal:
@@ -89,33 +87,26 @@ def put_slice(lowering: Lowering, node: Node) -> Value:
 
 
 def gather(lowering: Lowering, node: Node) -> Value:
-    """Index arrays on the first axes of a table, in order; the rest of the table follows."""
+    """What index arrays name: a look-up at every position of the result."""
     x, *indices = node.inputs
-    key, source = node.parameters["key"], lowering.source(x)
-    count = len(indices)
-    if (
-        not _on_first_axes(key, count)
-        or isinstance(source, Literal)
-        or 0 in x.shape
-        or not is_supported(x.dtype)
-    ):
-        raise RefusedError("only index arrays on the first axes have a kernel")
-    rest = len(x.shape) - count
-    where = node.shape[: len(node.shape) - rest]
-    operands = []
-    for index in indices:
-        if index.dtype.kind not in "iu":
-            raise RefusedError(f"indices of {index.dtype} have no kernel")
-        found = lowering.value(index)
-        found = found.spread(where)
-        strides = found.strides + (0,) * rest
-        operands.append(Operand(Value(found.buffer, node.shape, strides, found.offset, found.dtype), INT64))
-    strides = (0,) * len(where) + source.strides[count:]
-    over = Value(source.buffer, node.shape, strides, source.offset, source.dtype)
+    source = lowering.source(x)
+    if isinstance(source, Literal) or 0 in x.shape or not is_supported(x.dtype):
+        raise RefusedError(f"there is no looking up in {x.dtype} of shape {x.shape}")
+    keyed = keys.read(lowering, node.parameters["key"], source, tuple(indices))
+    count, rest = len(indices), len(keyed.rest)
+    around = (*keyed.where, *keyed.rest)
+    operands: list[Operand] = []
+    for index in keyed.indices:
+        over = Value(index.buffer, around, index.strides + (0,) * rest, index.offset, index.dtype)
+        operands.append(Operand(keyed.outward(over), INT64))
+    table = keyed.table
+    over = Value(
+        table.buffer, around, (0,) * len(keyed.where) + table.strides[count:], table.offset, table.dtype
+    )
     place = fresh(node.shape, node.dtype)
     lowering.add(
         "gather", node.shape, tuple(operands), None, place,
-        lookup=over, limits=x.shape[:count], steps=source.strides[:count],
+        lookup=keyed.outward(over), limits=table.shape[:count], steps=table.strides[:count],
     )  # fmt: skip
     return place
 
@@ -123,24 +114,33 @@ def gather(lowering: Lowering, node: Node) -> Value:
 def scatter_add(lowering: Lowering, node: Node) -> Value:
     x, *indices = node.inputs
     _movable(node)
-    count, source = len(indices), lowering.value(x)
-    if not _on_first_axes(node.parameters["key"], count) or any(i.dtype.kind not in "iu" for i in indices):
-        raise RefusedError("only index arrays on the first axes have a kernel")
     place = fresh(node.shape, node.dtype)
+    keyed = keys.read(lowering, node.parameters["key"], place, tuple(indices))
     lowering.copy(Literal(0, node.dtype), place, "zeros")
-    rest = len(node.shape) - count
-    where = x.shape[: len(x.shape) - rest]
-    reads = [lowering.value(index).spread(where) for index in indices]
-    lowering.steps.append(
-        Special(
-            "scatter_add", (source, *reads, place), (place,),
-            lambda machine, name: [scatter.kernel(source, reads, place, machine, name)],
-        )
-    )  # fmt: skip
+    _scatter(lowering, "scatter_add", keyed, lowering.value(x), place, ADD)
     return place
 
 
-def _on_first_axes(key: Any, count: int) -> bool:
-    """Whether a key has its index arrays first, in order, and nothing but whole axes after them."""
-    rest = all(item is Ellipsis or item == slice(None) for item in key[count:])
-    return rest and key[:count] == tuple(Slot(i) for i in range(count))
+def put(lowering: Lowering, node: Node) -> Value:
+    x, z, *indices = node.inputs
+    _movable(node)
+    if not is_supported(z.dtype):
+        raise RefusedError(f"kernels do not put {z.dtype}")
+    place = fresh(node.shape, node.dtype)
+    keyed = keys.read(lowering, node.parameters["key"], place, tuple(indices))
+    lowering.copy(lowering.source(x), place, "put")
+    lowering.within(z, node.dtype)
+    _scatter(lowering, "put", keyed, lowering.value(z).spread(keyed.shape), place, lambda e, old, new: new)
+    return place
+
+
+def _scatter(
+    lowering: Lowering, label: str, keyed: keys.Keyed, x: Value, place: Value, combine: Emitter
+) -> None:
+    source, reads = keyed.inward(x.spread(keyed.shape)), keyed.indices
+    lowering.steps.append(
+        Special(
+            label, (source, *reads, place), (place,),
+            lambda machine, name: [scatter.kernel(label, source, reads, keyed.table, combine, machine, name)],
+        )
+    )  # fmt: skip

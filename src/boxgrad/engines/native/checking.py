@@ -40,7 +40,7 @@ record:
   store i64 %size, ptr %size_at
   br label %end
 end:
-  store atomic i64 2, ptr %status seq_cst, align 8
+  store atomic i64 3, ptr %status seq_cst, align 8
   ret void
 }
 """

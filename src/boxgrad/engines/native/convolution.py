@@ -21,7 +21,7 @@ from boxgrad.engines.native.microkernel import Shape as TileShape
 from boxgrad.engines.native.packing import pack
 from boxgrad.engines.native.pointwise import Cluster
 from boxgrad.engines.native.product import finish
-from boxgrad.engines.native.steps import HEAD, LONG, Convolution, Kernel, addresses, nest, share
+from boxgrad.engines.native.steps import HEAD, LONG, Convolution, Kernel, Part, addresses, nest, share
 
 GRAIN = 1 << 18
 """Multiplications that are worth a chunk of their own."""
@@ -136,8 +136,14 @@ class _Writer:
         return Kernel(
             "+".join(dict.fromkeys(boxes)), f, tuple(self.values), reads,
             tuple(op.place for op in self.stores), self.chunks, boxes, self.flops,
-            is_long=self.flops // self.chunks > LONG // 2,
+            parts=self._parts(), is_long=self.flops // self.chunks > LONG // 2,
         )  # fmt: skip
+
+    def _parts(self) -> tuple[Part | None, ...]:
+        if not self.by_image:
+            return ()
+        images = [Part.of(value, self.images, value.strides[0]) for value in self.values]
+        return (images[0], None, *images[2:])
 
     def _moved(self, pointer: str, number: int, axis: int, index: Index, step: int = 1) -> str:
         if number == 1:

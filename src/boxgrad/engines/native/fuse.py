@@ -11,7 +11,6 @@ import heapq
 from collections.abc import Iterable
 
 from boxgrad.engines.native.layout import Buffer, Home, Value
-from boxgrad.engines.native.pointwise import Cluster
 from boxgrad.engines.native.steps import Literal, Lowered, Operation, Root
 
 MOST_OPERATIONS = 64
@@ -68,6 +67,9 @@ class Fusion:
             for after in self._after(group):
                 if after is not group:
                     group.reach |= after.mask | after.reach
+        for step in steps:
+            if isinstance(step, Operation) and step.product is not None:
+                self._follow(step, step)
         for step in reversed(steps):
             if isinstance(step, Operation) and step.reduction is None:
                 self._join(step)
@@ -91,6 +93,39 @@ class Fusion:
             self.following[id(step)] = after
             for other in after:
                 self.preceding[id(other)].append(step)
+
+    def _follow(self, root: Operation, step: Operation) -> None:
+        """Have what can be computed on a product's sums computed there, before reductions claim it.
+
+        What only reductions read stays with these: it need not be stored at all.
+        """
+        for reader in self.following[id(step)]:
+            if (
+                isinstance(reader, Operation)
+                and reader.space == step.space
+                and self.group[id(reader)] is not self.group[id(root)]
+                and not self._is_only_reduced(reader)
+            ):
+                self._try(self.group[id(reader)], self.group[id(root)])
+                if self.group[id(reader)] is self.group[id(root)]:
+                    self._follow(root, reader)
+
+    def _is_only_reduced(self, step: Operation) -> bool:
+        """Whether an operation is a reduction, or nothing but reductions read what comes of it."""
+        if step.reduction is not None:
+            return True
+        readers = self.readers.get(id(step.place.buffer), [])
+        return (
+            step.place.buffer.home is Home.ARENA
+            and bool(readers)
+            and all(
+                isinstance(reader, Operation)
+                and reader.product is None
+                and reader.space == step.space
+                and self._is_only_reduced(reader)
+                for reader in readers
+            )
+        )
 
     def _join(self, step: Operation) -> None:
         for reader in self.following[id(step)]:
@@ -128,7 +163,7 @@ class Fusion:
         """Whether everything that one group reads of the other is read at the same position."""
         members = [op for _, op in (*mine.members, *theirs.members) if isinstance(op, Operation)]
         products = [op.product for op in members if op.product is not None]
-        if products and (len(products) > 1 or not all(_follows(op, products[0]) for op in members)):
+        if products and (len(products) > 1 or not all(follows(op, products[0]) for op in members)):
             return False
         return self._direct(mine, theirs) and self._direct(theirs, mine)
 
@@ -222,21 +257,8 @@ class Fusion:
         assert len(result) == len(groups), "fusion made a cycle"
         return result
 
-    def cluster(self, group: Group) -> Cluster:
-        """The operations of a group, and those whose results others read."""
-        operations = tuple(member for _, member in group.members if isinstance(member, Operation))
-        stored = tuple(op for op in operations if self._is_stored(op, group))
-        return Cluster(operations, stored)
 
-    def _is_stored(self, operation: Operation, group: Group) -> bool:
-        buffer = operation.place.buffer
-        outside = buffer.home is not Home.ARENA or buffer.window is not None
-        if operation.reduction is not None or outside:
-            return True
-        return any(self.group[id(reader)] is not group for reader in self.readers.get(id(buffer), []))
-
-
-def _follows(operation: Operation, product: Root) -> bool:
+def follows(operation: Operation, product: Root) -> bool:
     """Whether an operation can be computed on the sums of a product: its values have rows and columns."""
     if operation.reduction is not None or operation.lookup is not None:
         return False

@@ -137,6 +137,27 @@ class Function:
         self.do(f"br label %after{number}")
         self._lines.append(f"after{number}:")
 
+    def claim(self, word: str) -> Index:
+        """Set the lowest bit of a word that is clear, and answer its number; several threads may do so."""
+        self._count += 1
+        again, done = f"again{self._count}", f"claimed{self._count}"
+        self.do(f"br label %{again}")
+        self._lines.append(f"{again}:")
+        old = self.value(f"load atomic i64, ptr {word} monotonic, align 8")
+        clear = self.value(f"xor i64 {old}, -1")
+        bit = self.call("i64", "llvm.cttz.i64", ("i64", clear), ("i1", "true"))
+        new = self.value(f"or i64 {old}, {self.value(f'shl i64 1, {bit}')}")
+        pair = self.value(f"cmpxchg ptr {word}, i64 {old}, i64 {new} acquire monotonic")
+        claimed = self.value(f"extractvalue {{ i64, i1 }} {pair}, 1")
+        self.do(f"br i1 {claimed}, label %{done}, label %{again}")
+        self._lines.append(f"{done}:")
+        return bit
+
+    def release(self, word: str, bit: Index) -> None:
+        """Clear a bit that was claimed."""
+        kept = self.value(f"xor i64 {self.value(f'shl i64 1, {bit}')}, -1")
+        self.value(f"atomicrmw and ptr {word}, i64 {kept} release")
+
     @property
     def body(self) -> str:
         """All but the name."""

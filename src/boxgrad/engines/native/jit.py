@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from boxgrad.engines.native import cache
-from boxgrad.engines.native.machine import Machine, host, llvm
+from boxgrad.engines.native.machine import Machine, every_target, host, llvm
 
 VERSION = "1"
 """Counts changes of the generator that its text does not show."""
@@ -98,8 +98,16 @@ def object_code(text: str, machine: Machine) -> bytes:
     return target.emit_object(module)
 
 
+def trim() -> None:
+    """Give back the memory that tracing and compiling took, where the C library has a call for it."""
+    function = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
+    if function is not None:
+        function(0)
+
+
 def _target(machine: Machine) -> Any:
-    target = llvm().Target.from_triple(machine.triple)
+    binding = llvm() if machine.triple == host().triple else every_target()
+    target = binding.Target.from_triple(machine.triple)
     return target.create_target_machine(
         cpu=machine.cpu, features=machine.features, opt=3, codemodel="jitdefault", jit=True
     )

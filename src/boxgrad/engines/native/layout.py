@@ -43,6 +43,8 @@ class Window:
     advance: int
     period: int = 0
     shift: int = 0
+    level: int = 0
+    """How many loops are around that loop."""
 
 
 @dataclass(eq=False, slots=True)
@@ -68,7 +70,7 @@ class Buffer:
     @property
     def host(self) -> Buffer:
         """The buffer whose memory it is."""
-        return self if self.window is None else self.window.host
+        return self if self.window is None else self.window.host.host
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,12 @@ class Value:
     @property
     def size(self) -> int:
         return math.prod(self.shape)
+
+    @property
+    def bytes(self) -> int:
+        """The size of what it names, where an element that is repeated counts once."""
+        distinct = (n for n, stride in zip(self.shape, self.strides, strict=True) if stride)
+        return 0 if self.size == 0 else math.prod(distinct) * self.dtype.itemsize
 
     @property
     def is_contiguous(self) -> bool:

@@ -1,9 +1,10 @@
 """Loops: a ``scan`` becomes kernels that are run once for each step, on values that move.
 
 Knows carries, sequences and windows. The body is lowered once. What it reads of a sequence and what it adds
-to one are windows that advance with the steps; a carry has two places, which take turns. The program's list
-of jobs then holds every step, each with addresses of its own, so a loop costs no more than the same kernels
-in a row. Operands of products that stay the same are packed before the loop (``multiply``).
+to one are windows that advance with the steps; a carry has two places, which take turns, or one for each step
+where all of them are wanted. The program's list of jobs then holds every step, each with addresses of its
+own, so a loop costs no more than the same kernels in a row; of a loop in a loop it holds every step of both.
+Operands of products that stay the same are packed before the loop (``multiply``).
 """
 
 from __future__ import annotations
@@ -14,68 +15,97 @@ from boxgrad.engines.native.steps import Fallback, Literal, Scan
 from boxgrad.graph.node import Node
 from boxgrad.passes import fold, share
 
+MOST_STEPS = 1 << 17
+"""Steps of a loop in loops, all together, that are listed."""
+
 
 def scan(lowering: Lowering, node: Node) -> None:
     p = node.parameters
-    if lowering.outer is not None:
-        raise RefusedError("a loop in a loop has no kernel")
     if p["length"] == 0:
         raise RefusedError("a loop of no steps")
+    level, times = lowering.level, lowering.times * p["length"]
+    if level and times > MOST_STEPS:
+        raise RefusedError(f"{times} steps of a loop in a loop, whose list would be too long")
     body = share(fold(p["body"]))
-    fixed, carries, length = p["constants"], p["carries"], p["length"]
+    fixed, carries, length, reverse = p["constants"], p["carries"], p["length"], p["reverse"]
     inputs = [lowering.value(x) for x in node.inputs]
     given = inputs[:fixed]
-    states: list[Value] = []
-    for number, start in enumerate(inputs[fixed : fixed + carries]):
-        # Two places: the present carry is read in one, the next is written into the other.
-        state = fresh((2, *start.shape), body.outputs[number].dtype)
-        states.append(state)
-        given.append(_turn(state, 0))
+    kept = set(body.outputs[carries:])
+    states: list[_State] = []
+    for i, start in enumerate(inputs[fixed : fixed + carries]):
+        is_history = bool({body.inputs[fixed + i], body.outputs[i]} & kept)
+        states.append(_State(start, body.outputs[i], is_history, length, reverse, level))
+    given += [state.present for state in states]
     for x in inputs[fixed + carries :]:
-        window = Window(x.buffer, x.offset, x.strides[0])
+        window = Window(x.buffer, x.offset, x.strides[0], level=level)
         given.append(_through(window, x.shape[1:], x.strides[1:], x))
     wanted: list[tuple[Node, Value]] = []
     stacked: dict[Node, Value] = {}
     places: dict[Node, Value] = {}
+    for i, state in enumerate(states):
+        output = body.outputs[i]
+        wanted.append((output, state.following))
+        if output.primitive is not None:
+            places.setdefault(output, state.following)
+        if state.is_history:
+            stacked.setdefault(body.inputs[fixed + i], state.before)
+            stacked.setdefault(output, state.after)
     for output in body.outputs[carries:]:
         if output not in stacked:
             whole = stacked[output] = fresh((length, *output.shape), output.dtype)
-            window = Window(whole.buffer, 0, whole.strides[0])
+            window = Window(whole.buffer, 0, whole.strides[0], level=level)
             place = _through(window, output.shape, whole.strides[1:], whole)
             wanted.append((output, place))
             if output.primitive is not None:
-                places[output] = place
-    for output, state in zip(body.outputs[:carries], states, strict=True):
-        place = _turn(state, 1)
-        wanted.append((output, place))
-        if output.primitive is not None:
-            places.setdefault(output, place)
-    inner = Lowering(body, lowering.rows, lowering.machine, given, places, lowering)
+                places.setdefault(output, place)
+    inner = Lowering(body, lowering.rows, lowering.machine, given, places, lowering, times=times)
     for output, place in wanted:
         source = inner.source(output)
         if isinstance(source, Literal) or not source.same_place(place):
             inner.copy(source, place)
-    for step in inner.steps:
-        if isinstance(step, Fallback):
-            raise RefusedError(f"{step.label} in its body: {step.reason}")
-    for start, state in zip(inputs[fixed : fixed + carries], states, strict=True):
-        lowering.copy(start, state.at((0,)), "first carry")
-    steps = range(length - 1, -1, -1) if p["reverse"] else range(length)
+    in_numpy = [step for step in inner.steps if isinstance(step, Fallback)]
+    if in_numpy and (level or 2 * len(in_numpy) > len(inner.steps)):
+        raise RefusedError(f"{in_numpy[0].label} in its body: {in_numpy[0].reason}")
+    for state in states:
+        lowering.copy(state.start, state.first, "first carry")
+    steps = range(length - 1, -1, -1) if reverse else range(length)
     packs = [value for (kind, *_), value in lowering.copies.items() if kind == "panels"]
-    results = (*stacked.values(), *states)
-    lowering.steps.append(Scan("scan", inner, (*inputs, *states, *packs), results, steps))
+    results = (*(stacked[x] for x in body.outputs[carries:]), *(state.whole for state in states))
+    lowering.steps.append(
+        Scan("scan", inner, (*inputs, *(state.whole for state in states), *packs), results, steps)
+    )
     for item in lowering.items(node):
         index = item.parameters["index"]
-        if index < carries:
-            lowering.lies(item, states[index].at((length % 2,)))
+        lowering.lies(item, states[index].last if index < carries else stacked[body.outputs[index]])
+
+
+class _State:
+    """Where a carry lies: in two places that take turns, or where all of its steps are kept.
+
+    If the body gives the carry itself as an output, before or after a step, the loop writes each into the
+    array of all of them, and reads it there in the next step: nothing is copied.
+    """
+
+    def __init__(
+        self, start: Value, output: Node, is_history: bool, length: int, reverse: bool, level: int
+    ) -> None:
+        self.start, self.is_history = start, is_history
+        whole = self.whole = fresh((length + 1 if is_history else 2, *start.shape), output.dtype)
+        step = whole.strides[0]
+        if is_history:
+            # Backwards in time the carry of step t comes from place t + 1 and goes to place t.
+            old, new = (step, 0) if reverse else (0, step)
+            windows = [Window(whole.buffer, place, step, level=level) for place in (old, new)]
+            parts = slice(0, length), slice(1, length + 1)
+            self.before, self.after = (whole.at((part,)) for part in (reversed(parts) if reverse else parts))
+            first, last = (length, 0) if reverse else (0, length)
         else:
-            lowering.lies(item, stacked[body.outputs[index]])
-
-
-def _turn(state: Value, shift: int) -> Value:
-    """One of the two places of a carry, the other one at the next step."""
-    window = Window(state.buffer, 0, state.strides[0], 2, shift)
-    return _through(window, state.shape[1:], state.strides[1:], state)
+            windows = [Window(whole.buffer, 0, step, 2, shift, level) for shift in (0, 1)]
+            first, last = 0, length % 2
+        self.present, self.following = (
+            _through(window, whole.shape[1:], whole.strides[1:], whole) for window in windows
+        )
+        self.first, self.last = whole.at((first,)), whole.at((last,))
 
 
 def _through(window: Window, shape: tuple[int, ...], strides: tuple[int, ...], like: Value) -> Value:

@@ -18,7 +18,7 @@ from boxgrad.engines.native import margins
 from boxgrad.engines.native.ir import Function, is_supported
 from boxgrad.engines.native.layout import Buffer, Home, Shape, Value, contiguous, fresh
 from boxgrad.engines.native.machine import Machine
-from boxgrad.engines.native.pointwise import loop_order
+from boxgrad.engines.native.nest import loop_order
 from boxgrad.engines.native.steps import Fallback, Literal, Lowered, Operand, Operation, Reduction, Special
 from boxgrad.engines.native.vector import FLOAT32, FLOAT64, Lanes, Term
 from boxgrad.graph.node import Graph, Node
@@ -68,6 +68,10 @@ MOST_CHECKED = 1 << 22
 """Elements up to which it is checked whether pieces meet."""
 
 
+MOST_REPEATED = 1 << 12
+"""How often an operation is computed again rather than in a kernel of its own."""
+
+
 class RefusedError(Exception):
     """A box that its row cannot lower here; the text is the reason of the fallback."""
 
@@ -83,9 +87,19 @@ class Lowering:
         given: Sequence[Value] | None = None,
         places: Mapping[Node, Value] | None = None,
         outer: Lowering | None = None,
+        direct: bool = False,
+        times: int = 1,
     ) -> None:
-        """``given`` and ``places`` say where the inputs lie and where results are wanted, in a loop."""
+        """``given`` and ``places`` say where the inputs lie and where results are wanted, in a loop.
+
+        In a ``direct`` lowering convolutions are computed as they are defined.
+        """
         self.graph, self.machine, self.outer = graph, machine, outer
+        self.level: int = 0 if outer is None else outer.level + 1
+        """How many loops are around it."""
+        self.times = times
+        """How many steps all of them have together."""
+        self.direct = outer.direct if outer is not None else direct
         self.places = dict(places or {})
         self.rows = rows
         self._pieces: dict[Node, list[Piece]] = {}
@@ -95,6 +109,8 @@ class Lowering:
         self.rooms: dict[int, margins.Room] = {}
         """By buffer: how much room there is around the images that lie in it."""
         self.constants: list[np.ndarray[Any, Any]] = []
+        self.totals: dict[tuple[Node, Shape], Value] = {}
+        """Sums that are known in float64, by what was summed along which axes."""
         self._sources: dict[Node, Value | Literal] = {}
         self._items: dict[Node, list[Node]] = {}
         self._readers: dict[Node, list[Node]] = {}
@@ -143,7 +159,7 @@ class Lowering:
         """A node's value in memory."""
         source = self.source(node)
         if isinstance(source, Literal):
-            one = self._constant(np.asarray(source.number, source.dtype).reshape(1))
+            one = self.constant(np.asarray(source.number, source.dtype).reshape(1))
             return Value(one.buffer, node.shape, (0,) * len(node.shape), 0, one.dtype)
         return source
 
@@ -152,7 +168,7 @@ class Lowering:
             array = np.asarray(node.value)
             small = array.size == 1 and is_supported(array.dtype)
             self._sources[node] = (
-                Literal(array.reshape(())[()], array.dtype) if small else self._constant(array)
+                Literal(array.reshape(())[()], array.dtype) if small else self.constant(array)
             )
             return
         row = self.rows[node.primitive.name]
@@ -167,16 +183,17 @@ class Lowering:
             for dtype in (node.dtype, *(x.dtype for x in node.inputs)):
                 if not is_supported(dtype):
                     raise RefusedError(f"kernels do not compute with {dtype}")
-            place = self._map(node, row) if isinstance(row, Map) else self._reduce(node, row)
+            place = self._map(node, row) if isinstance(row, Map) else self.reduced(node, row, node.dtype)
             if place is not None:
                 self._sources[node] = place
         except RefusedError as refused:
             self._fall_back(node, str(refused))
 
-    def _constant(self, array: np.ndarray[Any, Any]) -> Value:
+    def constant(self, array: np.ndarray[Any, Any]) -> Value:
+        """An array that is known: it is kept with the program."""
         if self.outer is not None:
-            return self.outer._constant(array)
-        array = np.ascontiguousarray(array)
+            return self.outer.constant(array)
+        array = np.asarray(array, order="C")
         self.constants.append(array)
         buffer = Buffer(array.dtype, array.size, Home.CONSTANT, len(self.constants) - 1)
         return Value(buffer, array.shape, contiguous(array.shape), 0, array.dtype)
@@ -210,9 +227,27 @@ class Lowering:
             Operand(o.source.spread(node.shape) if isinstance(o.source, Value) else o.source, o.dtype)
             for o in operands
         )
+        space = self._distinct(node, spread)
+        if space != node.shape:
+            spread = tuple(Operand(narrowed(o.source, space), o.dtype) for o in spread)
+            place = fresh(space, node.dtype, loop_order(space, _values(spread)))
+            self.add(node.primitive.name, space, spread, row.emit, place)
+            return place.spread(node.shape)
         place = self.result(node, [o.source for o in spread])
         self.add(node.primitive.name, node.shape, spread, row.emit, place)
         return place
+
+    def _distinct(self, node: Node, operands: Sequence[Operand]) -> Shape:
+        """The space without the axes along which all operands stay the same: what is equal is computed once.
+
+        Of few elements it is the whole space, in which an operation joins its readers.
+        """
+        fixed = node in self.places or node in self.graph.outputs
+        if fixed or margins.wanted(node, self.readers(node)) is not None:
+            return node.shape
+        moving = [any(v.strides[axis] for v in _values(operands)) for axis in range(len(node.shape))]
+        space = tuple(n if moves else min(n, 1) for n, moves in zip(node.shape, moving, strict=True))
+        return space if int(np.prod(node.shape)) - int(np.prod(space)) >= MOST_REPEATED else node.shape
 
     def within(self, node: Node, dtype: np.dtype[Any]) -> Value | Literal:
         """A node's source; a Python integer beyond the dtype is NumPy's to refuse."""
@@ -241,7 +276,8 @@ class Lowering:
         if 0 not in space:
             self.steps.append(Operation(name, space, operands, emit, place, len(self.steps), **more))
 
-    def _reduce(self, node: Node, row: Reduce) -> Value:
+    def reduced(self, node: Node, row: Reduce, dtype: np.dtype[Any]) -> Value:
+        """What comes of a reduction, in a dtype at least as wide as the node's."""
         assert node.primitive is not None
         (x,) = node.inputs
         if 0 in x.shape:
@@ -250,14 +286,14 @@ class Lowering:
         working = FLOAT64 if node.primitive.name == "sum" and node.dtype == FLOAT32 else node.dtype
         if not _emits(row.combine, (working, working)):
             raise RefusedError(f"{node.primitive.name} of {x.dtype} has no kernel")
-        place = fresh(node.shape, node.dtype)
+        place = fresh(node.shape, dtype)
         strides = list(place.strides)
         if keepdims:
             strides = [0 if i in axes else s for i, s in enumerate(strides)]
         else:
             for axis in sorted(axes):
                 strides.insert(axis, 0)
-        over = Value(place.buffer, x.shape, tuple(strides), 0, node.dtype)
+        over = Value(place.buffer, x.shape, tuple(strides), 0, dtype)
         reduction = Reduction(tuple(axes), row.combine, row.identity(working), working)
         operands = (Operand(self.source(x), node.dtype),)
         self.add(node.primitive.name, x.shape, operands, None, over, reduction=reduction)
@@ -299,6 +335,17 @@ class Lowering:
         """Write elements to where they are wanted."""
         operand = Operand(source, place.dtype)
         self.add(name, place.shape, (operand,), _itself, place, apart=apart)
+
+
+def _values(operands: Sequence[Operand]) -> list[Value]:
+    return [operand.source for operand in operands if isinstance(operand.source, Value)]
+
+
+def narrowed(source: Value | Literal, space: Shape) -> Value | Literal:
+    """The first element along the axes of size 1."""
+    if isinstance(source, Literal):
+        return source
+    return Value(source.buffer, space, source.strides, source.offset, source.dtype)
 
 
 def _itself(e: Lanes, x: Term) -> Term:

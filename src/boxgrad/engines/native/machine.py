@@ -62,8 +62,17 @@ def host(widest: str | None = None) -> Machine:
 
 @functools.cache
 def llvm() -> Any:
-    """llvmlite's binding, imported and initialised on first use: it takes longer than NumPy."""
+    """llvmlite's binding for this machine, imported on first use: that takes longer than NumPy."""
     binding = importlib.import_module("llvmlite.binding")
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+    return binding
+
+
+@functools.cache
+def every_target() -> Any:
+    """The same, initialised for all processors: ten megabytes more."""
+    binding = llvm()
     binding.initialize_all_targets()
     binding.initialize_all_asmprinters()
     return binding

@@ -45,7 +45,7 @@ def tile_shape(machine: Machine, itemsize: int) -> Shape:
 class Loop:
     """An inner loop: how often it runs, and by how many elements it moves in A and in B."""
 
-    count: int
+    count: Index
     step_a: int
     step_b: int
 
@@ -88,6 +88,14 @@ class Tile:
                 at = self.f.at(pointer, i * row_step + j * self.e.count, self.dtype.itemsize)
                 self.e.store(self.sum(i, j), at, 1, self.masks[j])
 
+    def join(self, pointer: str, row_step: int) -> None:
+        """Add to sums that were stored."""
+        for i, row in enumerate(self.sums):
+            for j in range(len(row)):
+                at = self.f.at(pointer, i * row_step + j * self.e.count, self.dtype.itemsize)
+                known = self.e.load(at, self.dtype, 1, self.masks[j])
+                self.e.store(self.e.op("fadd", known, self.sum(i, j)), at, 1, self.masks[j])
+
     def sum(self, row: int, vector: int) -> Term:
         return Term(self.f.load(self.kind, self.sums[row][vector], 64), self.dtype)
 
@@ -106,12 +114,16 @@ class Tile:
             with self.f.loop(0, loop.count) as index:
                 self.run(*self._with(a_dtype, moved(index), rows), inner)
             return
-        whole = loop.count // UNROLL * UNROLL
+        whole = self.f.multiply(self.f.divide(loop.count, UNROLL), UNROLL)
         if whole:
             with self.f.loop(0, whole, UNROLL) as index:
                 at_a, at_b = moved(index)
                 for k in range(UNROLL):
                     self._once(at_a, a_dtype, rows, at_b, k, loop)
+        if not (isinstance(whole, int) and isinstance(loop.count, int)):
+            with self.f.loop(whole, loop.count) as index:
+                self._once(*self._with(a_dtype, moved(index), rows), 0, loop)
+            return
         at_a, at_b = moved(whole)
         for k in range(loop.count - whole):
             self._once(at_a, a_dtype, rows, at_b, k, loop)

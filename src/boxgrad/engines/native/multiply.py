@@ -1,14 +1,21 @@
-"""Contractions as products of matrices: joining axes, copying an operand where they cannot be joined."""
+"""Contractions as products of matrices: joining axes, copying an operand where they cannot be joined.
+
+Integers are multiplied and added up in a loop nest like any other reduction.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
+
+import numpy as np
 
 from boxgrad.engines.native import operands, product
+from boxgrad.engines.native.emitters import ADD, MULTIPLY
 from boxgrad.engines.native.ir import is_supported
 from boxgrad.engines.native.layout import Value, fresh
 from boxgrad.engines.native.lowering import Lowering, RefusedError
-from boxgrad.engines.native.steps import Product, Special
+from boxgrad.engines.native.steps import Operand, Product, Reduction, Special
 from boxgrad.graph.node import Node
 from boxgrad.ops import contract as einsum
 
@@ -16,9 +23,7 @@ from boxgrad.ops import contract as einsum
 def contract(lowering: Lowering, node: Node) -> Value:
     """A product of matrices; an operand whose axes cannot be joined is copied first."""
     a, b = (lowering.value(x) for x in node.inputs)
-    if node.dtype.kind != "f" or not is_supported(node.dtype):
-        raise RefusedError(f"products of {node.dtype} have no kernel")
-    if a.dtype.kind != "f" or b.dtype.kind != "f":
+    if not all(is_supported(x.dtype) for x in (node, *node.inputs)):
         raise RefusedError(f"products of {a.dtype} and {b.dtype} have no kernel")
     letters = einsum.split(node.parameters["subscripts"])
     if 0 in (*node.shape, *a.shape, *b.shape):
@@ -26,6 +31,9 @@ def contract(lowering: Lowering, node: Node) -> Value:
     sizes = dict(zip(letters[1], b.shape, strict=True))
     if any(sizes.get(c, n) != n for c, n in zip(letters[0], a.shape, strict=True)):
         raise RefusedError("an axis of size 1 that is repeated")
+    if node.dtype.kind != "f":
+        return _summed(lowering, node, letters, a, b)
+    a, b = (value if value.dtype.kind == "f" else _compact(lowering, value, node.dtype) for value in (a, b))
     last = letters[2][_contiguous_axis(lowering, node)] if letters[2] else ""
     found = product.as_product(letters, a, b, last)
     if found is None:
@@ -48,6 +56,38 @@ def contract(lowering: Lowering, node: Node) -> Value:
     return place.permuted([order.index(i) for i in range(len(order))])
 
 
+def _summed(lowering: Lowering, node: Node, letters: tuple[str, str, str], a: Value, b: Value) -> Value:
+    """A product of integers or truth values: a sum over a space with all axes, in loops without tiles."""
+    first, second, result = letters
+    if any(len(set(own)) < len(own) for own in letters):
+        raise RefusedError("a repeated axis")
+    inner = "".join(dict.fromkeys(c for c in first + second if c not in result))
+    sizes = dict(zip(first + second, (*a.shape, *b.shape), strict=True))
+    place = fresh(node.shape, node.dtype)
+
+    def over(value: Value, own: str, axes: str) -> Value:
+        strides = tuple(value.strides[own.index(c)] if c in own else 0 for c in axes)
+        return Value(value.buffer, tuple(sizes[c] for c in axes), strides, value.offset, value.dtype)
+
+    closest = [over(value, own, result[-1:]).strides for value, own in ((a, first), (b, second))]
+    across = all(stride in (0, 1) for strides in closest for stride in strides)
+    axes = result[:-1] + inner + result[-1:] if across else result + inner
+    operands = tuple(Operand(over(v, own, axes), node.dtype) for v, own in ((a, first), (b, second)))
+    space = tuple(sizes[c] for c in axes)
+    products = fresh(space, node.dtype)
+    lowering.add("contract", space, operands, MULTIPLY, products)
+    reduction = Reduction(tuple(i for i, c in enumerate(axes) if c in inner), ADD, 0, node.dtype)
+    lowering.add(
+        "contract",
+        space,
+        (Operand(products, node.dtype),),
+        None,
+        over(place, result, axes),
+        reduction=reduction,
+    )
+    return place
+
+
 def _packed_outside(lowering: Lowering, made: Product) -> Product:
     """In a loop: an operand that stays the same is packed once, before it."""
     outer, right = lowering.outer, made.right
@@ -66,10 +106,11 @@ def _packed_outside(lowering: Lowering, made: Product) -> Product:
     return replace(made, packed=target)
 
 
-def _compact(lowering: Lowering, value: Value) -> Value:
-    if value.is_contiguous:
+def _compact(lowering: Lowering, value: Value, dtype: np.dtype[Any] | None = None) -> Value:
+    dtype = dtype or value.dtype
+    if value.is_contiguous and dtype == value.dtype:
         return value
-    place = fresh(value.shape, value.dtype)
+    place = fresh(value.shape, dtype)
     lowering.copy(value, place)
     return place
 

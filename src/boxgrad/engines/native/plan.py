@@ -1,19 +1,24 @@
 """Memory: where in the program's arena each buffer lies.
 
 Knows which step writes and reads which buffer; knows nothing of what they mean. Buffers that do not live at
-the same time share memory: first fit, the largest first, among those whose lifetimes overlap. Slot 0 is the
-arena; every input, output and constant has a slot of its own, whose address is known when the program runs.
+the same time share memory: first fit among those whose lifetimes overlap. Those that live when most memory is
+needed come first and lie without a gap between them, then the others, the largest first; mostly no more is
+taken than must be. Slot 0 is the arena; every input, output and constant has a slot of its own, whose address
+is known when the program runs. Buffers with a margin that nothing overwrites keep their memory for good, and
+share it with those alone that are written at the very same positions: each finds its margin as it was.
 """
 
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from boxgrad.engines.native.layout import Buffer, Home, Value
-from boxgrad.engines.native.steps import Kernel, Repeated, Step
+from boxgrad.engines.native.steps import Fallback, Kernel, Repeated, Step, parts_of
 
 ALIGNMENT = 64
 GUARD = 256
@@ -53,17 +58,24 @@ def plan(steps: Sequence[Step], inputs: int, outputs: int, constants: int, guard
                 _, begin, end = lives.get(id(buffer), (buffer, first, last))
                 lives[id(buffer)] = (buffer, min(begin, first), max(end, last))
 
-    for step in steps:
-        begin = time
-        for part in step.kernels if isinstance(step, Repeated) else (step,):
-            touch((*part.reads, *part.writes), time, time)
-            if isinstance(part, Kernel):
-                for value in part.values:
+    def visit(step: Step, begin: int) -> int:
+        if not isinstance(step, Repeated):
+            touch((*step.reads, *step.writes), begin, begin)
+            if isinstance(step, Kernel):
+                for value in step.values:
                     everything.setdefault(id(value.buffer.host), value.buffer.host)
-            time += 1
-        if isinstance(step, Repeated):  # what comes from outside must last as long as the loop
-            touch((*step.reads, *step.writes), begin, time)
-            touch((v for k in step.kernels for v in k.values if v.buffer.window), begin, time)
+                touch((v for v in step.values if v.buffer.home is Home.FIXED), begin, begin)
+            return begin + 1
+        end = begin
+        for part in step.parts:
+            end = visit(part, end)
+        # What comes from outside must last as long as the loop.
+        touch((*step.reads, *step.writes), begin, end)
+        touch((v for part in parts_of(step) for v in _touched(part) if v.buffer.window), begin, end)
+        return end
+
+    for step in steps:
+        time = visit(step, time)
     start = {Home.INPUT: 1, Home.OUTPUT: 1 + inputs, Home.CONSTANT: 1 + inputs + outputs}
     for buffer in everything.values():
         if buffer.home in start:
@@ -72,12 +84,18 @@ def plan(steps: Sequence[Step], inputs: int, outputs: int, constants: int, guard
     end = 0
     guards: list[int] = []
     own = [buffer for buffer, *_ in lives.values() if guarded and buffer.home is Home.ARENA]
+    hosts = {} if guarded else _alike(steps, lives, fixed)
     for buffer in (*fixed, *own):
+        if id(buffer) in hosts:
+            continue
         buffer.slot, buffer.offset = 0, end
         end += _rounded(buffer.bytes)
         if guarded:
             guards.append(buffer.offset + buffer.bytes)
             end += GUARD
+    for buffer in fixed:
+        host = hosts.get(id(buffer), buffer)
+        buffer.slot, buffer.offset = host.slot, host.offset
     size = end
     if not guarded:
         size = _pack([life for life in lives.values() if life[0].home is Home.ARENA], end)
@@ -87,11 +105,42 @@ def plan(steps: Sequence[Step], inputs: int, outputs: int, constants: int, guard
         start[Home.INPUT],
         start[Home.OUTPUT],
         start[Home.CONSTANT],
-        tuple(buffer for buffer in fixed if buffer.fill),
+        tuple(buffer for buffer in fixed if buffer.fill and id(buffer) not in hosts),
         guarded,
         tuple(guards),
         tuple(own),
     )
+
+
+def _touched(part: Kernel | Fallback) -> Iterable[Value]:
+    values = part.values if isinstance(part, Kernel) else (*part.reads, *part.writes)
+    return (value for value in values if isinstance(value, Value))
+
+
+def _alike(
+    steps: Sequence[Step], lives: Mapping[int, tuple[Buffer, int, int]], fixed: Sequence[Buffer]
+) -> dict[int, Buffer]:
+    """For each buffer with a margin that may lie where another one does: that other one.
+
+    They are written at the same positions, and each is written whole, but for the margin, before it is read.
+    """
+    written: dict[int, set[Any]] = {id(buffer): set() for buffer in fixed}
+    for value in (v for step in steps for v in step.writes):
+        if isinstance(value, Value) and id(value.buffer.host) in written:
+            moving = id(value.buffer) if value.buffer.window else None
+            written[id(value.buffer.host)].add((value.shape, value.strides, value.offset, moving))
+    hosts: dict[int, Buffer] = {}
+    groups: dict[Any, list[list[Any]]] = {}
+    for buffer in sorted((b for b in fixed if id(b) in lives), key=lambda b: lives[id(b)][1]):
+        _, first, last = lives[id(buffer)]
+        key = (buffer.dtype, buffer.size, buffer.fill, frozenset(written[id(buffer)]))
+        known = groups.setdefault(key, [])
+        free = next((group for group in known if group[1] < first), None) if written[id(buffer)] else None
+        if free is None:
+            known.append([buffer, last])
+        else:
+            hosts[id(buffer)], free[1] = free[0], last
+    return hosts
 
 
 def _rounded(size: int) -> int:
@@ -99,10 +148,12 @@ def _rounded(size: int) -> int:
 
 
 def _pack(lives: list[tuple[Buffer, int, int]], base: int) -> int:
-    """First fit by size; the end of what is used."""
+    """First fit; the end of what is used."""
     placed: list[tuple[int, int, int, int]] = []
     end = base
-    for buffer, first, last in sorted(lives, key=lambda life: -life[0].bytes):
+    fullest = _fullest(lives)
+    order = sorted(lives, key=lambda life: (not life[1] <= fullest <= life[2], -life[0].bytes))
+    for buffer, first, last in order:
         size = _rounded(max(buffer.bytes, 1))
         offset = base
         for low, high, other_first, other_last in placed:
@@ -114,3 +165,14 @@ def _pack(lives: list[tuple[Buffer, int, int]], base: int) -> int:
         insort(placed, (offset, offset + size, first, last))
         end = max(end, offset + size)
     return end
+
+
+def _fullest(lives: Sequence[tuple[Buffer, int, int]]) -> int:
+    """When the buffers that live are most bytes."""
+    changes: Counter[int] = Counter()
+    for buffer, first, last in lives:
+        changes[first] += buffer.bytes
+        changes[last + 1] -= buffer.bytes
+    times = sorted(changes)
+    held = list(accumulate(changes[time] for time in times))
+    return times[held.index(max(held))] if times else 0

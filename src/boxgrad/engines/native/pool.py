@@ -102,10 +102,10 @@ class Pool:
     def run(
         self,
         jobs: int,
-        start: int,
-        stop: int,
         slots: int,
         status: int,
+        start: int,
+        stop: int,
         threads: int,
         to_the_end: bool = False,
     ) -> int:

@@ -23,6 +23,9 @@ from boxgrad.engines.native.vector import Term
 
 PANEL_BYTES = 96 << 10
 """How much of a panel is used at a time: it stays in the second-level cache."""
+FEW = 128
+"""Rows so few that their sums can wait in the first-level cache, beside a panel of ``NEAR`` steps."""
+NEAR = 256
 GRAIN = 1 << 18
 """Multiplications that are worth a chunk of their own."""
 MOST_CHUNKS = 8
@@ -114,6 +117,8 @@ class _Writer:
         self.panels = -(-self.n // self.shape.width)
         self.split = self._split()
         deepest = max(64, PANEL_BYTES // (self.shape.width * self.dtype.itemsize))
+        if self.m <= FEW and self.product.packed is None:
+            deepest = min(deepest, NEAR)
         self.blocks = -(-self.k // deepest)
         self.depth = -(-self.k // self.blocks)
         # Each chunk has a panel, and where the inner axis is cut, the sums so far.

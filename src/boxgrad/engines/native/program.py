@@ -6,31 +6,46 @@ native call; between them stand fallbacks, which NumPy runs on views of the same
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import call, is_
 from typing import Any
 
 import numpy as np
 
 from boxgrad.engines.native import jit
-from boxgrad.engines.native.checking import STACK, STATUS_WORDS
+from boxgrad.engines.native.checking import STATUS_WORDS
+from boxgrad.engines.native.jobs import begin, parts, turns
 from boxgrad.engines.native.layout import Home, Value
+from boxgrad.engines.native.outside import accessed, explained
 from boxgrad.engines.native.plan import ALIGNMENT, GUARD, Plan
 from boxgrad.engines.native.pool import num_threads, pool
-from boxgrad.engines.native.steps import AT_ONCE, Fallback, Kernel, Literal, Repeated, Step
-from boxgrad.errors import BoxgradError
+from boxgrad.engines.native.steps import NOT_FINITE, Fallback, Kernel, Literal, Step, parts_of
 from boxgrad.graph.node import Graph, Node
 
 Array = np.ndarray[Any, Any]
 Result = Value | Literal
 CANARY = 0xA5
+SMALL = 4096
+"""Bytes up to which copying an output costs less than memory of its own."""
+_Memories = list[Array] | dict[int, Array]
+_MadeOf = int | tuple[Node, Result | Array]
+"""How an output is made: the input that it was written over; a view; or a value."""
 
 
-class OutsideError(BoxgradError):
-    """A kernel left the memory that it was given; found where ``BOXGRAD_NATIVE_CHECK`` is set."""
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A box that NumPy runs; in a loop, at step ``time``, the ``number``-th that is run."""
+
+    step: Fallback
+    time: int
+    number: int
 
 
 class Program:
@@ -46,12 +61,14 @@ class Program:
         donated: Mapping[int, int],
         code: jit.Code,
         again: Callable[[Sequence[Any]], list[Any]],
+        direct: Callable[[], Program],
         timed: bool = False,
     ) -> None:
+        """``again`` is NumPy's program; ``direct`` makes one without fast sums, when that is needed."""
         self._inputs = graph.inputs
         self._steps = tuple(steps)
-        self._results = tuple(zip(graph.outputs, results, strict=True))
         self._code, self._again, self._plan = code, again, plan
+        self._direct = functools.cache(direct)
         self._lock = threading.Lock()
         self._caller = 0
         """The thread that runs the program, where one does."""
@@ -70,41 +87,55 @@ class Program:
         self._slots[0] = self._arena.ctypes.data
         for number, constant in enumerate(self._constants):
             self._slots[plan.first_constant + number] = constant.ctypes.data
-        self._status = np.zeros(STATUS_WORDS, np.int64)
+        self._status = (ctypes.c_int64 * STATUS_WORDS)()
         self._checked = plan.guarded
-        self._timed = timed
-        parts = (step.kernels if isinstance(step, Repeated) else (step,) for step in self._steps)
-        self.seconds: dict[Kernel | Fallback, float] = {part: 0.0 for group in parts for part in group}
+        self.timed = timed
+        self.seconds: dict[Kernel | Fallback, float] = {
+            part: 0.0 for step in self._steps for part in parts_of(step)
+        }
         """What each kernel and fallback took in all calls; of kernels only where they are timed."""
-        self.calls = 0
+        self.calls = self.direct_calls = 0
+        self.bytes = plan.bytes
         for start in plan.guards:
             self._arena[start : start + GUARD] = CANARY
-        self._seen: list[weakref.ref[Array] | None] = [None] * len(graph.inputs)
+        self._seen: list[Callable[[], Any]] = [_nothing] * len(graph.inputs)
+        self._small = {
+            number: np.empty(size, dtype)
+            for number, (size, dtype) in enumerate(self._outputs)
+            if size * dtype.itemsize <= SMALL
+        }
+        self._results = [self._ready(*pair) for pair in enumerate(zip(graph.outputs, results, strict=True))]
         self._tables: list[Array] = []
         self._owners: list[Kernel] = []
         self._runs = self._segments()
-        self._first_final = next((n for n, k in enumerate(self._owners) if _replaces(k)), len(self._owners))
+        replaced = (n for n, kernel in enumerate(self._owners) if _replaces(kernel))
+        self._first_final = next(replaced, len(self._owners))
         """The first job that writes over an argument."""
+        self._addresses = (
+            self._jobs.ctypes.data, self._slots.ctypes.data, ctypes.addressof(self._status)
+        )  # fmt: skip
+        for number, array in self._small.items():
+            self._slots[plan.first_output + number] = array.ctypes.data
 
-    def _segments(self) -> list[tuple[int, int] | Fallback]:
-        """Runs of jobs, as first and last number, and the fallbacks between them."""
+    def _segments(self) -> list[tuple[int, int] | _Turn]:
+        """Runs of jobs, as first and last number, and the boxes between them that NumPy runs."""
         rows: list[tuple[int, int, int, int]] = []
-        runs: list[tuple[int, int] | Fallback] = []
-        for step in self._steps:
-            first = len(rows)
-            if isinstance(step, Fallback):
-                runs.append(step)
+        runs: list[tuple[int, int] | _Turn] = []
+        addresses = {
+            part: self._code.address(part.function.name) for part in self.seconds if isinstance(part, Kernel)
+        }
+        for part, where in (
+            turn for step in self._steps for turn in turns(step, self._tables, self._checked)
+        ):
+            if isinstance(part, Fallback):
+                assert isinstance(where, tuple)
+                runs.append(_Turn(part, *where))
                 continue
-            kernels = step.kernels if isinstance(step, Repeated) else (step,)
-            order = step.order if isinstance(step, Repeated) else range(1)
-            tables = [_tables(kernel.values, order, self._checked) for kernel in kernels]
-            self._tables += tables
-            for number in range(len(order)):
-                for kernel, table in zip(kernels, tables, strict=True):
-                    address = self._code.address(kernel.function.name)
-                    for begin, count in _parts(kernel):
-                        rows.append((address, table[number].ctypes.data, count, begin))
-                        self._owners.append(kernel)
+            first = len(rows)
+            assert isinstance(where, int)
+            for start, count in parts(part):
+                rows.append((addresses[part], where, count, start))
+                self._owners.append(part)
             if runs and isinstance(runs[-1], tuple):
                 first, _ = runs.pop()
             runs.append((first, len(rows)))
@@ -124,42 +155,65 @@ class Program:
                 self._caller = 0
 
     def _call(self, values: Sequence[Any]) -> list[Any]:
-        given = [self._bind(number, value) for number, value in enumerate(values)]
-        made = [np.empty(size, dtype) for size, dtype in self._outputs]
-        for number, array in enumerate(made, self._plan.first_output):
-            self._slots[number] = array.ctypes.data
-        self._status[:] = 0
+        given = values
+        if not all(map(is_, values, map(call, self._seen))):
+            given = [
+                value if known() is value else self._bind(number, value)
+                for number, (value, known) in enumerate(zip(values, self._seen, strict=True))
+            ]
+        made = self._made()
+        self._status[0] = 0
         if self._checked:
             self._spoil()
         self.calls += 1
+        if self.calls == 2:  # the first call also starts threads and touches memory
+            self.seconds = dict.fromkeys(self.seconds, 0.0)
         for run in self._runs:
-            if isinstance(run, Fallback):
+            if isinstance(run, _Turn):
                 start = time.perf_counter()
                 self._fall_back(run, given, made)
-                self.seconds[run] += time.perf_counter() - start
+                self.seconds[run.step] += time.perf_counter() - start
             elif not self._native(*run):
-                return self._again(values)
+                if self._status[0] != NOT_FINITE:
+                    return self._again(values)
+                self.direct_calls += 1
+                return self._direct()(values)
         return [
-            given[self._donated[position]]
-            if position in self._donated
-            else self._result(node, result, values, given, made)
-            for position, (node, result) in enumerate(self._results)
+            given[made_of] if type(made_of) is int else self._result(made_of, values, given, made)
+            for made_of in self._results
         ]
+
+    def _made(self) -> list[Array]:
+        """The outputs' memory: of large ones anew for each call, of small ones the program's own."""
+        if len(self._small) == len(self._outputs):
+            return [*self._small.values()]
+        made: list[Array] = []
+        for number, (size, dtype) in enumerate(self._outputs):
+            array = self._small.get(number)
+            if array is None:
+                array = np.empty(size, dtype)
+                self._slots[self._plan.first_output + number] = array.ctypes.data
+            made.append(array)
+        return made
+
+    def mean_seconds(self, part: Kernel | Fallback) -> float:
+        """What a kernel or a fallback takes in a call: the mean of all calls but the first, if there are."""
+        return self.seconds[part] / max(1, self.calls - 1)
 
     def _bind(self, number: int, value: Any) -> Any:
         """Put an input's address into its slot; what is not an array in C order becomes one."""
-        if type(value) is np.ndarray:
-            known = self._seen[number]
-            same = known is not None and known() is value
-            if same and (number not in self._written or value.flags.writeable):
-                return value
-            if value.flags.c_contiguous and value.flags.aligned and self._is_apart(number, value):
-                # In this order, so that no interruption leaves an array with another one's address.
-                self._seen[number] = None
-                self._slots[1 + number] = self._spans[number][0]
-                self._seen[number] = weakref.ref(value)
-                return value
-        self._seen[number] = None
+        if (
+            type(value) is np.ndarray
+            and value.flags.c_contiguous
+            and value.flags.aligned
+            and self._is_apart(number, value)
+        ):
+            # In this order, so that no interruption leaves an array with another one's address.
+            self._seen[number] = _nothing
+            self._slots[1 + number] = self._spans[number][0]
+            self._seen[number] = weakref.ref(value)
+            return value
+        self._seen[number] = _nothing
         self._spans.pop(number, None)
         array = np.array(value, self._inputs[number].dtype, order="C")
         self._slots[1 + number] = array.ctypes.data
@@ -178,20 +232,17 @@ class Program:
         )
 
     def _native(self, start: int, stop: int) -> bool:
-        """Run jobs; False where an index was out of range."""
+        """Run jobs; False where the status was set."""
         workers = pool()
         with workers.lock:
             while start < stop and not self._status[0]:
                 # Once an argument is being replaced, the run goes to its end.
                 final = start >= self._first_final
                 end = stop if final else min(stop, self._first_final)
-                end = start + 1 if self._checked or self._timed else end
+                end = start + 1 if self._checked or self.timed else end
                 began = time.perf_counter()
-                start = workers.run(
-                    self._jobs.ctypes.data, start, end,
-                    self._slots.ctypes.data, self._status.ctypes.data, num_threads(), final,
-                )  # fmt: skip
-                if self._timed:
+                start = workers.run(*self._addresses, start, end, num_threads(), final)
+                if self.timed:
                     self.seconds[self._owners[start - 1]] += time.perf_counter() - began
                 if self._checked:
                     self._check(start - 1)
@@ -200,35 +251,36 @@ class Program:
     def _check(self, job: int) -> None:
         """Whether every access was inside, and the bytes after every buffer are as they were."""
         if self._status[1]:
-            raise OutsideError(outside(self._owners[job], self._status, self._inputs))
+            status, self._status[1] = list(self._status), 0
+            raise accessed(self._owners[job], status, self._inputs)
         for start in self._plan.guards:
             if np.any(self._arena[start : start + GUARD] != CANARY):
                 self._arena[start : start + GUARD] = CANARY
                 what = f"the kernel {self._owners[job].label!r} wrote beyond the end of a buffer"
-                raise OutsideError(explained(what, self._owners[job]))
+                raise explained(what, self._owners[job])
 
     def _spoil(self) -> None:
         """Fill what a call has to write before it reads it with NaN."""
         for buffer in self._plan.spoiled:
             self._arena[buffer.offset : buffer.offset + buffer.bytes] = 0xFF
 
-    def _fall_back(self, step: Fallback, given: list[Any], made: list[Array]) -> None:
-        node = step.node
+    def _fall_back(self, turn: _Turn, given: Sequence[Any], made: list[Array]) -> None:
+        step, node = turn.step, turn.step.node
         assert node.primitive is not None
         inputs: list[Any] = []
         for x, source in zip(node.inputs, step.reads, strict=True):
             if isinstance(source, Literal):
                 inputs.append(_as_array(source, x))
             else:
-                view = self._view(source, given, made)
+                view = self._view(source, given, made, turn)
                 inputs.append(view.item() if x.weak else view if view.shape else view[()])
         results: Any = node.primitive.meaning(*inputs, **node.parameters)
         for item, value in step.results.items():
-            self._view(value, given, made)[...] = results if item is None else results[item]
+            self._view(value, given, made, turn)[...] = results if item is None else results[item]
 
-    def _view(self, value: Value, given: list[Any], made: list[Array]) -> Array:
-        """A value as an array over the memory that it lies in."""
-        buffer, size = value.buffer, value.dtype.itemsize
+    def _view(self, value: Value, given: Sequence[Any], made: _Memories, turn: _Turn | None = None) -> Array:
+        """A value as an array over the memory that it lies in, in a loop at one of its steps."""
+        window, buffer, size = value.buffer.window, value.buffer.host, value.dtype.itemsize
         memory: Any = self._arena
         if buffer.home is Home.INPUT:
             memory = given[buffer.number]
@@ -237,24 +289,43 @@ class Program:
         elif buffer.home is Home.CONSTANT:
             memory = self._constants[buffer.number]
         start = buffer.offset + value.offset * size
+        if window is not None:
+            assert turn is not None
+            start += begin(window, turn.time, turn.number) * size
         strides = tuple(stride * size for stride in value.strides)
         if value.size == 0:
             return np.empty(value.shape, value.dtype)
         return np.ndarray(value.shape, value.dtype, _flat(memory), start, strides)
 
+    def _ready(self, position: int, made_of: tuple[Node, Result]) -> _MadeOf:
+        """What is known before any call about how an output is made."""
+        node, result = made_of
+        if position in self._donated:
+            return self._donated[position]
+        if isinstance(result, Value):
+            home, number = result.buffer.home, result.buffer.number
+            if home is Home.CONSTANT or (home is Home.OUTPUT and number in self._small):
+                return node, self._view(result, [], self._small)
+        return node, result
+
     def _result(
-        self, node: Any, result: Result, values: Sequence[Any], given: list[Any], made: list[Array]
+        self,
+        made_of: tuple[Node, Result | Array],
+        values: Sequence[Any],
+        given: Sequence[Any],
+        made: list[Array],
     ) -> Any:
+        node, result = made_of
         if isinstance(result, Literal):
             return _as_array(result, node)
+        if isinstance(result, np.ndarray):  # memory of the program's own
+            return result.item() if node.weak else result.copy() if result.shape else result[()]
         buffer = result.buffer
         if buffer.home is Home.INPUT and result.shape == self._inputs[buffer.number].shape:
             array = np.asarray(values[buffer.number])
             if result.is_contiguous and array.flags.c_contiguous:
                 return values[buffer.number]
         view = self._view(result, given, made)
-        if buffer.home is Home.CONSTANT:
-            view = view.copy()
         return view.item() if node.weak else view
 
 
@@ -275,68 +346,13 @@ def _replaces(kernel: Kernel) -> bool:
     return any(value.buffer.host.home is Home.INPUT for value in kernel.writes)
 
 
-def _parts(kernel: Kernel) -> Iterator[tuple[int, int]]:
-    """The jobs of a kernel, as first chunk and number of chunks; fewer at once where each takes long."""
-    most = AT_ONCE // 4 if kernel.is_long else AT_ONCE
-    for first in range(0, kernel.chunks, most):
-        yield first, min(most, kernel.chunks - first)
-
-
-def outside(kernel: Kernel, status: Array, inputs: Sequence[Node]) -> str:
-    """What a kernel did that left its memory, as its status words tell."""
-    _, _, writes, number, offset, size = map(int, status)
-    did = f"the kernel {kernel.label!r} {'wrote' if writes else 'read'} {size} bytes at byte {offset} of "
-    if number < 0:
-        return explained(did + ("an array on its stack" if number == STACK else "its arguments"), kernel)
-    buffer = kernel.values[number].buffer.host
-    whose = {Home.OUTPUT: "a result", Home.CONSTANT: "a constant", Home.FIXED: "an image with room around it"}
-    owner = whose.get(buffer.home, "an intermediate value")
-    if buffer.home is Home.INPUT:
-        owner = f"the argument {inputs[buffer.number].label!r}"
-    return explained(f"{did}{owner}, which has {buffer.bytes}", kernel)
-
-
-def explained(what: str, kernel: Kernel) -> str:
-    """A defect of a kernel, with the boxes that it runs and the user's lines that made them."""
-    boxes = dict.fromkeys(
-        f"{node.primitive.name} at {node.place}" if node.place else node.primitive.name
-        for node in kernel.nodes
-        if node.primitive is not None
-    )
-    where = "\n           ".join(boxes) or ", ".join(kernel.boxes)
-    return (
-        f"{what}\n  where:   {where}\n"
-        "  why:     this is a defect of the native engine, not of your program\n"
-        "  instead: engine='numpy', and a report of it with the graph's listing"
-    )
+def _nothing() -> None:
+    """Stands for an array that has not been seen."""
 
 
 def _as_array(literal: Literal, node: Any) -> Any:
     """A literal as NumPy sees the node's value: in its shape, or a Python number."""
     return literal.number.item() if node.weak else np.full(node.shape, literal.number)[()]
-
-
-def _tables(values: Sequence[Value], order: range, checked: bool = False) -> Array:
-    """The slots and offsets of a kernel's values, for each step of a loop.
-
-    Where kernels are checked, the offsets and sizes of their buffers follow.
-    """
-    count = len(values)
-    table = np.zeros((len(order), max(1, 2 * count if checked else count), 2), np.int64)
-    if checked and count:
-        table[:, count:] = [(value.buffer.host.offset, value.buffer.host.bytes) for value in values]
-    for number, value in enumerate(values):
-        buffer, size = value.buffer, value.dtype.itemsize
-        start: Any = value.offset
-        if buffer.window is not None:
-            w = buffer.window
-            steps = np.array(order)
-            if w.period:
-                steps = (np.arange(len(order)) + w.shift) % w.period
-            start = value.offset + w.start + w.advance * steps
-        table[:, number, 0] = buffer.host.slot
-        table[:, number, 1] = buffer.host.offset + start * size
-    return table
 
 
 def _flat(memory: Array) -> Array:

@@ -1,6 +1,6 @@
-"""Adding rows at positions that may repeat: the adjoint of looking up rows in a table.
+"""Adding or putting rows at positions that may repeat: the adjoint of looking up rows in a table.
 
-Knows strides and vectors. Rows are added one after the other in the order of the positions, as NumPy does,
+Knows strides and vectors. Rows are taken one after the other in the order of the positions, as NumPy does,
 and the row's elements are shared among chunks, so the bits do not depend on the number of threads.
 """
 
@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from boxgrad.engines.native.emitters import ADD
-from boxgrad.engines.native.ir import Function
+from boxgrad.engines.native.emitters import Emitter
+from boxgrad.engines.native.ir import Function, Index
 from boxgrad.engines.native.layout import Value
 from boxgrad.engines.native.machine import Machine
 from boxgrad.engines.native.steps import HEAD, Kernel, addresses, nest, share
@@ -19,8 +19,16 @@ from boxgrad.engines.native.vector import INT64, Lanes
 GRAIN = 1 << 15
 
 
-def kernel(x: Value, indices: Sequence[Value], place: Value, machine: Machine, name: str) -> Kernel:
-    """``place[indices] += x``; index arrays stand on the first axes of ``place``."""
+def kernel(
+    label: str,
+    x: Value,
+    indices: Sequence[Value],
+    place: Value,
+    combine: Emitter,
+    machine: Machine,
+    name: str,
+) -> Kernel:
+    """``place[indices] = combine(place[indices], x)``; index arrays stand on the first axes of ``place``."""
     f = Function(name, HEAD)
     where = indices[0].shape
     rest = place.shape[len(indices) :]
@@ -29,12 +37,19 @@ def kernel(x: Value, indices: Sequence[Value], place: Value, machine: Machine, n
     pointers = addresses(f, len(values))
     sizes = where + rest[:-1]
     inner = rest[-1] if rest else 1
-    over = x.strides[-1] if rest else 0
+    over, across = (x.strides[-1], place.strides[-1]) if rest else (0, 1)
     lanes = min(machine.lanes(place.dtype.itemsize), 1 << (inner - 1).bit_length())
     blocks, tail = divmod(inner, lanes)
     chunks = max(1, min(blocks, 16, x.size // GRAIN))
     e, one = Lanes(f, lanes), Lanes(f, 1)
     item = place.dtype.itemsize
+
+    def write(source: str, target: str, index: Index, mask: str | None) -> None:
+        source = f.at(source, f.multiply(index, over), x.dtype.itemsize)
+        new = e.cast(e.load(source, x.dtype, over, mask), place.dtype)
+        at = f.at(target, f.multiply(index, across), item)
+        e.store(combine(e, e.load(at, place.dtype, across, mask), new), at, across, mask)
+
     steps = [tuple(s * x.dtype.itemsize for s in x.strides[: len(sizes)])]
     for index in indices:
         steps.append(tuple(s * index.dtype.itemsize for s in index.strides) + (0,) * (len(rest) - 1))
@@ -58,19 +73,10 @@ def kernel(x: Value, indices: Sequence[Value], place: Value, machine: Machine, n
             start, stop = share(f, blocks, chunks)
             if blocks:
                 with f.loop(start, stop) as block:
-                    _add(e, x, over, place, moved[0], target, f.multiply(block, lanes), None)
+                    write(moved[0], target, f.multiply(block, lanes), None)
             if tail:
                 last = "true" if chunks == 1 else f.value(f"icmp eq i64 %chunk, {chunks - 1}")
                 with f.when(last):
-                    _add(e, x, over, place, moved[0], target, blocks * lanes, e.mask(tail))
+                    write(moved[0], target, blocks * lanes, e.mask(tail))
     reads = (x, *indices, place)
-    return Kernel(
-        "scatter_add", f, values, reads, (place,), chunks, ("scatter_add",), math.prod(where) * width, True
-    )
-
-
-def _add(e: Lanes, x: Value, over: int, place: Value, source: str, target: str, index, mask) -> None:
-    f = e.function
-    a = e.load(f.at(source, f.multiply(index, over), x.dtype.itemsize), x.dtype, over, mask)
-    at = f.at(target, index, place.dtype.itemsize)
-    e.store(ADD(e, e.load(at, place.dtype, 1, mask), e.cast(a, place.dtype)), at, 1, mask)
+    return Kernel(label, f, values, reads, (place,), chunks, (label,), math.prod(where) * width, True)

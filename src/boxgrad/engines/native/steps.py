@@ -15,6 +15,7 @@ import numpy as np
 from boxgrad.engines.native.ir import Function, Index
 from boxgrad.engines.native.layout import Shape, Value, joined
 from boxgrad.engines.native.machine import Machine
+from boxgrad.engines.native.tiling import Tiling
 from boxgrad.engines.native.vector import Term
 from boxgrad.graph.node import Node
 
@@ -91,6 +92,7 @@ class Convolution:
     ``source`` has the axes image, channel and the spatial ones; ``filters`` are packed by ``convolution``;
     ``inner`` and ``outer`` are the channels of a group on either side; ``windows`` are the spatial sizes of
     the result, ``window_steps`` and ``tap_steps`` the strides and dilations, in positions of the source.
+    With a ``tiling`` the filters are transformed by ``winograd``.
     """
 
     source: Value
@@ -102,6 +104,7 @@ class Convolution:
     windows: Shape
     window_steps: Shape
     tap_steps: Shape
+    tiling: Tiling | None = None
 
     @property
     def reads(self) -> tuple[Value, ...]:
@@ -149,6 +152,30 @@ class Special:
     node: Node | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What of a value one chunk touches: of ``units`` that the chunks share, each ``advance`` elements on.
+
+    A unit begins at the value's offset and reaches over ``extent`` more elements.
+    """
+
+    units: int
+    advance: int
+    extent: int
+
+    @staticmethod
+    def of(value: Value, units: int, advance: int) -> Part:
+        """The part of a value whose units are positions of its space."""
+        reach = sum((n - 1) * stride for n, stride in zip(value.shape, value.strides, strict=True))
+        return Part(units, advance, reach - (units - 1) * advance)
+
+    def span(self, value: Value, chunk: int, chunks: int) -> tuple[int, int]:
+        """The first and the last element of the buffer that a chunk touches."""
+        first, end = chunk * self.units // chunks, (chunk + 1) * self.units // chunks
+        start = value.offset + first * self.advance
+        return start, start + max(0, end - 1 - first) * self.advance + self.extent
+
+
 @dataclass(eq=False, slots=True)
 class Kernel:
     """A function of machine code and the values it is called with.
@@ -168,6 +195,10 @@ class Kernel:
     may_fail: bool = False
     in_place: bool = False
     """Whether each position is read before it is written, and by nobody else."""
+    parts: tuple[Part | None, ...] = ()
+    """Of each value what a chunk touches; None where it may touch anything, () if that is not known."""
+    links: tuple[Kernel, ...] = ()
+    """The kernels that this one runs, one after the other, on each chunk (``chain``)."""
     is_long: bool = False
     """Whether a chunk may take a tenth of a second, so that few of them are run at once."""
     nodes: tuple[Node, ...] = ()
@@ -175,7 +206,7 @@ class Kernel:
 
     @property
     def bytes(self) -> int:
-        return sum(value.size * value.dtype.itemsize for value in (*self.reads, *self.writes))
+        return sum(value.bytes for value in (*self.reads, *self.writes))
 
 
 @dataclass(eq=False, slots=True)
@@ -191,17 +222,17 @@ class Scan:
 
 @dataclass(eq=False, slots=True)
 class Repeated:
-    """Kernels that are run once for each step of a loop."""
+    """Kernels, loops, and boxes that NumPy runs, once for each step of a loop."""
 
     label: str
-    kernels: tuple[Kernel, ...]
+    parts: tuple[Kernel | Fallback | Repeated, ...]
     reads: tuple[Value, ...]
     writes: tuple[Value, ...]
     order: range
 
     @property
     def may_fail(self) -> bool:
-        return any(kernel.may_fail for kernel in self.kernels)
+        return any(isinstance(part, Fallback) or part.may_fail for part in self.parts)
 
 
 @dataclass(eq=False, slots=True)
@@ -229,9 +260,25 @@ LONG = 1 << 31
 Step = Kernel | Repeated | Fallback
 Lowered = Operation | Special | Scan | Fallback
 
+
+def parts_of(step: Step) -> tuple[Kernel | Fallback, ...]:
+    """What is run: a step itself, or what a loop and the loops in it repeat."""
+    return tuple(part for part, _ in repeated(step))
+
+
+def repeated(step: Step, times: int = 1) -> Iterator[tuple[Kernel | Fallback, int]]:
+    """What is run, and how often."""
+    if isinstance(step, Repeated):
+        for part in step.parts:
+            yield from repeated(part, times * len(step.order))
+    else:
+        yield step, times
+
+
 HEAD = (("ptr", "slots"), ("ptr", "table"), ("i64", "chunk"), ("i64", "chunks"), ("ptr", "status"))
 """The arguments of every kernel: base addresses; pairs of slot and offset; which part of how many; a word
-that is set where an index was out of range."""
+that is set where an index was out of range (1), or where fast sums are not finite."""
+NOT_FINITE = 2
 
 
 def addresses(function: Function, count: int) -> list[str]:

@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from boxgrad.engines.native import arrange, emitters, loops, multiply, windows
+from boxgrad.engines.native import (
+    arrange,
+    bits,
+    emitters,
+    loops,
+    multiply,
+    orders,
+    quotients,
+    running,
+    sums,
+    windows,
+)
 from boxgrad.engines.native.emitters import EMITTERS
 from boxgrad.engines.native.lowering import InNumpy, Lower, Map, Reduce, Row
 
@@ -26,34 +37,33 @@ def _limits(dtype: Any) -> tuple[int, int]:
     return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if dtype.kind == "i" else (0, 2**bits - 1)
 
 
-_SORTING = InNumpy("sorting is NumPy's")
-_POSITIONS = InNumpy("positions of extrema are NumPy's")
-_RUNNING = InNumpy("running sums and products are NumPy's")
-_INTEGERS = InNumpy("integers that may be divided by 0, where NumPy warns")
 _SPECIAL = InNumpy("special functions are SciPy's")
 _COMPLEX = InNumpy("complex numbers are NumPy's")
 _LAPACK = InNumpy("factorisations are LAPACK's")
 
 ROWS: dict[str, Row] = {
     **{name: Map(emit) for name, emit in EMITTERS.items()},
-    "floor_divide": _INTEGERS, "remainder": _INTEGERS,
+    "floor_divide": Map(quotients.floor_divide), "remainder": Map(quotients.remainder),
+    "fmod": Map(quotients.fmod), "power": Lower(quotients.power),
     "gcd": InNumpy("Euclid's algorithm is a loop of unknown length"),
     "lcm": InNumpy("Euclid's algorithm is a loop of unknown length"),
-    "logaddexp": InNumpy("no kernel yet"), "logaddexp2": InNumpy("no kernel yet"),
-    "sinc": InNumpy("no kernel yet"),
+    "logaddexp": Map(quotients.logaddexp), "logaddexp2": Map(quotients.logaddexp2),
+    "sinc": Map(quotients.sinc), "bitwise_count": Map(quotients.bitwise_count),
     "erfc": _SPECIAL, "erfinv": _SPECIAL, "gammaln": _SPECIAL, "polygamma": _SPECIAL,
-    "conjugate": _COMPLEX, "real": _COMPLEX, "imag": _COMPLEX, "bitwise_count": InNumpy("no kernel yet"),
+    "conjugate": _COMPLEX, "real": _COMPLEX, "imag": _COMPLEX,
     # ---- linear algebra and transforms
     **dict.fromkeys(("solve", "det", "cofactor", "slogdet", "cholesky"), _LAPACK),
     **dict.fromkeys(("eigh", "svd", "qr", "pinv"), _LAPACK),
     "fft": InNumpy("transforms are NumPy's"),
     # ---- reductions
-    "sum": Reduce(emitters.ADD, lambda dtype: 0), "prod": Reduce(emitters.MULTIPLY, lambda dtype: 1),
+    "sum": Lower(sums.total), "prod": Reduce(emitters.MULTIPLY, lambda dtype: 1),
     "max": Reduce(emitters.MAXIMUM, _lowest), "min": Reduce(emitters.MINIMUM, _highest),
     "any": Reduce(emitters.MAXIMUM, lambda dtype: False),
     "all": Reduce(emitters.MINIMUM, lambda dtype: True),
-    "argmax": _POSITIONS, "argmin": _POSITIONS, "cumsum": _RUNNING, "cumprod": _RUNNING,
-    "sort": _SORTING, "argsort": _SORTING,
+    "argmax": running.position(emitters.MAXIMUM, _lowest),
+    "argmin": running.position(emitters.MINIMUM, _highest),
+    "cumsum": running.running(emitters.ADD), "cumprod": running.running(emitters.MULTIPLY),
+    "sort": orders.ordered(False), "argsort": orders.ordered(True),
     # ---- products
     "contract": Lower(multiply.contract),
     # ---- arrangement
@@ -63,7 +73,7 @@ ROWS: dict[str, Row] = {
     "concatenate": Lower(arrange.concatenate), "embed": Lower(arrange.embed),
     "put_slice": Lower(arrange.put_slice), "gather": Lower(arrange.gather),
     "scatter_add": Lower(arrange.scatter_add),
-    "put": InNumpy("positions may repeat, of which the last counts"),
+    "put": Lower(arrange.put),
     # ---- windows
     "conv": Lower(windows.conv), "conv_input_gradient": Lower(windows.conv_input_gradient),
     "conv_filter_gradient": Lower(windows.conv_filter_gradient),
@@ -72,5 +82,5 @@ ROWS: dict[str, Row] = {
     "avg_pool_input_gradient": Lower(windows.avg_pool_input_gradient),
     # ---- loops and random bits
     "scan": Lower(loops.scan), "item": Lower(arrange.item),
-    "random_bits": InNumpy("no kernel yet"),
+    "random_bits": Lower(bits.random_bits),
 }  # fmt: skip

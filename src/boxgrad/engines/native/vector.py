@@ -7,6 +7,7 @@ never written.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,6 +105,24 @@ class Lanes:
             y = self.function.call("double", symbol, *(("double", part) for part in parts))
             result = self.function.value(f"insertelement {kind} {result}, double {y}, i32 {lane}")
         return self.cast(Term(result, FLOAT64), terms[0].dtype)
+
+    def turned(self, rows: Sequence[Term]) -> list[Term]:
+        """The columns of a square of lanes; rows that are missing are zeros.
+
+        Blocks of 1, 2, 4 … lanes change places, so a square of n rows takes n log n instructions.
+        """
+        result = [*rows, *[self.like(0, rows[0])] * (self.count - len(rows))]
+        kind, step = self.type(rows[0].dtype), 1
+        while step < self.count:
+            places = [(i if not i & step else self.count + i - step) for i in range(self.count)]
+            for i in (i for i in range(self.count) if not i & step):
+                pair = result[i], result[i + step]
+                for row, shift in ((i, 0), (i + step, step)):
+                    lanes = ", ".join(f"i32 {place + shift}" for place in places)
+                    text = f"{kind} {pair[0].text}, {kind} {pair[1].text}, <{self.count} x i32> <{lanes}>"
+                    result[row] = Term(self.function.value(f"shufflevector {text}"), pair[0].dtype)
+            step *= 2
+        return result
 
     def cast(self, x: Term, dtype: np.dtype[Any]) -> Term:
         """As ``astype``; floats beyond an integer's range give what the C cast gives."""

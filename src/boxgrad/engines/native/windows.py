@@ -14,12 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from boxgrad.engines.native import convolution, emitters, filters
+from boxgrad.engines.native import convolution, emitters, filters, overlap, winograd, winograd_filters
+from boxgrad.engines.native.ir import is_supported
 from boxgrad.engines.native.layout import Shape, Value, fresh
 from boxgrad.engines.native.lowering import Lowering, RefusedError
+from boxgrad.engines.native.machine import Machine
 from boxgrad.engines.native.margins import Pads, gradient_pads, room
 from boxgrad.engines.native.microkernel import tile_shape
-from boxgrad.engines.native.steps import Convolution, Literal, Operand, Special
+from boxgrad.engines.native.steps import Convolution, Kernel, Literal, Operand, Special
+from boxgrad.engines.native.tiling import Tiling, chosen
 from boxgrad.engines.native.vector import Lanes, Term
 from boxgrad.graph.node import Node
 
@@ -58,12 +61,15 @@ def conv_filter_gradient(lowering: Lowering, node: Node) -> Value:
     # Filters lie as they are summed: taps outermost, outputs contiguous.
     place = fresh(node.shape, node.dtype, (*range(2, len(node.shape)), 1, 0))
     geometry = filters.Geometry(p["groups"], p["kernel"], p["stride"], p["dilation"])
-    lowering.steps.append(
-        Special(
-            "conv_filter_gradient", (source, slope), (place,),
-            lambda machine, name: filters.kernels(source, slope, place, geometry, machine, name),
-        )
-    )  # fmt: skip
+    spaces = (*p["stride"], *p["dilation"])
+    tiling = _tiling(lowering, g.shape, p["groups"], p["kernel"], node.shape[1], g.dtype, spaces)
+
+    def make(machine: Machine, name: str) -> list[Kernel]:
+        if tiling is None:
+            return filters.kernels(source, slope, place, geometry, machine, name)
+        return winograd_filters.kernels(source, slope, place, tiling, machine, name)
+
+    lowering.steps.append(Special("conv_filter_gradient", (source, slope), (place,), make))
     return place
 
 
@@ -104,21 +110,38 @@ def _grouped(w: Value, groups: int) -> Value:
     return over
 
 
+def _tiling(
+    lowering: Lowering, results: Shape, groups: int, kernel: Shape, inner: int, dtype: np.dtype[Any],
+    spaces: Shape,
+) -> Tiling | None:  # fmt: skip
+    """The tiles of a convolution with few multiplications; None where it is to be direct."""
+    if lowering.direct or groups > 1 or set(spaces) != {1}:
+        return None
+    return chosen(results, kernel, inner, lowering.machine.lanes(dtype.itemsize))
+
+
 def _convolve(
     lowering: Lowering, node: Node, source: Value, w: Value, steps: Shape, dilation: Shape
 ) -> Value:
     groups, outer, inner, *kernel = w.shape
     shape = tile_shape(lowering.machine, node.dtype.itemsize)
-    packed = convolution.packed(w, shape)
-    lowering.steps.append(
-        Special(
-            "pack filters", (w,), (packed,),
-            lambda machine, name: [convolution.packer(w, packed, machine, name)],
-        )
-    )  # fmt: skip
+    spaces = (*steps, *dilation)
+    tiling = _tiling(lowering, node.shape, groups, tuple(kernel), inner, node.dtype, spaces)
+    if tiling is None:
+        filters = convolution.packed(w, shape)
+    else:
+        filters = winograd.transformed(w, tiling, shape)
+
+    def prepare(machine: Machine, name: str) -> list[Kernel]:
+        if tiling is None:
+            return [convolution.packer(w, filters, machine, name)]
+        return [winograd.filter_kernel(w, filters, tiling, machine, name)]
+
+    lowering.steps.append(Special("filters", (w,), (filters,), prepare))
     made = Convolution(
-        source, packed, groups, inner, outer, tuple(kernel), node.shape[2:], tuple(steps), tuple(dilation)
-    )
+        source, filters, groups, inner, outer, tuple(kernel), node.shape[2:], tuple(steps), tuple(dilation),
+        tiling,
+    )  # fmt: skip
     place = lowering.result(node, ())
     if place.is_contiguous:  # nobody asked for a layout: channels last
         place = fresh(node.shape, node.dtype, (0, *range(2, len(node.shape)), 1))
@@ -138,18 +161,6 @@ def _views(x: Value, size: Shape, stride: Shape, counts: Shape) -> list[Value]:
         )
         found.append(x.at((..., *key)))
     return found
-
-
-def _surrounded(lowering: Lowering, x: Value, padding: Pads, fill: Any) -> Value:
-    """The last axes with padding around them."""
-    if not any(map(any, padding)):
-        return x
-    lead = x.shape[: len(x.shape) - len(padding)]
-    flat = Value(x.buffer, (1, 1, *x.shape), (0, 0, *x.strides), x.offset, x.dtype)
-    made = room(flat.shape, x.dtype, ((0, 0),) * len(lead) + padding, fill=fill)
-    lowering.copy(flat, made.inside, "pad")
-    whole = made.whole
-    return Value(whole.buffer, whole.shape[2:], whole.strides[2:], whole.offset, whole.dtype)
 
 
 def _operands(values: list[Value], dtype: np.dtype[Any]) -> tuple[Operand, ...]:
@@ -185,10 +196,10 @@ def max_pool(lowering: Lowering, node: Node) -> Value:
     p = node.parameters
     counts = _counts(node, node.shape[len(node.shape) - len(p["size"]) :])
     kind = node.dtype.kind
-    if kind not in "fiu":
+    if kind not in "fiub" or not is_supported(node.dtype):
         raise RefusedError(f"pooling of {node.dtype} has no kernel")
-    lowest = -math.inf if kind == "f" else np.iinfo(node.dtype).min
-    x = _surrounded(lowering, lowering.value(node.inputs[0]), p["padding"], lowest)
+    lowest = -math.inf if kind == "f" else False if kind == "b" else np.iinfo(node.dtype).min
+    x = overlap.surrounded(lowering, lowering.value(node.inputs[0]), p["padding"], lowest)
     return _pooled(lowering, node, _views(x, p["size"], p["stride"], counts), _largest)
 
 
@@ -196,7 +207,7 @@ def avg_pool(lowering: Lowering, node: Node) -> Value:
     p = node.parameters
     _real(node)
     counts = _counts(node, node.shape[len(node.shape) - len(p["size"]) :])
-    x = _surrounded(lowering, lowering.value(node.inputs[0]), p["padding"], 0)
+    x = overlap.surrounded(lowering, lowering.value(node.inputs[0]), p["padding"], 0)
     number = math.prod(p["size"])
 
     def mean(e: Lanes, *terms: Term) -> Term:
@@ -210,46 +221,65 @@ def _real(node: Node) -> None:
         raise RefusedError(f"pooling of {node.dtype} has no kernel")
 
 
-def _apart(node: Node) -> None:
-    """Whether windows meet: then several of them add to one element."""
+def _meet(node: Node) -> bool:
+    """Whether an element may be in several windows, or a window on padding."""
     p = node.parameters
-    if any(step < size for step, size in zip(p["stride"], p["size"], strict=True)):
-        raise RefusedError("windows that overlap have no kernel")
-    if any(map(any, p["padding"])):
-        raise RefusedError("the gradient of padded windows has no kernel")
+    overlap = any(step < size for step, size in zip(p["stride"], p["size"], strict=True))
+    return overlap or any(map(any, p["padding"]))
 
 
 def _tied(e: Lanes, x: Term, largest: Term) -> Term:
     return e.op("or", e.compare("oeq", x, largest), emitters.is_nan(e, x))
 
 
-def _shares(e: Lanes, terms: tuple[Term, ...]) -> tuple[list[Term], Term]:
-    """Which elements of a window are its largest, and how many they are."""
+def _shares(e: Lanes, terms: tuple[Term, ...], inside: Term | None = None) -> tuple[list[Term], Term]:
+    """Which elements of a window are its largest, and how many they are.
+
+    Padding counts as −∞ but takes no share: where the largest is −∞, so are all of the ``inside`` elements.
+    """
     largest = _largest(e, *terms)
     ties = [_tied(e, term, largest) for term in terms]
-    return ties, _total(e, *(e.cast(tie, terms[0].dtype) for tie in ties))
+    count = _total(e, *(e.cast(tie, terms[0].dtype) for tie in ties))
+    if inside is not None:
+        nothing = e.compare("oeq", largest, e.like(-math.inf, largest))
+        count = e.choose(nothing, inside, count)
+    return ties, count
 
 
 def max_pool_scatter(lowering: Lowering, node: Node) -> Value:
     g, x = node.inputs
     p = node.parameters
     _real(node)
-    _apart(node)
     counts = _counts(node, g.shape[len(g.shape) - len(p["size"]) :])
     slope, image = lowering.value(g), lowering.value(x)
-    views = _views(image, p["size"], p["stride"], counts)
-    place, targets = _spread(lowering, node, [image], counts)
-    share = fresh(g.shape, node.dtype)
-    largest = fresh(g.shape, node.dtype)
+    whole = overlap.surrounded(lowering, image, p["padding"], -math.inf)
+    views = _views(whole, p["size"], p["stride"], counts)
+    inside = overlap.seen(lowering, node, x.shape[len(x.shape) - len(counts) :], counts)
 
     def divided(e: Lanes, g: Term, *terms: Term) -> Term:
-        return e.op("fdiv", g, _shares(e, terms)[1])
+        number = len(views)
+        return e.op("fdiv", g, _shares(e, terms[:number], *terms[number:])[1])
 
     def given(e: Lanes, share: Term, x: Term, largest: Term) -> Term:
         return e.choose(_tied(e, x, largest), share, e.like(0, share))
 
-    lowering.add("largest", g.shape, _operands(views, node.dtype), _largest, largest)
-    lowering.add("share", g.shape, _operands([slope, *views], node.dtype), divided, share)
+    more = [] if inside is None else [inside.spread(g.shape)]
+    shared = _operands([slope, *views, *more], node.dtype)
+    extreme = _operands(views, node.dtype)
+    if _meet(node):
+
+        def collected(e: Lanes, x: Term, *pairs: Term) -> Term:
+            return _total(e, *(given(e, s, x, top) for s, top in zip(pairs[::2], pairs[1::2], strict=True)))
+
+        place = lowering.result(node, [image])
+        shares = [("share", [*shared], divided), ("largest", [*extreme], _largest)]
+        overlap.spread(lowering, node, place, counts, shares, [image], collected)
+        return place
+    place, targets = _spread(lowering, node, [image], counts)
+    share = fresh(g.shape, node.dtype)
+    largest = fresh(g.shape, node.dtype)
+    lowering.add("largest", g.shape, extreme, _largest, largest)
+    lowering.add("share", g.shape, shared, divided, share)
     for view, target in zip(views, targets, strict=True):
         operands = _operands([share, view, largest], node.dtype)
         lowering.add("max_pool_scatter", g.shape, operands, given, target, apart=True)
@@ -270,35 +300,42 @@ def max_pool_select(lowering: Lowering, node: Node) -> Value:
     t, x = node.inputs
     p = node.parameters
     _real(node)
-    if any(map(any, p["padding"])):
-        raise RefusedError("the gradient of padded windows has no kernel")
     counts = _counts(node, node.shape[len(node.shape) - len(p["size"]) :])
-    views = [_views(lowering.value(v), p["size"], p["stride"], counts) for v in (t, x)]
+    inside = overlap.seen(lowering, node, x.shape[len(x.shape) - len(counts) :], counts)
+    views: list[list[Value]] = []
+    for v, fill in ((t, 0), (x, -math.inf)):
+        whole = overlap.surrounded(lowering, lowering.value(v), p["padding"], fill)
+        views.append(_views(whole, p["size"], p["stride"], counts))
     number = len(views[0])
+    more = [] if inside is None else [inside.spread(node.shape)]
 
     def mean(e: Lanes, *terms: Term) -> Term:
-        ties, count = _shares(e, terms[number:])
+        ties, count = _shares(e, terms[number : 2 * number], *terms[2 * number :])
         chosen = [
             e.choose(tie, term, e.like(0, term)) for tie, term in zip(ties, terms[:number], strict=True)
         ]
         return e.op("fdiv", _total(e, *chosen), count)
 
-    return _pooled(lowering, node, [*views[0], *views[1]], mean)
+    return _pooled(lowering, node, [*views[0], *views[1], *more], mean)
 
 
 def avg_pool_input_gradient(lowering: Lowering, node: Node) -> Value:
     (g,) = node.inputs
     p = node.parameters
     _real(node)
-    _apart(node)
     counts = _counts(node, g.shape[len(g.shape) - len(p["size"]) :])
     slope = lowering.value(g)
-    place, targets = _spread(lowering, node, [], counts)
     number = math.prod(p["size"])
 
     def share(e: Lanes, g: Term) -> Term:
         return e.op("fdiv", g, e.like(number, g))
 
+    if _meet(node):
+        place = lowering.result(node, [slope] if slope.size else [])
+        shares = [("share", [*_operands([slope], node.dtype)], share)]
+        overlap.spread(lowering, node, place, counts, shares, [], _total)
+        return place
+    place, targets = _spread(lowering, node, [], counts)
     for target in targets:
         lowering.add(
             "avg_pool_input_gradient", g.shape, _operands([slope], node.dtype), share, target, apart=True

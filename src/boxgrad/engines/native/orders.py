@@ -1,0 +1,185 @@
+"""Sorting rows, stably: values, or the positions that they come from.
+
+Knows strides and vectors. A row is cut into runs of at most 16, each ordered by counting for every element
+those that stand before it; then runs are merged in pairs, from both ends at once and without branches. NaN
+comes last, equal elements keep their order, −0 equals 0: as in NumPy.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from boxgrad.engines.native.ir import Function, Index, is_supported
+from boxgrad.engines.native.layout import Value, fresh, order_of
+from boxgrad.engines.native.lowering import Lower, Lowering, RefusedError
+from boxgrad.engines.native.machine import Machine
+from boxgrad.engines.native.running import moved
+from boxgrad.engines.native.steps import HEAD, Kernel, Special, addresses, share
+from boxgrad.engines.native.vector import INT32, INT64, Lanes, Term
+from boxgrad.graph.node import Node
+
+RUN = 16
+GRAIN = 1 << 11
+
+
+def ordered(positions: bool) -> Lower:
+    """The row of ``sort``, or of ``argsort``."""
+
+    def lower(lowering: Lowering, node: Node) -> Value:
+        (x,) = node.inputs
+        if not is_supported(x.dtype) or math.prod(x.shape) >= 1 << 31:
+            raise RefusedError(f"there is no sorting {x.dtype} of shape {x.shape}")
+        source, axis = lowering.value(x), node.parameters["axis"]
+        if 0 in node.shape:
+            return fresh(node.shape, node.dtype)
+        place = fresh(node.shape, node.dtype, order_of(source))
+        kernel = _Sorting(source, place, axis, positions)
+        lowering.steps.append(
+            Special(kernel.label, (source,), (place,), lambda machine, name: [kernel.written(machine, name)])
+        )
+        return place
+
+    return Lower(lower)
+
+
+def _less(e: Lanes, x: Term, z: Term) -> Term:
+    """Whether x comes before z, in whatever order they stand; NaN comes before nothing."""
+    if x.dtype.kind != "f":
+        return e.compare("lt", x, z)
+    return e.op("and", e.compare("ult", x, z), e.compare("ord", x, x))
+
+
+class _Sorting:
+    """One kernel under construction.
+
+    Keys, and for ``argsort`` positions, stand in two places each that take turns; every chunk has its own.
+    """
+
+    def __init__(self, x: Value, place: Value, axis: int, positions: bool) -> None:
+        self.x, self.place, self.axis, self.positions = x, place, axis, positions
+        self.label = "argsort" if positions else "sort"
+        self.count = x.shape[axis]
+        self.levels = max(0, (-(-self.count // RUN) - 1).bit_length())
+        self.run = -(-self.count // (1 << self.levels))
+        self.room = self.run << self.levels
+        rows = x.size // self.count
+        self.rows, self.chunks = rows, max(1, min(16, rows, x.size // GRAIN))
+
+    def written(self, machine: Machine, name: str) -> Kernel:
+        f = self.f = Function(name, HEAD)
+        x, place = self.x, self.place
+        room = 2 * self.room * self.chunks
+        keys, numbers = fresh((room,), x.dtype), fresh((room,), INT32)
+        scratch = (keys, numbers) if self.positions else (keys,)
+        values = (x, place, *scratch)
+        source, target, *own = addresses(f, len(values))
+        if self.chunks > 1:
+            own = [
+                f.at(p, f.multiply("%chunk", 2 * self.room), v.dtype.itemsize)
+                for p, v in zip(own, scratch, strict=True)
+            ]
+        others = [i for i in order_of(place) if i != self.axis]
+        steps = [tuple(v.strides[i] * v.dtype.itemsize for i in others) for v in (x, place)]
+        self.one = Lanes(f, 1)
+        with f.loop(*share(f, self.rows, self.chunks)) as row:
+            sizes = tuple(x.shape[i] for i in others)
+            here = moved(f, row, sizes, [source, target], steps)
+            self._read(here[0], own[0])
+            first = [f.at(p, self.room, v.dtype.itemsize) for p, v in zip(own, scratch, strict=True)]
+            sides, side = (own, first), 1
+            self._runs(own, first)
+            for level in range(self.levels):
+                self._merge(sides[side], sides[1 - side], self.run << level)
+                side = 1 - side
+            self._write(sides[side][-1], here[1])
+        writes = (place, *scratch)
+        depth = math.ceil(math.log2(self.count + 1))
+        return Kernel(self.label, f, values, (x,), writes, self.chunks, (self.label,), x.size * depth)
+
+    def _move(self, source: str, target: str, old: Any, new: Any, from_step: int, to_step: int) -> None:
+        """Copy the row, with the strides and dtypes on either side."""
+        f, one = self.f, self.one
+        with f.loop(0, self.count) as index:
+            at = f.at(source, f.multiply(index, from_step), old.itemsize)
+            element = one.cast(one.load(at, old, 1, None), new)
+            one.store(element, f.at(target, f.multiply(index, to_step), new.itemsize), 1, None)
+
+    def _read(self, source: str, keys: str) -> None:
+        """The row, and after it keys that come last."""
+        f, one, dtype = self.f, self.one, self.x.dtype
+        self._move(source, keys, dtype, dtype, self.x.strides[self.axis], 1)
+        last = math.nan if dtype.kind == "f" else True if dtype.kind == "b" else np.iinfo(dtype).max
+        with f.loop(self.count, self.room) as index:
+            one.store(one.constant(last, dtype), f.at(keys, index, dtype.itemsize), 1, None)
+
+    def _write(self, source: str, target: str) -> None:
+        old = INT32 if self.positions else self.x.dtype
+        self._move(source, target, old, self.place.dtype, 1, self.place.strides[self.axis])
+
+    def _runs(self, source: list[str], target: list[str]) -> None:
+        """Order runs: an element's place is the number of those that come before it."""
+        f, one, dtype = self.f, self.one, self.x.dtype
+        e = Lanes(f, 1 << (self.run - 1).bit_length())
+        with f.loop(0, self.room, self.run) as start:
+            begin = f.at(source[0], start, dtype.itemsize)
+            x = e.load(begin, dtype, 1, e.mask(self.run))
+            rank = e.constant(0, INT32)
+            for number in range(self.run):
+                other = e.load(f.at(begin, number, dtype.itemsize), dtype, 0, None)
+                before = _less(e, other, x)
+                later = f"<{', '.join(f'i1 {int(lane > number)}' for lane in range(e.count))}>"
+                equal = e.op("xor", _less(e, x, other), e.constant(True, before.dtype))
+                before = e.choose(Term(later, before.dtype), equal, before)
+                rank = e.op("add", rank, e.cast(before, INT32))
+            for lane in range(self.run):
+                place = f.value(f"extractelement {e.type(INT32)} {rank.text}, i32 {lane}")
+                index = f.add(f.value(f"zext i32 {place} to i64"), start)
+                element = one.load(f.at(begin, lane, dtype.itemsize), dtype, 1, None)
+                one.store(element, f.at(target[0], index, dtype.itemsize), 1, None)
+                if self.positions:
+                    number = one.cast(one.splat(str(f.add(start, lane)), INT64), INT32)
+                    one.store(number, f.at(target[1], index, 4), 1, None)
+
+    def _merge(self, source: list[str], target: list[str], width: int) -> None:
+        """Merge pairs of runs of ``width``, one half from the beginning and the other from the end.
+
+        In so many steps neither side reaches the end of a run.
+        """
+        f = self.f
+        slots = [f.slot("i64") for _ in range(4)]
+        with f.loop(0, self.room, 2 * width) as start:
+            middle, end = f.add(start, width), f.add(start, 2 * width - 1)
+            for slot, first in zip(slots, (start, middle, f.add(start, width - 1), end), strict=True):
+                f.store("i64", str(first), slot, 8)
+            with f.loop(0, width) as step:
+                self._take(source, target, slots[:2], f.add(start, step), True)
+                back = f.value(f"sub i64 {end}, {step}")
+                self._take(source, target, slots[2:], back, False)
+
+    def _take(
+        self, source: list[str], target: list[str], slots: list[str], index: Index, ahead: bool
+    ) -> None:
+        """Move one element: the smaller of two going ahead, the larger going back; at a tie the outer one."""
+        f, one = self.f, self.one
+        left, right = (f.load("i64", slot, 8) for slot in slots)
+        dtype = self.x.dtype
+        a, b = (one.load(f.at(source[0], i, dtype.itemsize), dtype, 1, None) for i in (left, right))
+        less = f.value(f"extractelement <1 x i1> {_less(one, b, a).text}, i32 0")
+        taken = f.value(f"zext i1 {less} to i64")
+        rest = f.value(f"sub i64 1, {taken}")
+        # Arithmetic on the positions: of a choice LLVM would make a branch, which is guessed wrongly.
+        outer, inner = (left, right) if ahead else (right, left)
+        mask = f.value(f"sub i64 0, {taken}")
+        apart = f.value(f"and i64 {f.value(f'sub i64 {inner}, {outer}')}, {mask}")
+        position = f.add(outer, apart)
+        for p, q, kind in zip(source, target, (dtype, INT32)[: len(source)], strict=True):
+            element = one.load(f.at(p, position, kind.itemsize), kind, 1, None)
+            one.store(element, f.at(q, index, kind.itemsize), 1, None)
+        moves = (f.add(left, rest), f.add(right, taken))
+        if not ahead:
+            moves = (f.value(f"sub i64 {left}, {taken}"), f.value(f"sub i64 {right}, {rest}"))
+        for slot, move in zip(slots, moves, strict=True):
+            f.store("i64", str(move), slot, 8)

@@ -1,0 +1,117 @@
+"""Objects whose parts are remembered, so that a call with the same ones need not walk through them again.
+
+Knows attributes, containers and identity; knows nothing of graphs and engines. A training step is called with
+the same model and optimiser thousands of times; what is inside them is asked for anew by a handful of calls
+that loop in C, and compared with what was there.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Sequence
+from itertools import chain
+from operator import attrgetter, is_, itemgetter
+from typing import Any
+
+from boxgrad import tree
+
+_attributes = attrgetter("__dict__")
+
+
+class Watch:
+    """The parts of one object as they were, and where its leaves are among them.
+
+    The object is not kept alive, nor are the arrays in it; its containers are, until the object dies.
+    """
+
+    def __init__(self, whole: Any, forget: Callable[[Any], None]) -> None:
+        """Raises TypeError where the object has parts of a kind that is not watched."""
+        steps, _, self.structure = tree.flatten_with_path(whole)
+        owners = [_owner(whole, path) for path in steps]
+        parts = _Parts({id(owner) for owner in owners})
+        parts.visit(whole)
+        self._whole = weakref.ref(whole, forget)
+        self._objects, self._dicts, self._lists = parts.objects[1:], parts.dicts, parts.lists
+        self.uses = 0
+        self._shape, values = self._contents(whole)
+        where = parts.places()
+        leaves = [where.get((id(owner), path[-1]), -1) for owner, path in zip(owners, steps, strict=True)]
+        if -1 in leaves:
+            raise TypeError("a leaf in a container of another kind is not watched")
+        others = sorted(set(range(len(values))) - set(leaves))
+        self._leaves, self._others = _all_of(leaves), _all_of(others)
+        self._kinds = [*map(type, self._leaves(values))]
+        self._kept = self._others(values)
+
+    def leaves(self, whole: Any) -> Sequence[Any] | None:
+        """The leaves as they are now; None where anything else in the object may be another."""
+        if self._whole() is not whole:
+            return None
+        shape, values = self._contents(whole)
+        if shape != self._shape or not all(map(is_, self._others(values), self._kept)):
+            return None
+        leaves = self._leaves(values)
+        if [*map(type, leaves)] != self._kinds:
+            return None
+        self.uses += 1
+        return leaves
+
+    def _contents(self, whole: Any) -> tuple[list[Any], list[Any]]:
+        """Classes, names and lengths of all parts; and the values in them."""
+        objects, lists = (whole, *self._objects), self._lists
+        dicts = [*map(_attributes, objects), *self._dicts]
+        shape = [*map(type, objects), *chain.from_iterable(dicts), *map(len, dicts), *map(len, lists)]
+        return shape, [*chain.from_iterable([*map(dict.values, dicts), *lists])]
+
+
+class _Parts:
+    """The mutable parts of a tree, static ones too, each once; and tuples that hold something."""
+
+    def __init__(self, owners: set[int]) -> None:
+        self.objects: list[Any] = []
+        self.dicts: list[dict[Any, Any]] = []
+        self.lists: list[Sequence[Any]] = []
+        self._owners = owners
+        self._seen: set[int] = set()
+
+    def visit(self, part: Any) -> None:
+        kind = type(part)
+        if id(part) in self._seen or kind in tree.PLAIN:
+            return
+        self._seen.add(id(part))
+        if tree.is_registered(part):
+            self.objects.append(part)
+            inner: Any = vars(part).values()
+        elif kind is dict:
+            self.dicts.append(part)
+            inner = part.values()
+        elif kind is list or kind is tuple:
+            if kind is list or id(part) in self._owners or any(type(x) not in tree.PLAIN for x in part):
+                self.lists.append(part)
+            inner = part
+        elif isinstance(part, tree.CONTAINERS) or tree.is_dataclass(part):
+            raise TypeError(f"a {kind.__name__} is not watched")
+        else:
+            return
+        for each in inner:
+            self.visit(each)
+
+    def places(self) -> dict[tuple[int, Any], int]:
+        """At which position of all values an entry of a part is."""
+        keys = [(part, vars(part)) for part in self.objects] + [(part, part) for part in self.dicts]
+        keys += [(part, range(len(part))) for part in self.lists]
+        return {place: n for n, place in enumerate((id(part), key) for part, names in keys for key in names)}
+
+
+def _owner(whole: Any, path: Sequence[Any]) -> Any:
+    """The object or container that the last step of a path starts from."""
+    for step in path[:-1]:
+        whole = vars(whole)[step] if tree.is_registered(whole) else whole[step]
+    return whole
+
+
+def _all_of(positions: Sequence[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+    """What takes the values at some positions."""
+    if len(positions) > 1:
+        return itemgetter(*positions)
+    return lambda values: tuple(values[position] for position in positions)
