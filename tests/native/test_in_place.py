@@ -74,6 +74,19 @@ def test_a_read_only_argument_is_refused():
         step(p, m, g)
 
 
+def test_an_argument_that_became_read_only():
+    """An array that the program has seen, and may no longer write."""
+    p, m, g = arrays()
+    step = bg.compile(momentum, engine="native")
+    step(p, m, g)
+    step(p, m, g)
+    before = p.copy()
+    p.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        step(p, m, g)
+    np.testing.assert_array_equal(p, before)
+
+
 def test_results_are_not_the_arguments():
     def step(p):
         p += 1

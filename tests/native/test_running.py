@@ -5,16 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 import boxgrad as bg
-from boxgrad.cli.application import app
-from boxgrad.engines.native import cache, engine, pool
-from boxgrad.engines.native.machine import machine_of
 from samples import SAMPLES
 
 random = np.random.default_rng(0)
@@ -35,28 +30,6 @@ def run(code, **environment):
     return done.stdout
 
 
-def test_several_python_threads():
-    """Compiling and running at once, each thread its own functions and one that all share."""
-    wanted = work(A)
-    shared = bg.compile(work, engine="native")
-    wrong = []
-
-    def many(number):
-        own = bg.compile(lambda a: work(a) + number, engine="native")
-        for _ in range(30):
-            if not np.allclose(shared(A), wanted, rtol=1e-4, atol=1e-3):
-                wrong.append("shared")
-            if not np.allclose(own(A), wanted + number, rtol=1e-4, atol=1e-3):
-                wrong.append(number)
-
-    threads = [threading.Thread(target=many, args=(n,)) for n in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong
-
-
 def test_many_small_jobs():
     """Thousands of jobs that are shared among more threads than there are processors."""
     bg.set_num_threads(4)
@@ -73,152 +46,8 @@ def test_many_small_jobs():
         bg.set_num_threads(2)
 
 
-def test_after_fork():
-    code = """
-import os, numpy as np, boxgrad as bg, warnings
-warnings.simplefilter("ignore")
-f = bg.compile(lambda a: np.sum(np.tanh(a @ a)), engine="native")
-a = np.ones((300, 300), np.float32)
-bg.set_num_threads(2)
-before = f(a)
-child = os.fork()
-same = f(a) == before
-if child == 0:
-    os._exit(0 if same else 1)
-assert os.waitpid(child, 0)[1] == 0 and same
-"""
-    if hasattr(os, "fork"):
-        run(code)
-
-
-def test_control_c_is_heard():
-    code = """
-import signal, time, numpy as np, boxgrad as bg
-def long(x):
-    return bg.scan(lambda c, _: (np.tanh(c @ c), None), x, None, length=20000)[0]
-f = bg.compile(long, engine="native")
-x = np.zeros((256, 256), np.float32)
-class Heard(Exception): pass
-def hear(*_): raise Heard
-signal.signal(signal.SIGALRM, hear)
-signal.setitimer(signal.ITIMER_REAL, 20)
-f(x[:2, :2].copy())
-g = bg.compile(long, engine="native")
-signal.setitimer(signal.ITIMER_REAL, 0.5)
-try:
-    start = time.perf_counter(); g(x)
-except Heard:
-    print("heard", time.perf_counter() - start)
-print(f(np.zeros((2, 2), np.float32)).sum())
-"""
-    assert run(code).startswith("heard")
-
-
-def test_threads_by_the_environment():
-    code = "from boxgrad.engines.native import pool; print(pool.num_threads())"
-    assert run(code, BOXGRAD_NUM_THREADS="3").strip() == "3"
-    with pytest.raises(ValueError, match="at least 1"):
-        bg.set_num_threads(0)
-
-
 def test_importing_boxgrad_does_not_import_llvm():
     assert run("import sys, boxgrad; print('llvmlite' in sys.modules)").strip() == "False"
-
-
-# ---- the cache
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    pool.pool()  # whose code is cached too, when it is first used
-    monkeypatch.setenv("BOXGRAD_CACHE", str(tmp_path / "objects"))
-    return tmp_path / "objects"
-
-
-def notes(function, x):
-    compiled = bg.compile(function, engine="native")
-    compiled(x)
-    return compiled.report().notes[0]
-
-
-def test_the_second_time_code_comes_from_the_cache(folder):
-    x = np.ones(7, np.float32)
-    assert "compiled" in notes(lambda x: np.exp(x) * 3, x)
-    assert "from the cache" in notes(lambda x: np.exp(x) * 3, x)
-    assert len(list(cache.files())) == 1
-    assert cache.clear() == 1
-    assert "compiled" in notes(lambda x: np.exp(x) * 3, x)
-
-
-@pytest.mark.parametrize("damage", [b"", b"nonsense", "cut", "flipped"])
-def test_damaged_files_are_ignored(folder, damage):
-    x = np.ones(7, np.float32)
-    notes(lambda x: np.exp(x) * 3, x)
-    (file,) = cache.files()
-    content = file.read_bytes()
-    if damage == "cut":
-        damage = content[:-9]
-    elif damage == "flipped":
-        damage = content[:300] + bytes([content[300] ^ 1]) + content[301:]
-    file.write_bytes(damage)
-    assert "compiled" in notes(lambda x: np.exp(x) * 3, x)
-    assert file.read_bytes() == content
-
-
-def test_the_command(folder):
-    notes(lambda x: np.exp(x) * 3, np.ones(7, np.float32))
-    shown = CliRunner().invoke(app, ["cache"]).output
-    assert shown.startswith("1 files")
-    assert str(folder) in shown
-    assert CliRunner().invoke(app, ["cache", "--clear"]).output.startswith("deleted 1 files")
-    assert not list(cache.files())
-
-
-def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("BOXGRAD_CACHE", str(tmp_path / "file" / "below"))
-    assert "compiled" in notes(lambda x: np.exp(x) * 5, np.ones(3, np.float32))
-
-
-# ---- other machines
-def test_narrower_vectors():
-    """The same program for 128-bit vectors without fused multiply-add, run on this machine."""
-    code = """
-import numpy as np, boxgrad as bg
-from boxgrad import nn
-from boxgrad.engines.native.machine import host
-assert host().vector_bytes == 16, host()
-model = nn.Sequential(
-    nn.Conv2d(3, 5, 3, padding=1, seed=1), nn.Tanh(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(80, 4, seed=2)
-)
-x, y = np.random.default_rng(0).normal(size=(3, 3, 8, 8)).astype(np.float32), np.array([0, 1, 3])
-f = bg.value_and_grad(lambda m: nn.cross_entropy(m(x), y))
-value, slopes = bg.compile(f, engine="native")(model)
-wanted, exact = f(model)
-np.testing.assert_allclose(value, wanted, rtol=1e-5)
-for (name, a), b in zip(slopes.state_dict().items(), exact.state_dict().values()):
-    np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5, err_msg=name)
-"""
-    run(code, BOXGRAD_NATIVE_VECTORS="128")
-
-
-@pytest.mark.parametrize(
-    ("triple", "cpu", "features", "size"),
-    [
-        ("x86_64-unknown-linux-gnu", "skylake-avx512", "+avx512f,+avx512vl,+fma,+avx2", 64),
-        ("x86_64-unknown-linux-gnu", "haswell", "+avx2,+fma", 32),
-        ("x86_64-unknown-linux-gnu", "x86-64", "", 16),
-        ("aarch64-unknown-linux-gnu", "cortex-a72", "+neon", 16),
-    ],
-)
-def test_code_for_other_machines(triple, cpu, features, size):
-    """It compiles; AVX-512's tiles of 14 rows included."""
-    other = machine_of(triple, cpu, features)
-    assert other.vector_bytes == size
-    graph = bg.trace(
-        lambda x, w: np.tanh(bg.conv(x, w)) @ np.ones((6, 4), np.float32),
-        np.ones((2, 3, 9, 8), np.float32),
-        np.ones((20, 3, 3, 3), np.float32),
-    )
-    assert engine.object_of(graph, other)[:4] == b"\x7fELF"
 
 
 # ---- guarded memory

@@ -23,5 +23,7 @@ def cache(clear: Annotated[bool, typer.Option("--clear", help="Delete what is ke
     if clear:
         typer.echo(f"deleted {objects.clear()} files from {objects.folder()}")
         return
-    sizes = [file.stat().st_size for file in objects.files()]
+    sizes = [file.lstat().st_size for file in objects.files()]
     typer.echo(f"{len(sizes)} files, {sum(sizes):,} bytes, in {objects.folder()}")
+    if reason := objects.doubts():
+        typer.echo(f"the folder is not used: {reason}")

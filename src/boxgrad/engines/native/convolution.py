@@ -21,7 +21,7 @@ from boxgrad.engines.native.microkernel import Shape as TileShape
 from boxgrad.engines.native.packing import pack
 from boxgrad.engines.native.pointwise import Cluster
 from boxgrad.engines.native.product import finish
-from boxgrad.engines.native.steps import HEAD, Convolution, Kernel, Part, addresses, nest, share
+from boxgrad.engines.native.steps import HEAD, LONG, Convolution, Kernel, Part, addresses, nest, share
 
 GRAIN = 1 << 18
 """Multiplications that are worth a chunk of their own."""
@@ -111,7 +111,8 @@ class _Writer:
         # Chunks are runs of images; of few images, runs of their first spatial axis.
         self.by_image = self.images >= 8 or len(self.c.windows) == 1
         units = self.images if self.by_image else self.c.windows[0]
-        self.chunks = max(1, min(MOST_CHUNKS, units, self.flops // 2 // GRAIN))
+        work = self.flops // 2
+        self.chunks = max(1, min(max(MOST_CHUNKS, work // LONG), units, work // GRAIN))
 
     def kernel(self) -> Kernel:
         f, c = self.f, self.c
@@ -135,7 +136,7 @@ class _Writer:
         return Kernel(
             "+".join(dict.fromkeys(boxes)), f, tuple(self.values), reads,
             tuple(op.place for op in self.stores), self.chunks, boxes, self.flops,
-            parts=self._parts(),
+            parts=self._parts(), is_long=self.flops // self.chunks > LONG // 2,
         )  # fmt: skip
 
     def _parts(self) -> tuple[Part | None, ...]:

@@ -30,7 +30,20 @@ def _by_kind(floats: str | None, integers: str | None, truths: str | None = None
 
 
 def _comparison(floats: str, others: str) -> Emitter:
-    return lambda e, x, z: e.compare(floats if x.dtype.kind == "f" else others, x, z)
+    """NumPy compares int64 with uint64 as numbers: a negative one is less than any without a sign."""
+
+    def emit(e: Lanes, x: Term, z: Term) -> Term:
+        if x.dtype.kind == z.dtype.kind:
+            return e.compare(floats if x.dtype.kind == "f" else others, x, z)
+        left = x.dtype.kind == "i"
+        signed, other = (x, z) if left else (z, x)
+        negative = e.compare("lt", signed, e.like(0, signed))
+        alike = Term(signed.text, other.dtype)
+        result = e.compare(others, *((alike, z) if left else (x, alike)))
+        holds = others == "ne" or others[0] == ("l" if left else "g")
+        return e.choose(negative, e.constant(holds, BOOL), result)
+
+    return emit
 
 
 def _floats_only(emit: Emitter) -> Emitter:

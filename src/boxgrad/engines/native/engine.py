@@ -9,7 +9,7 @@ from types import MappingProxyType
 from weakref import WeakKeyDictionary
 
 from boxgrad.engines.engine import Report, Row, Run
-from boxgrad.engines.native import convolution, jit, pointwise, product, winograd
+from boxgrad.engines.native import checking, convolution, jit, pointwise, product, winograd
 from boxgrad.engines.native.chain import caller, chained
 from boxgrad.engines.native.donate import donate
 from boxgrad.engines.native.fuse import Fusion
@@ -27,6 +27,7 @@ from boxgrad.engines.native.steps import (
     Fallback,
     Kernel,
     Literal,
+    Operation,
     Repeated,
     Scan,
     Special,
@@ -70,6 +71,8 @@ class NativeEngine:
             f"threads: {num_threads()}",
             f"{program.bytes / 1e3:,.1f} kB of memory for what lies between arguments and results",
         ]
+        if not pool().sleeps:
+            notes.append(pool().description())
         if program.direct_calls:
             notes.append(
                 f"{program.direct_calls} of {program.calls} calls run again, for sums were not finite"
@@ -95,7 +98,7 @@ class NativeEngine:
 
 
 def is_checked() -> bool:
-    """Whether every kernel is watched for writes beyond its buffers: slow, for finding defects."""
+    """Whether every access to memory is compared with its buffer's bounds: slow, for finding defects."""
     return os.environ.get("BOXGRAD_NATIVE_CHECK", "") not in ("", "0")
 
 
@@ -125,12 +128,15 @@ def _built(
         if isinstance(result, Value) and result.buffer.home is Home.ARENA:
             result.buffer.home = Home.OUTPUT
     late = {id(results[number].buffer) for number in targets if isinstance(results[number], Value)}
-    steps = chained(_steps(lowering, machine, late))
+    checked = is_checked()
+    steps = _steps(lowering, machine, late)
+    if not checked:
+        steps = chained(steps)
     donated = donate(steps, results, targets, ready)
-    if not is_checked():
+    if not checked:
         reuse(steps)
     outputs = {id(r.buffer) for r in results if isinstance(r, Value) and r.buffer.home is Home.OUTPUT}
-    places = plan(steps, len(ready.inputs), len(outputs), len(lowering.constants), is_checked())
+    places = plan(steps, len(ready.inputs), len(outputs), len(lowering.constants), checked)
     kernels = [kernel for step in steps for kernel in _kernels_of(step)]
     distinct: dict[str, Function] = {}
     for kernel in kernels:  # layers of one shape have the same kernels
@@ -139,8 +145,13 @@ def _built(
         if kernel.links:
             kernel.function = caller(kernel)
         kernel.function = distinct.setdefault(kernel.function.body, kernel.function)
+    if checked:
+        texts = [checking.text_of(function, places.slots) for function in distinct.values()]
+        texts.append(checking.REPORT)
+    else:
+        texts = [function.text() for function in distinct.values()]
     declarations = [line for function in distinct.values() for line in function.declarations]
-    code = jit.compiled([function.text() for function in distinct.values()], declarations, machine)
+    code = jit.compiled(texts, declarations, machine)
     program = Program(
         ready, steps, places, lowering.constants, results, donated, code, again,
         lambda: _built(ready, targets, machine, again, True)[0], is_timed(),
@@ -190,10 +201,18 @@ def _steps(lowering: Lowering, machine: Machine, late: set[int], name: str = "k"
             parts = tuple(_steps(first.body, machine, set(), f"{name}{number}_"))
             steps.append(Repeated(first.label, parts, first.reads, first.writes, first.order))
         elif isinstance(first, Special):
-            steps += first.make(machine, f"{name}{number}")
+            steps += _named(first.make(machine, f"{name}{number}"), [first])
         elif (cluster := repeats.cluster(group)) is not None:
-            steps += _kernels(cluster, machine, f"{name}{number}")
+            steps += _named(_kernels(cluster, machine, f"{name}{number}"), cluster.operations)
     return steps
+
+
+def _named(kernels: list[Kernel], members: Sequence[Operation | Special]) -> list[Kernel]:
+    """Kernels that know the boxes they run."""
+    nodes = tuple(dict.fromkeys(member.node for member in members if member.node is not None))
+    for kernel in kernels:
+        kernel.nodes = nodes
+    return kernels
 
 
 def _kernels(cluster: pointwise.Cluster, machine: Machine, name: str) -> list[Kernel]:

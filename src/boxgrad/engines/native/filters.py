@@ -18,11 +18,13 @@ from boxgrad.engines.native.machine import Machine
 from boxgrad.engines.native.microkernel import Loop, Tile, tile_shape
 from boxgrad.engines.native.pointwise import Cluster
 from boxgrad.engines.native.pointwise import kernels as pointwise
-from boxgrad.engines.native.steps import HEAD, Kernel, Operand, Operation, addresses, nest, share
+from boxgrad.engines.native.steps import HEAD, LONG, Kernel, Operand, Operation, addresses, nest, share
 from boxgrad.engines.native.vector import Lanes, Term
 
 GRAIN = 1 << 18
 MOST_CHUNKS = 8
+MOST_PARTS = 64
+PARTS_BYTES = 256 << 20
 BLOCK_BYTES = 16 << 10
 
 
@@ -44,7 +46,10 @@ def kernels(
     outputs, inner = place.shape[:2]
     taps = math.prod(geometry.kernel)
     flops = 2 * images * math.prod(windows) * place.size
-    chunks = max(1, min(MOST_CHUNKS, images, flops // 2 // GRAIN))
+    work = flops // 2
+    # Long work is cut finer, so that it can be interrupted, as far as there is room for the partial sums.
+    finest = min(work // LONG, MOST_PARTS, PARTS_BYTES // (place.size * place.dtype.itemsize))
+    chunks = max(1, min(max(MOST_CHUNKS, finest), images, work // GRAIN))
     size = (chunks, taps, inner, outputs)
     sums = Value(Buffer(place.dtype, math.prod(size)), size, contiguous(size), 0, place.dtype)
     main = _sums(x, g, sums, geometry, machine, name, flops)
@@ -135,7 +140,15 @@ def _sums(
                     size,
                 )
     return Kernel(
-        "conv_filter_gradient", f, (x, g, sums), (x, g), (sums,), chunks, ("conv_filter_gradient",), flops
+        "conv_filter_gradient",
+        f,
+        (x, g, sums),
+        (x, g),
+        (sums,),
+        chunks,
+        ("conv_filter_gradient",),
+        flops,
+        is_long=flops // chunks > LONG // 2,
     )
 
 

@@ -30,6 +30,8 @@ class Function:
         self._lines: list[str] = []
         self._count = 0
         self.declarations: set[str] = set()
+        self.bases: list[str] = []
+        """The addresses of the values that a kernel is called with, in their order."""
 
     # ---- lines
     def value(self, text: str) -> str:
@@ -161,9 +163,9 @@ class Function:
         """All but the name."""
         return "\n".join([*self._slots, *self._lines])
 
-    def text(self) -> str:
-        """The whole function."""
-        return f"{self._head} {ATTRIBUTES} {{\nentry:\n{self.body}\n  ret void\n}}\n"
+    def text(self, body: str | None = None) -> str:
+        """The whole function; with another body where one is given."""
+        return f"{self._head} {ATTRIBUTES} {{\nentry:\n{body or self.body}\n  ret void\n}}\n"
 
 
 # ---- types and constants

@@ -11,6 +11,7 @@ import ctypes
 import ctypes.util
 import functools
 import os
+import sys
 import threading
 from collections.abc import Iterable
 from typing import Any
@@ -26,7 +27,29 @@ _MATHEMATICS = (
     "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "erf",
     "fmodf", "memset", "memcpy", "memmove",
 )  # fmt: skip
-_lock = threading.Lock()
+_lock = threading.RLock()
+
+
+def _hold() -> None:
+    """Before a fork: nobody is at work in LLVM, whose own lock the child could never have back."""
+    _lock.acquire()
+    for library in _llvmlite():
+        library._lock.__enter__()
+
+
+def _let_go() -> None:
+    for library in _llvmlite():
+        library._lock.__exit__(None, None, None)
+    _lock.release()
+
+
+def _llvmlite() -> list[Any]:
+    library = getattr(sys.modules.get("llvmlite.binding.ffi"), "lib", None)
+    return [] if library is None else [library]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_hold, after_in_parent=_let_go, after_in_child=_let_go)
 
 
 class Code:
@@ -94,8 +117,12 @@ def _target(machine: Machine) -> Any:
 def _offer_library() -> None:
     """Tell LLVM where the C library's mathematics is, whatever the process has loaded."""
     binding = llvm()
-    name = ctypes.util.find_library("m") or ctypes.util.find_library("c")
-    library = ctypes.CDLL(name) if name else ctypes.CDLL(None)
+    if sys.platform == "win32":
+        library, system, give_way = ctypes.CDLL("ucrtbase"), ctypes.CDLL("kernel32"), "SwitchToThread"
+    else:
+        name = ctypes.util.find_library("m") or ctypes.util.find_library("c")
+        library, system, give_way = ctypes.CDLL(name), ctypes.CDLL(None), "sched_yield"
+    binding.add_symbol("boxgrad_yield", ctypes.cast(getattr(system, give_way), ctypes.c_void_p).value)
     for symbol in _MATHEMATICS:
         function = getattr(library, symbol, None)
         if function is not None:

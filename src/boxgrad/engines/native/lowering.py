@@ -19,7 +19,7 @@ from boxgrad.engines.native.ir import Function, is_supported
 from boxgrad.engines.native.layout import Buffer, Home, Shape, Value, contiguous, fresh
 from boxgrad.engines.native.machine import Machine
 from boxgrad.engines.native.nest import loop_order
-from boxgrad.engines.native.steps import Fallback, Literal, Lowered, Operand, Operation, Reduction
+from boxgrad.engines.native.steps import Fallback, Literal, Lowered, Operand, Operation, Reduction, Special
 from boxgrad.engines.native.vector import FLOAT32, FLOAT64, Lanes, Term
 from boxgrad.graph.node import Graph, Node
 
@@ -125,7 +125,11 @@ class Lowering:
             for x in set(node.inputs):
                 self._readers.setdefault(x, []).append(node)
         for node in nodes:
+            known = len(self.steps)
             self._lower(node)
+            for step in self.steps[known:]:
+                if isinstance(step, Operation | Special):
+                    step.node = node
 
     def source(self, node: Node) -> Value | Literal:
         """Where a node's value lies, or the number that it is."""

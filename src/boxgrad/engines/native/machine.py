@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import importlib
 import os
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,7 +55,9 @@ def host(widest: str | None = None) -> Machine:
         ):
             features[name] = False
     text = ",".join(f"{'+' if on else '-'}{name}" for name, on in sorted(features.items()))
-    return machine_of(binding.get_default_triple(), binding.get_host_cpu_name(), text)
+    # Windows' own format of objects asks for more of a loader than LLVM's does.
+    triple = binding.get_default_triple() + ("-elf" if sys.platform == "win32" else "")
+    return machine_of(triple, binding.get_host_cpu_name(), text)
 
 
 @functools.cache

@@ -22,6 +22,9 @@ from boxgrad.engines.native.steps import Operation, Part
 GRAIN = 1 << 15
 """Work, in operations on elements, that is worth a chunk of its own."""
 MOST_CHUNKS = 16
+MOST_PARTS = 64
+LONG = 1 << 24
+"""Work in a chunk beyond which there are more chunks than that."""
 SHORT = 16
 """The length of a body that is written out for each row of a square."""
 
@@ -84,7 +87,11 @@ class Nest:
         # What the chunks share: positions of the outermost loop, and how many of them at once.
         self.at_once = lanes if len(self.sizes) == 1 or (self.crossing and len(self.sizes) == 2) else 1
         self.units = self.sizes[0] // self.at_once
-        self.chunks = max(1, min(MOST_CHUNKS, self.units, work // GRAIN))
+        # Long work is cut finer, so that it can be interrupted; less so where chunks leave partial results.
+        weight = math.prod(self.space) * self.body.length
+        finest = min(weight // LONG, MOST_PARTS) if any(self.marks[0]) else weight // LONG
+        self.chunks = max(1, min(max(MOST_CHUNKS, finest), self.units, work // GRAIN))
+        self.is_long = weight // self.chunks > LONG // 2
 
     def _accumulator(self, operation: Operation) -> Value:
         """Where the partial results of a reduction lie, in the axes of the space."""

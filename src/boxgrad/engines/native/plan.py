@@ -36,8 +36,12 @@ class Plan:
     first_constant: int
     filled: tuple[Buffer, ...]
     """Fixed buffers that do not begin as zeros."""
+    guarded: bool
+    """Whether kernels are checked, and buffers share no memory."""
     guards: tuple[int, ...]
     """Where guarded bytes begin in the arena."""
+    spoiled: tuple[Buffer, ...]
+    """Guarded buffers that every call writes before it reads them."""
 
 
 def plan(steps: Sequence[Step], inputs: int, outputs: int, constants: int, guarded: bool = False) -> Plan:
@@ -102,7 +106,9 @@ def plan(steps: Sequence[Step], inputs: int, outputs: int, constants: int, guard
         start[Home.OUTPUT],
         start[Home.CONSTANT],
         tuple(buffer for buffer in fixed if buffer.fill and id(buffer) not in hosts),
+        guarded,
         tuple(guards),
+        tuple(own),
     )
 
 

@@ -81,6 +81,7 @@ class _Writer:
         return Kernel(
             "+".join(dict.fromkeys(boxes)), f, values, self.nest.reads, tuple(writes), self.nest.chunks,
             boxes, len(boxes) * math.prod(self.nest.space), failing, not failing, self.nest.parts(values),
+            is_long=self.nest.is_long,
         )  # fmt: skip
 
     def _loops(self, level: int, pointers: list[str]) -> None:

@@ -1,8 +1,10 @@
 """The threads that run kernels, and the entry into native code.
 
-A *job* is a kernel, its table of addresses and a number of chunks; ``pool_text`` says how threads share one.
-Workers are Python threads that sit in native code without holding the interpreter. There is one pool in a
-process; runs of several Python threads take turns. After ``fork`` the child starts a pool of its own.
+A *job* is a kernel, its table of addresses, how many chunks of it and from which on; ``pool_text`` says how
+threads share one. Workers are Python threads that sit in native code without holding the interpreter. There
+is one pool in a process; runs of several Python threads take turns. After ``fork`` the child starts a pool of
+its own, and what other threads of the parent were doing is forgotten. How many threads there are by default
+is ``processors``' affair.
 """
 
 from __future__ import annotations
@@ -10,49 +12,59 @@ from __future__ import annotations
 import atexit
 import ctypes
 import os
+import platform
+import sys
 import threading
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from boxgrad.engines.native import jit, pool_text
 from boxgrad.engines.native.machine import host
+from boxgrad.engines.native.processors import available, chosen
+from boxgrad.errors import BoxgradError
 
 SPIN = 20_000
 """Pauses (about 40 ns each) before a worker sleeps."""
-SLICE = 400_000_000
-"""Cycles after which a long run comes back to Python, so that Ctrl-C is heard."""
+TO_THE_END = 1 << 62
+"""More ticks than any run takes."""
+_THREADS, _STOP = 240, 256
+"""Where in the pool's state are the number of threads and whether a run lasts, and whether it is over."""
 
 
 class Pool:
     """The process's threads, and the entry into native code."""
 
-    def __init__(self) -> None:
-        source, self.sleeps = pool_text.text()
-        self._code = jit.compiled([source], [], host())
-        words = (ctypes.c_int64,)
-        self._worker = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)(self._code.address("worker"))
-        self._run = ctypes.CFUNCTYPE(
-            ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, *words * 2, ctypes.c_void_p, ctypes.c_void_p,
-            *words * 2,
-        )(self._code.address("run"))  # fmt: skip
-        self._leave = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self._code.address("stop"))
-        self._reset()
-        os.register_at_fork(after_in_child=self._reset)
-        atexit.register(self._stop)
+    def __init__(self, portable: bool = False) -> None:
+        made = pool_text.pool_text(platform.machine(), sys.platform, portable)
+        self.sleeps, self._slice = made.sleeps, made.slice
+        self._code = jit.compiled([made.text], [], host())
+        word, pointer = ctypes.c_int64, ctypes.c_void_p
+        self._worker = ctypes.CFUNCTYPE(None, pointer, word, word)(self._code.address("worker"))
+        self._run = ctypes.CFUNCTYPE(word, pointer, pointer, word, word, pointer, pointer, word, word)(
+            self._code.address("run")
+        )
+        self._leave = ctypes.CFUNCTYPE(None, pointer)(self._code.address("stop"))
+        self._closing = False
+        self.reset()
+        atexit.register(self.close)
 
-    def _reset(self) -> None:
+    def reset(self) -> None:
         """No threads, and a state that no thread knows."""
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         memory = np.zeros(512, np.uint8)
         self._state = memory[(-memory.ctypes.data) % 64 :]
         self._address = self._state.ctypes.data
         self._threads: list[threading.Thread] = []
         self._wake: list[threading.Event] = []
+        self._count = 1
 
-    def _stop(self) -> None:
+    def close(self) -> None:
         """At exit: no thread may be in code that is about to be freed."""
+        self._closing = True
+        # A daemon thread that is in a run comes back within a slice, and does not get any further.
+        if self.lock.acquire(timeout=5.0):
+            self.lock.release()
         if self._threads:
             self._leave(self._address)
             for event in self._wake:
@@ -61,33 +73,57 @@ class Pool:
                 thread.join(1.0)
 
     def start(self, threads: int) -> None:
-        """Have that many threads, the caller's included; none is ever ended."""
+        """Have that many threads, the caller's included; those beyond them wait until they are needed."""
         while len(self._threads) < threads - 1:
-            event = threading.Event()
+            event, number = threading.Event(), len(self._threads) + 1
             thread = threading.Thread(
-                target=self._work, args=(self._address, event), name="boxgrad", daemon=True
+                target=self._work,
+                args=(self._address, self._state, event, number),
+                name="boxgrad",
+                daemon=True,
             )
+            thread.start()
             self._threads.append(thread)
             self._wake.append(event)
-            thread.start()
+        if threads != self._count or not self.sleeps:
+            self._count = threads
+            # Said before they look: who comes too early would wait for another run.
+            self._state[_THREADS:_STOP].view(np.int64)[:] = threads, 1
+            for event in self._wake[: threads - 1]:
+                event.set()
 
-    def _work(self, address: int, event: threading.Event) -> None:
-        if self.sleeps:
-            self._worker(address, SPIN)
-            return
-        while not self._state[256]:
+    def _work(self, address: int, state: np.ndarray, event: threading.Event, number: int) -> None:
+        """A worker's life: in native code while it is needed there, in Python otherwise."""
+        while not state[_STOP]:
             event.wait()
             event.clear()
-            self._worker(address, SPIN)
+            self._worker(address, SPIN, number)
 
-    def run(self, jobs: int, slots: int, status: int, start: int, stop: int, threads: int) -> int:
-        """Run jobs (with the lock held); the number of the first that was not run."""
+    def run(
+        self,
+        jobs: int,
+        slots: int,
+        status: int,
+        start: int,
+        stop: int,
+        threads: int,
+        to_the_end: bool = False,
+    ) -> int:
+        """Run jobs (with the lock held); the number of the first that was not run.
+
+        Unless ``to_the_end``, a long run comes back between two jobs, so that Ctrl-C is heard.
+        """
+        if self._closing and threading.current_thread() is not threading.main_thread():
+            raise SystemExit  # the interpreter is ending, and with it this daemon thread
         if threads > 1:
             self.start(threads)
-            if not self.sleeps:
-                for event in self._wake:
-                    event.set()
-        return self._run(self._address, jobs, start, stop, slots, status, threads, SLICE)
+        amount = TO_THE_END if to_the_end else self._slice
+        return self._run(self._address, jobs, start, stop, slots, status, threads, amount)
+
+    def description(self) -> str:
+        """One line for a report."""
+        how = "sleep in native code" if self.sleeps else "sleep in Python: the portable pool"
+        return f"{num_threads()} threads, which {how}"
 
 
 @dataclass(slots=True)
@@ -96,25 +132,42 @@ class _Process:
 
     pool: Pool | None = None
     threads: int = 0
+    making: threading.Lock = field(default_factory=threading.Lock)
 
 
 _process = _Process()
-_making = threading.Lock()
 
 
 def pool() -> Pool:
-    """The one pool."""
+    """The one pool. ``BOXGRAD_NATIVE_POOL=portable`` does without Linux's system calls, for tests of it."""
     if _process.pool is None:
-        with _making:
-            _process.pool = _process.pool or Pool()
+        with _process.making:
+            if _process.pool is None:
+                wanted = os.environ.get("BOXGRAD_NATIVE_POOL", "")
+                if wanted not in ("", "portable"):
+                    raise BoxgradError(
+                        f"BOXGRAD_NATIVE_POOL is {wanted!r}\n  why:     there is one choice, 'portable'\n"
+                        "  instead: leave it unset"
+                    )
+                _process.pool = Pool(wanted == "portable")
     return _process.pool
+
+
+def _forget() -> None:
+    """In a forked child: the parent's threads are not there, nor what they were doing."""
+    _process.making = threading.Lock()
+    if _process.pool is not None:
+        _process.pool.reset()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
 
 
 def num_threads() -> int:
     """How many threads kernels use: ``BOXGRAD_NUM_THREADS``, or what the container grants."""
     if not _process.threads:
-        chosen = os.environ.get("BOXGRAD_NUM_THREADS", "")
-        _process.threads = max(1, int(chosen)) if chosen.isdigit() else available()
+        _process.threads = chosen() or available()
     return _process.threads
 
 
@@ -126,16 +179,3 @@ def set_num_threads(count: int) -> None:
     if count < 1:
         raise ValueError(f"there is no computing with {count} threads; give a number of at least 1")
     _process.threads = int(count)
-
-
-def available() -> int:
-    """The processors that this process may use: its affinity, and the quota of its control group."""
-    count: Any = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as file:
-            quota, period = file.read().split()
-        if quota != "max":
-            count = min(count, max(1, round(int(quota) / int(period))))
-    except (OSError, ValueError):
-        return count
-    return count

@@ -4,15 +4,15 @@ Knows atomic words and, on Linux, the futex; knows nothing of Python. All thread
 claim chunks of the present job from one counter until none is left, so nobody waits for a thread that sleeps.
 The counter is one word, ``generation · 2³² + next chunk``: a chunk is claimed by exchanging the word, which
 fails if the job has changed meanwhile. A worker spins for a while after a job and then sleeps on the
-counter's upper half; where there is no futex it returns.
+counter's upper half. Where there is no futex it waits for as long as a run lasts and then returns, as does a
+worker beyond the present number of threads.
 """
 
 from __future__ import annotations
 
-import platform
-import sys
+from dataclasses import dataclass
 
-_FUTEX = {"x86_64": (202, 24), "AMD64": (202, 24), "aarch64": (98, 124)}
+_FUTEX = {"x86_64": (202, 24), "aarch64": (98, 124)}
 _PAUSE = {"x86_64": "llvm.x86.sse2.pause()", "AMD64": "llvm.x86.sse2.pause()"}
 _PAUSE |= {"aarch64": "llvm.aarch64.hint(i32 1)", "arm64": "llvm.aarch64.hint(i32 1)"}
 
@@ -22,7 +22,8 @@ PAUSE_DECLARATION
 declare i64 @llvm.readcyclecounter()
 SYSTEM_DECLARATION
 
-; pool: 0 counter, 64 done, 128 sleepers, 192 kernel, 200 table, 208 chunks, 216 slots, 224 status, 256 stop
+; pool: 0 counter, 64 done, 128 sleepers, 192 kernel, 200 table, 208 chunks, 216 slots, 224 status,
+;       232 first chunk, 240 threads, 248 running, 256 stop
 
 define internal void @drain(ptr %pool, i64 %generation) nounwind {
 entry:
@@ -32,6 +33,7 @@ entry:
   %chunks_at = getelementptr i8, ptr %pool, i64 208
   %slots_at = getelementptr i8, ptr %pool, i64 216
   %status_at = getelementptr i8, ptr %pool, i64 224
+  %first_at = getelementptr i8, ptr %pool, i64 232
   br label %look
 look:
   %word = load atomic i64, ptr %pool acquire, align 8
@@ -53,15 +55,19 @@ work:
   %table = load volatile ptr, ptr %table_at
   %slots = load volatile ptr, ptr %slots_at
   %status = load volatile ptr, ptr %status_at
-  call void %kernel(ptr %slots, ptr %table, i64 %chunk, i64 %chunks, ptr %status)
+  %first = load volatile i64, ptr %first_at
+  %part = add i64 %first, %chunk
+  call void %kernel(ptr %slots, ptr %table, i64 %part, i64 %chunks, ptr %status)
   %count = atomicrmw add ptr %done, i64 1 release
   br label %look
 end:
   ret void
 }
 
-define void @worker(ptr %pool, i64 %spin) nounwind {
+define void @worker(ptr %pool, i64 %spin, i64 %number) nounwind {
 entry:
+  %threads_at = getelementptr i8, ptr %pool, i64 240
+  %running_at = getelementptr i8, ptr %pool, i64 248
   %sleepers = getelementptr i8, ptr %pool, i64 128
   %stop_at = getelementptr i8, ptr %pool, i64 256
   %high = getelementptr i8, ptr %pool, i64 4
@@ -73,7 +79,11 @@ watch:
   %count = phi i64 [ 0, %rest ], [ %more, %pause ], [ 0, %sleep ]
   %stop = load atomic i64, ptr %stop_at acquire, align 8
   %stopped = icmp ne i64 %stop, 0
-  br i1 %stopped, label %end, label %see
+  br i1 %stopped, label %end, label %needed
+needed:
+  %threads = load atomic i64, ptr %threads_at acquire, align 8
+  %surplus = icmp sge i64 %number, %threads
+  br i1 %surplus, label %end, label %see
 see:
   %word = load atomic i64, ptr %pool acquire, align 8
   %generation = lshr i64 %word, 32
@@ -93,8 +103,9 @@ end:
   ret void
 }
 
-define internal void @share(ptr %pool, ptr %kernel, ptr %table, i64 %chunks) nounwind {
+define internal void @share(ptr %pool, ptr %kernel, ptr %table, i64 %first, i64 %chunks) nounwind {
 entry:
+  %first_at = getelementptr i8, ptr %pool, i64 232
   %done = getelementptr i8, ptr %pool, i64 64
   %sleepers = getelementptr i8, ptr %pool, i64 128
   %kernel_at = getelementptr i8, ptr %pool, i64 192
@@ -107,6 +118,7 @@ entry:
   store volatile ptr %kernel, ptr %kernel_at
   store volatile ptr %table, ptr %table_at
   store volatile i64 %chunks, ptr %chunks_at
+  store volatile i64 %first, ptr %first_at
   store atomic i64 0, ptr %done release, align 8
   %before = lshr i64 %word, 32
   %after = add i64 %before, 1
@@ -153,7 +165,8 @@ WAKE
   ret void
 }
 
-; Run jobs from start to stop; the number of the first one that was not run.
+; Run jobs from start to stop; the number of the first one that was not run. A job is a kernel, its table,
+; how many chunks of it, and from which on.
 define i64 @run(ptr %pool, ptr %jobs, i64 %start, i64 %stop, ptr %slots, ptr %status,
                 i64 %threads, i64 %slice) nounwind {
 entry:
@@ -161,6 +174,10 @@ entry:
   %status_at = getelementptr i8, ptr %pool, i64 224
   store volatile ptr %slots, ptr %slots_at
   store volatile ptr %status, ptr %status_at
+  %threads_at = getelementptr i8, ptr %pool, i64 240
+  %running_at = getelementptr i8, ptr %pool, i64 248
+  store atomic i64 1, ptr %running_at seq_cst, align 8
+  store atomic i64 %threads, ptr %threads_at seq_cst, align 8
   %begin = call i64 @llvm.readcyclecounter()
   br label %next
 next:
@@ -171,6 +188,8 @@ job:
   %at = getelementptr %job, ptr %jobs, i64 %number
   %table_at = getelementptr i8, ptr %at, i64 8
   %chunks_at = getelementptr i8, ptr %at, i64 16
+  %first_at = getelementptr i8, ptr %at, i64 24
+  %first = load i64, ptr %first_at
   %kernel = load ptr, ptr %at
   %table = load ptr, ptr %table_at
   %chunks = load i64, ptr %chunks_at
@@ -180,12 +199,13 @@ job:
   br i1 %here, label %own, label %together
 own:
   %chunk = phi i64 [ 0, %job ], [ %chunk1, %own ]
-  call void %kernel(ptr %slots, ptr %table, i64 %chunk, i64 %chunks, ptr %status)
+  %part = add i64 %first, %chunk
+  call void %kernel(ptr %slots, ptr %table, i64 %part, i64 %chunks, ptr %status)
   %chunk1 = add i64 %chunk, 1
   %left = icmp slt i64 %chunk1, %chunks
   br i1 %left, label %own, label %after
 together:
-  call void @share(ptr %pool, ptr %kernel, ptr %table, i64 %chunks)
+  call void @share(ptr %pool, ptr %kernel, ptr %table, i64 %first, i64 %chunks)
   br label %after
 after:
   %following = add i64 %number, 1
@@ -198,6 +218,7 @@ after:
   br i1 %leave, label %end, label %next
 end:
   %reached = phi i64 [ %number, %next ], [ %following, %after ]
+  store atomic i64 0, ptr %running_at seq_cst, align 8
   ret i64 %reached
 }
 """
@@ -208,25 +229,44 @@ _SLEEP = """  %before = atomicrmw add ptr %sleepers, i64 1 seq_cst
   br label %watch"""
 _WAKE = "  %woken = call i64 (i64, ...) @syscall(i64 FUTEX, ptr %high, i64 129, i32 1000)"
 _YIELD = "  %yielded = call i64 (i64, ...) @syscall(i64 YIELD_NUMBER)"
+_WAIT = """  %running = load atomic i64, ptr %running_at acquire, align 8
+  %go_on = icmp ne i64 %running, 0
+  br i1 %go_on, label %watch, label %end"""
+_GIVE_WAY = "  %yielded = call i32 @boxgrad_yield()"
+
+SLICE = 400_000_000
+"""Ticks after which a long run comes back to Python: about a tenth of a second of cycles."""
+_STEADY_SLICE = 2_400_000
+"""The same where ticks are those of Arm's counter, which has from 24 million to 1000 million in a second."""
 
 
-def text() -> tuple[str, bool]:
-    """The pool for this machine, and whether its workers can sleep in native code."""
-    machine = platform.machine()
+@dataclass(frozen=True, slots=True)
+class PoolText:
+    """The text, whether workers sleep in native code, and after how many ticks a run comes back."""
+
+    text: str
+    sleeps: bool
+    slice: int
+
+
+def pool_text(machine: str, system: str, portable: bool = False) -> PoolText:
+    """The pool for a processor and an operating system, as ``platform`` and ``sys`` name them.
+
+    Without Linux's system calls, or where ``portable`` is asked for, workers sleep in Python.
+    """
     pause = _PAUSE.get(machine)
-    native = sys.platform == "linux" and machine in _FUTEX
     if pause is None:
         declaration, pause = "define internal void @nothing() { ret void }", "nothing()"
     else:
         declaration = f"declare void @{pause.replace('i32 1', 'i32')}"
+    steady = machine in ("aarch64", "arm64")  # where LLVM reads that counter, for programs may read no other
     result = TEXT.replace("PAUSE_DECLARATION", declaration).replace("@PAUSE", f"@{pause}")
-    if not native:
-        result = result.replace("SLEEP", "  br label %end").replace("WAKE", "").replace("YIELD", "")
-        result = result.replace(
-            "[ 0, %rest ], [ %more, %pause ], [ 0, %sleep ]", "[ 0, %rest ], [ %more, %pause ]"
-        )
-        return result.replace("SYSTEM_DECLARATION", ""), False
+    amount = _STEADY_SLICE if steady else SLICE
+    if system != "linux" or machine not in _FUTEX or portable:
+        result = result.replace("SLEEP", _WAIT).replace("WAKE", "").replace("YIELD", _GIVE_WAY)
+        result = result.replace("SYSTEM_DECLARATION", "declare i32 @boxgrad_yield()")
+        return PoolText(result, False, amount)
     futex, give_way = map(str, _FUTEX[machine])
     result = result.replace("SLEEP", _SLEEP).replace("WAKE", _WAKE).replace("YIELD", _YIELD, 1)
     result = result.replace("YIELD_NUMBER", give_way).replace("FUTEX", futex)
-    return result.replace("SYSTEM_DECLARATION", "declare i64 @syscall(i64, ...)"), True
+    return PoolText(result.replace("SYSTEM_DECLARATION", "declare i64 @syscall(i64, ...)"), True, amount)

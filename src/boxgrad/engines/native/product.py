@@ -18,7 +18,7 @@ from boxgrad.engines.native.microkernel import Loop, Tile, tile_shape
 from boxgrad.engines.native.operands import is_large, only_if_last, packer, panels, part, row_packer, tiles_of
 from boxgrad.engines.native.packing import pack
 from boxgrad.engines.native.pointwise import Cluster
-from boxgrad.engines.native.steps import HEAD, Kernel, Operation, Product, addresses
+from boxgrad.engines.native.steps import AT_ONCE, HEAD, LONG, Kernel, Operation, Product, addresses
 from boxgrad.engines.native.vector import Term
 
 PANEL_BYTES = 96 << 10
@@ -127,7 +127,8 @@ class _Writer:
         self.sums_size = self.tiles * self.shape.rows * self.shape.width if self.blocks > 1 else 0
         chunks = self.split.batch * self.split.rows * self.split.columns
         each = self.panel_size + self.sums_size
-        self.scratch = Value(Buffer(self.dtype, each * chunks), (chunks, each), (each, 1), 0, self.dtype)
+        places = min(chunks, AT_ONCE)
+        self.scratch = Value(Buffer(self.dtype, each * places), (places, each), (each, 1), 0, self.dtype)
         self.chunks = chunks
         left, right = self.product.left, self.product.right
         self.values = [self.tiled or left, packed or right, self.scratch, *self.loads, *self.places]
@@ -143,7 +144,8 @@ class _Writer:
             # Rows so few that they stay in the cache while panel after panel passes by.
             rows = -(-self.product.left.size * self.product.left.dtype.itemsize // LARGE_PART)
             return _Split(1, min(self.tiles, rows), 1)
-        most = max(1, min(MOST_CHUNKS, self.batch * self.m * self.n * self.k // GRAIN))
+        work = self.batch * self.m * self.n * self.k
+        most = max(1, min(max(MOST_CHUNKS, work // LONG), work // GRAIN))
         batch = min(self.batch, most)
         columns = min(self.panels, max(1, most // batch))
         rows = min(-(-self.tiles // 4), max(1, most // (batch * columns)))
@@ -154,7 +156,8 @@ class _Writer:
         pointers = addresses(f, len(self.values))
         chunk: Index = "%chunk" if self.chunks > 1 else 0
         item = self.dtype.itemsize
-        pointers[2] = f.at(pointers[2], f.multiply(chunk, self.scratch.shape[1]), item)
+        place = chunk if self.chunks <= AT_ONCE else f.remainder(chunk, AT_ONCE)
+        pointers[2] = f.at(pointers[2], f.multiply(place, self.scratch.shape[1]), item)
         column_part = f.remainder(chunk, split.columns)
         rest = f.divide(chunk, split.columns)
         row_part, batch_part = f.remainder(rest, split.rows), f.divide(rest, split.rows)
@@ -189,6 +192,7 @@ class _Writer:
             boxes,
             flops,
             in_place=True,
+            is_long=flops // self.chunks > LONG // 2,
         )
 
     def _moved(self, pointer: str, value: Value, axis: int, index: Index) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import os
 import threading
 import time
 import weakref
@@ -19,12 +20,13 @@ from typing import Any
 import numpy as np
 
 from boxgrad.engines.native import jit
-from boxgrad.engines.native.jobs import begin, turns
+from boxgrad.engines.native.checking import STATUS_WORDS
+from boxgrad.engines.native.jobs import begin, parts, turns
 from boxgrad.engines.native.layout import Home, Value
+from boxgrad.engines.native.outside import accessed, explained
 from boxgrad.engines.native.plan import ALIGNMENT, GUARD, Plan
 from boxgrad.engines.native.pool import num_threads, pool
 from boxgrad.engines.native.steps import NOT_FINITE, Fallback, Kernel, Literal, Step, parts_of
-from boxgrad.errors import BoxgradError
 from boxgrad.graph.node import Graph, Node
 
 Array = np.ndarray[Any, Any]
@@ -44,10 +46,6 @@ class _Turn:
     step: Fallback
     time: int
     number: int
-
-
-class OutsideError(BoxgradError):
-    """A kernel wrote where it must not; found where ``BOXGRAD_NATIVE_CHECK`` is set."""
 
 
 class Program:
@@ -72,6 +70,9 @@ class Program:
         self._code, self._again, self._plan = code, again, plan
         self._direct = functools.cache(direct)
         self._lock = threading.Lock()
+        self._caller = 0
+        """The thread that runs the program, where one does."""
+        _programs.add(self)
         self._donated = dict(donated)
         self._written = set(donated.values())
         self._spans: dict[int, tuple[int, int]] = {}
@@ -86,8 +87,8 @@ class Program:
         self._slots[0] = self._arena.ctypes.data
         for number, constant in enumerate(self._constants):
             self._slots[plan.first_constant + number] = constant.ctypes.data
-        self._status = ctypes.c_int64()
-        self._checked = bool(plan.guards)
+        self._status = (ctypes.c_int64 * STATUS_WORDS)()
+        self._checked = plan.guarded
         self.timed = timed
         self.seconds: dict[Kernel | Fallback, float] = {
             part: 0.0 for step in self._steps for part in parts_of(step)
@@ -107,6 +108,9 @@ class Program:
         self._tables: list[Array] = []
         self._owners: list[Kernel] = []
         self._runs = self._segments()
+        replaced = (n for n, kernel in enumerate(self._owners) if _replaces(kernel))
+        self._first_final = next(replaced, len(self._owners))
+        """The first job that writes over an argument."""
         self._addresses = (
             self._jobs.ctypes.data, self._slots.ctypes.data, ctypes.addressof(self._status)
         )  # fmt: skip
@@ -120,15 +124,18 @@ class Program:
         addresses = {
             part: self._code.address(part.function.name) for part in self.seconds if isinstance(part, Kernel)
         }
-        for part, where in (turn for step in self._steps for turn in turns(step, self._tables)):
+        for part, where in (
+            turn for step in self._steps for turn in turns(step, self._tables, self._checked)
+        ):
             if isinstance(part, Fallback):
                 assert isinstance(where, tuple)
                 runs.append(_Turn(part, *where))
                 continue
             first = len(rows)
             assert isinstance(where, int)
-            rows.append((addresses[part], where, part.chunks, 0))
-            self._owners.append(part)
+            for start, count in parts(part):
+                rows.append((addresses[part], where, count, start))
+                self._owners.append(part)
             if runs and isinstance(runs[-1], tuple):
                 first, _ = runs.pop()
             runs.append((first, len(rows)))
@@ -137,32 +144,44 @@ class Program:
 
     def __call__(self, values: Sequence[Any]) -> list[Any]:
         """The values of the outputs for those of the inputs."""
+        me = threading.get_ident()
+        if self._caller == me:  # a signal's handler, which interrupted a call of this very program
+            return self._again(values)
         with self._lock:
-            given = values
-            if not all(map(is_, values, map(call, self._seen))):
-                given = [
-                    value if known() is value else self._bind(number, value)
-                    for number, (value, known) in enumerate(zip(values, self._seen, strict=True))
-                ]
-            made = self._made()
-            self._status.value = 0
-            self.calls += 1
-            if self.calls == 2:  # the first call also starts threads and touches memory
-                self.seconds = dict.fromkeys(self.seconds, 0.0)
-            for run in self._runs:
-                if isinstance(run, _Turn):
-                    start = time.perf_counter()
-                    self._fall_back(run, given, made)
-                    self.seconds[run.step] += time.perf_counter() - start
-                elif not self._native(*run):
-                    if self._status.value != NOT_FINITE:
-                        return self._again(values)
-                    self.direct_calls += 1
-                    return self._direct()(values)
-            return [
-                given[made_of] if type(made_of) is int else self._result(made_of, values, given, made)
-                for made_of in self._results
+            self._caller = me
+            try:
+                return self._call(values)
+            finally:
+                self._caller = 0
+
+    def _call(self, values: Sequence[Any]) -> list[Any]:
+        given = values
+        if not all(map(is_, values, map(call, self._seen))):
+            given = [
+                value if known() is value else self._bind(number, value)
+                for number, (value, known) in enumerate(zip(values, self._seen, strict=True))
             ]
+        made = self._made()
+        self._status[0] = 0
+        if self._checked:
+            self._spoil()
+        self.calls += 1
+        if self.calls == 2:  # the first call also starts threads and touches memory
+            self.seconds = dict.fromkeys(self.seconds, 0.0)
+        for run in self._runs:
+            if isinstance(run, _Turn):
+                start = time.perf_counter()
+                self._fall_back(run, given, made)
+                self.seconds[run.step] += time.perf_counter() - start
+            elif not self._native(*run):
+                if self._status[0] != NOT_FINITE:
+                    return self._again(values)
+                self.direct_calls += 1
+                return self._direct()(values)
+        return [
+            given[made_of] if type(made_of) is int else self._result(made_of, values, given, made)
+            for made_of in self._results
+        ]
 
     def _made(self) -> list[Array]:
         """The outputs' memory: of large ones anew for each call, of small ones the program's own."""
@@ -189,8 +208,10 @@ class Program:
             and value.flags.aligned
             and self._is_apart(number, value)
         ):
-            self._seen[number] = weakref.ref(value)
+            # In this order, so that no interruption leaves an array with another one's address.
+            self._seen[number] = _nothing
             self._slots[1 + number] = self._spans[number][0]
+            self._seen[number] = weakref.ref(value)
             return value
         self._seen[number] = _nothing
         self._spans.pop(number, None)
@@ -214,26 +235,34 @@ class Program:
         """Run jobs; False where the status was set."""
         workers = pool()
         with workers.lock:
-            while start < stop and not self._status.value:
-                end = start + 1 if self._checked or self.timed else stop
+            while start < stop and not self._status[0]:
+                # Once an argument is being replaced, the run goes to its end.
+                final = start >= self._first_final
+                end = stop if final else min(stop, self._first_final)
+                end = start + 1 if self._checked or self.timed else end
                 began = time.perf_counter()
-                start = workers.run(*self._addresses, start, end, num_threads())
+                start = workers.run(*self._addresses, start, end, num_threads(), final)
                 if self.timed:
                     self.seconds[self._owners[start - 1]] += time.perf_counter() - began
                 if self._checked:
                     self._check(start - 1)
-        return not self._status.value
+        return not self._status[0]
 
     def _check(self, job: int) -> None:
-        """Whether the bytes after every buffer are as they were; if not, who wrote there."""
+        """Whether every access was inside, and the bytes after every buffer are as they were."""
+        if self._status[1]:
+            status, self._status[1] = list(self._status), 0
+            raise accessed(self._owners[job], status, self._inputs)
         for start in self._plan.guards:
             if np.any(self._arena[start : start + GUARD] != CANARY):
                 self._arena[start : start + GUARD] = CANARY
-                raise OutsideError(
-                    f"the kernel {self._owners[job].label!r} wrote beyond the end of a buffer\n"
-                    "  why:     this is a defect of the native engine, not of your program\n"
-                    "  instead: engine='numpy', and a report of it with the graph's listing"
-                )
+                what = f"the kernel {self._owners[job].label!r} wrote beyond the end of a buffer"
+                raise explained(what, self._owners[job])
+
+    def _spoil(self) -> None:
+        """Fill what a call has to write before it reads it with NaN."""
+        for buffer in self._plan.spoiled:
+            self._arena[buffer.offset : buffer.offset + buffer.bytes] = 0xFF
 
     def _fall_back(self, turn: _Turn, given: Sequence[Any], made: list[Array]) -> None:
         step, node = turn.step, turn.step.node
@@ -298,6 +327,23 @@ class Program:
                 return values[buffer.number]
         view = self._view(result, given, made)
         return view.item() if node.weak else view
+
+
+_programs: weakref.WeakSet[Program] = weakref.WeakSet()
+
+
+def _unlock() -> None:
+    """In a forked child: the threads that were in a program are not there."""
+    for program in _programs:
+        program._lock, program._caller = threading.Lock(), 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock)
+
+
+def _replaces(kernel: Kernel) -> bool:
+    return any(value.buffer.host.home is Home.INPUT for value in kernel.writes)
 
 
 def _nothing() -> None:

@@ -137,6 +137,8 @@ class Operation:
     product: Root | None = None
     apart: bool = False
     """Whether no other operation writes the elements of the buffer that this one writes."""
+    node: Node | None = None
+    """The box of the graph that it belongs to."""
 
 
 @dataclass(eq=False, slots=True)
@@ -147,6 +149,7 @@ class Special:
     reads: tuple[Value, ...]
     writes: tuple[Value, ...]
     make: Callable[[Machine, str], list[Kernel]]
+    node: Node | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +199,10 @@ class Kernel:
     """Of each value what a chunk touches; None where it may touch anything, () if that is not known."""
     links: tuple[Kernel, ...] = ()
     """The kernels that this one runs, one after the other, on each chunk (``chain``)."""
+    is_long: bool = False
+    """Whether a chunk may take a tenth of a second, so that few of them are run at once."""
+    nodes: tuple[Node, ...] = ()
+    """The boxes of the graph that it runs."""
 
     @property
     def bytes(self) -> int:
@@ -244,6 +251,12 @@ class Fallback:
         return tuple(self.results.values())
 
 
+AT_ONCE = 16
+"""The most chunks of one job. A kernel of more is several jobs, between which a run may be interrupted;
+chunks whose numbers are equal modulo ``AT_ONCE`` never run at the same time."""
+LONG = 1 << 31
+"""Multiplications of a chunk beyond which a kernel is cut into more chunks than threads ask for."""
+
 Step = Kernel | Repeated | Fallback
 Lowered = Operation | Special | Scan | Fallback
 
@@ -276,6 +289,7 @@ def addresses(function: Function, count: int) -> list[str]:
         offset = function.load("i64", function.at("%table", 16 * number + 8), 8)
         base = function.load("ptr", function.at("%slots", slot, 8), 8)
         found.append(function.value(f"getelementptr i8, ptr {base}, i64 {offset}"))
+    function.bases += found
     return found
 
 
