@@ -7,7 +7,7 @@ import pytest
 
 import boxgrad as bg
 from boxgrad.bench.flops import flops
-from boxgrad.engines.numpy import prepared
+from boxgrad.engines.native.engine import prepared
 
 V, D, F = 7, 96, 40
 random = np.random.default_rng(3)

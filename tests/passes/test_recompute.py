@@ -7,7 +7,7 @@ import pytest
 
 import boxgrad as bg
 from boxgrad import nn
-from boxgrad.engines.numpy import prepared
+from boxgrad.engines.native.engine import prepared
 
 random = np.random.default_rng(5)
 X = random.normal(size=(6, 3, 4))

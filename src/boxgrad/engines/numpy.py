@@ -10,7 +10,7 @@ from boxgrad.engines.engine import Report, Row, Run
 from boxgrad.graph.evaluate import Program
 from boxgrad.graph.node import Graph, Node
 from boxgrad.ops import control
-from boxgrad.passes import fold, lookups, loosen, prune, recompute, share
+from boxgrad.passes import fold, prune, share
 from boxgrad.types import ArrayType
 
 
@@ -20,7 +20,7 @@ class NumpyEngine:
     name = "numpy"
 
     def build(self, graph: Graph, targets: Mapping[int, int] | None = None) -> Run:
-        program = Program(prepared(graph))
+        program = Program(simplified(graph))
 
         def run(values: Sequence[Any]) -> list[Any]:
             return program(*values)
@@ -31,7 +31,7 @@ class NumpyEngine:
         counts: Counter[str] = Counter()
         reads: Counter[str] = Counter()
         writes: Counter[str] = Counter()
-        for node, times in _boxes(prepared(graph), 1):
+        for node, times in _boxes(simplified(graph), 1):
             assert node.primitive is not None
             counts[node.primitive.name] += times
             reads[node.primitive.name] += times * sum(map(_bytes, dict.fromkeys(node.inputs)))
@@ -43,9 +43,9 @@ class NumpyEngine:
         """It runs wherever NumPy does."""
 
 
-def prepared(graph: Graph) -> Graph:
-    """The graph as it is run: nothing twice, nothing for nobody, and products where they are least work."""
-    return prune(share(lookups(loosen(recompute(prune(share(fold(graph))))))))
+def simplified(graph: Graph) -> Graph:
+    """The graph as it is run: nothing twice and nothing for nobody, and every bit as it was written."""
+    return prune(share(fold(graph)))
 
 
 def _boxes(graph: Graph, times: int) -> Iterator[tuple[Node, int]]:

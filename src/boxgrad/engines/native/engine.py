@@ -37,8 +37,9 @@ from boxgrad.engines.native.steps import (
 )
 from boxgrad.engines.native.table import ROWS
 from boxgrad.engines.numpy import ENGINE as NUMPY
-from boxgrad.engines.numpy import prepared
+from boxgrad.engines.numpy import simplified
 from boxgrad.graph.node import Graph
+from boxgrad.passes import lookups, loosen, prune, recompute, share
 
 PROCESSORS = ("x86_64", "aarch64", "arm64")
 _NOTHING: Mapping[int, int] = MappingProxyType({})
@@ -157,6 +158,11 @@ def _built(
         lambda: _built(ready, targets, machine, again, True)[0], is_timed(),
     )  # fmt: skip
     return program, steps, code
+
+
+def prepared(graph: Graph) -> Graph:
+    """The graph as it is lowered: products are taken where they are least work."""
+    return prune(share(lookups(loosen(recompute(simplified(graph))))))
 
 
 def object_of(graph: Graph, machine: Machine) -> bytes:

@@ -142,7 +142,7 @@ def test_a_wrong_table_of_addresses(checked, monkeypatch):
 
 def test_steps_of_a_loop(checked, monkeypatch):
     monkeypatch.setattr(vector.Lanes, "store", shifted(vector.Lanes, "store", 4))
-    with pytest.raises(OutsideError, match=r"where: .*test_checking.py:\d+, in <lambda>"):
+    with pytest.raises(OutsideError, match=r"where: .*test_bounds.py:\d+, in <lambda>"):
         native(lambda x: bg.scan(lambda c, r: (np.tanh(c + r), c), x[0], x)[1], np.ones((6, 4)))
 
 
@@ -157,7 +157,7 @@ def test_the_message(checked, monkeypatch):
         native(area, np.ones(3), np.ones(3))
     what, where, other, why, instead = str(caught.value).splitlines()
     assert what == "the kernel 'multiply+add' wrote 24 bytes at byte 8 of a result, which has 24"
-    assert where.startswith("  where:   multiply at test_checking.py:")
+    assert where.startswith("  where:   multiply at test_bounds.py:")
     assert where.endswith("in area: surface = width * height")
     assert other.endswith("in area: return surface + 1")
     assert why.startswith("  why:     this is a defect of the native engine")
