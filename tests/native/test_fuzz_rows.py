@@ -62,9 +62,8 @@ def _accepted(name: str, count: int) -> list[tuple[str, ...]]:
     return found
 
 
-ELEMENTWISE = [
-    n for n, row in ROWS.items() if isinstance(row, Map) and isinstance(getattr(np, n, 0), np.ufunc)
-]
+UFUNCS = [name for name in ROWS if isinstance(getattr(np, name, None), np.ufunc)]
+ELEMENTWISE = [name for name in UFUNCS if isinstance(ROWS[name], Map) or name == "power"]
 LIGHT = {name: getattr(np, name).nin for name in ELEMENTWISE}
 ACCEPTED = {name: _accepted(name, count) for name, count in LIGHT.items()}
 
@@ -86,10 +85,10 @@ def elementwise(draw, name):
     return *over(views, lambda *xs: (function(*xs), *xs[1:])), 16
 
 
-@makes("erf")
-def erf(draw, name):
-    view = draw(viewed(draw(shapes()), draw(st.sampled_from(FLOATS)), special=True))
-    return *over([view], bg.erf), 16
+@makes("erf", "sinc")
+def function(draw, name):
+    view = draw(viewed(draw(shapes()), draw(st.sampled_from(FLOATS)), special=name == "erf"))
+    return *over([view], bg.erf if name == "erf" else np.sinc), 64
 
 
 @makes("where")
@@ -140,6 +139,29 @@ def reduction(draw, name):
         return function(x, axis=axis, keepdims=keepdims), function(x == x, axis=axis)
 
     return *over([view], program), 4 + 2 * np.sqrt(np.prod(shape)) + (200 if name == "prod" else 0)
+
+
+@makes("argmax", "argmin", "sort", "argsort", "cumsum", "cumprod")
+def along_an_axis(draw, name):
+    """Numbers with ties and NaN; but all different where positions are asked for of an order."""
+    shape = draw(shapes(40, 4))
+    shape = tuple(max(n, 1) for n in shape) or (1,)
+    axis, dtype = draw(st.integers(-len(shape), len(shape) - 1)), draw(st.sampled_from(DTYPES))
+    if name == "argsort":
+        dtype = draw(st.sampled_from(("float32", "float64", "int64")))
+    view = draw(viewed(shape, dtype, special=name.startswith(("arg", "sort")), most=9))
+    if name == "argsort":
+        random = np.random.default_rng(draw(st.integers(0, 1 << 30)))
+        different = random.permutation(view.base.size).reshape(view.base.shape).astype(dtype)
+        view = Viewed(different, view.order, view.steps, view.shape)
+        assume(np.unique(view(view.base)).size == np.prod(shape))
+
+    def program(x):
+        if name == "cumprod" and dtype in FLOATS:
+            x = x * 0.1 + 1
+        return getattr(np, name)(x, axis=axis)
+
+    return *over([view], program), 100 + 4 * np.prod(shape)
 
 
 # ---- products
@@ -318,6 +340,28 @@ def scatter_add(draw, name):
     key = tuple(Slot(i) for i in range(count))
     put = primitive_named("scatter_add")
     return *over([rows, *chosen], lambda x, *index: put(x, *index, key=key, shape=shape)), 500
+
+
+@makes("put")
+def put(draw, name):
+    """Positions may repeat: the last counts."""
+    shape = tuple(max(n, 1) for n in draw(shapes(20, 3).filter(bool)))
+    count = draw(st.integers(1, len(shape)))
+    chosen = draw(indices(shape[:count], draw(shapes(5, 2))))
+    place = np.broadcast_shapes(*(v.shape for v in chosen))
+    dtype = draw(st.sampled_from(DTYPES))
+    table, rows = draw(viewed(shape, dtype)), draw(viewed((*place, *shape[count:]), dtype))
+    key = tuple(Slot(i) for i in range(count))
+    call = primitive_named("put")
+    return *over([table, rows, *chosen], lambda x, z, *index: call(x, z, *index, key=key)), 1
+
+
+@makes("random_bits")
+def random_bits(draw, name):
+    shape, call = draw(shapes(40, 3)), primitive_named("random_bits")
+    key = np.array([draw(st.integers(0, 2**32 - 1)) for _ in range(2)], np.uint32)
+    counter = np.array(draw(st.integers(0, 2**64 - 1)), np.uint64)
+    return lambda key, counter: call(key, counter, shape=shape), [key, counter], 1
 
 
 # ---- windows
