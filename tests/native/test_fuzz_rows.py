@@ -321,8 +321,11 @@ def gather(draw, name):
     table = draw(viewed(shape, draw(st.sampled_from(DTYPES))))
     count = draw(st.integers(1, len(shape)))
     chosen = draw(indices(shape[:count], draw(shapes(5, 2))))
+    computed = draw(st.booleans())
 
     def program(table, *index):
+        if computed:  # in the kernel that looks them up
+            index = tuple(np.where(i < 0, i * 1, i) for i in index)
         rows = table[index]
         return rows, rows + rows
 

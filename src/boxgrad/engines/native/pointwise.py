@@ -216,8 +216,9 @@ class _Writer:
                 continue
             number = next(n for n, value in enumerate(self.nest.values) if value is operation.lookup)
             sources = [operand.source for operand in operation.operands]
-            numbers = [self._number(source) for source in sources if isinstance(source, Value)]
-            if len(numbers) < len(sources):
+            read = [v for v in sources if isinstance(v, Value) and self.nest.body.maker(v) is None]
+            numbers = [self._number(value) for value in read]
+            if len(numbers) < len(sources):  # a number, or computed here
                 continue
             if self.nest.strides[number][-1] == 1 and all(n in known for n in numbers):
                 found[operation] = whole_row(self.e, operation, [known[n] for n in numbers], pointers[number])
