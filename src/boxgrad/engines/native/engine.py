@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from weakref import WeakKeyDictionary
 
@@ -100,28 +100,33 @@ class NativeEngine:
 
 def is_checked() -> bool:
     """Whether every access to memory is compared with its buffer's bounds: slow, for finding defects."""
-    return os.environ.get("BOXGRAD_NATIVE_CHECK", "") not in ("", "0")
+    return _is_set("BOXGRAD_NATIVE_CHECK")
 
 
 def is_timed() -> bool:
     """Whether every kernel is timed, for the report: each is then a native call of its own."""
-    return os.environ.get("BOXGRAD_NATIVE_TIME", "") not in ("", "0")
+    return _is_set("BOXGRAD_NATIVE_TIME")
 
 
 def is_direct() -> bool:
     """Whether convolutions are computed as they are defined, never with fewer multiplications."""
-    return os.environ.get("BOXGRAD_NATIVE_DIRECT", "") not in ("", "0")
+    return _is_set("BOXGRAD_NATIVE_DIRECT")
+
+
+def _is_set(name: str) -> bool:
+    return os.environ.get(name, "") not in ("", "0")
 
 
 def built(
     graph: Graph, targets: Mapping[int, int] = _NOTHING, machine: Machine | None = None
 ) -> tuple[Program, list[Step], jit.Code]:
     """The program of a graph, its steps and its code."""
-    return _built(prepared(graph), targets, machine or host(), NUMPY.build(graph), is_direct())
+    simple = simplified(graph)
+    return _built(_arranged(simple), targets, machine or host(), lambda: NUMPY.build(simple), is_direct())
 
 
 def _built(
-    ready: Graph, targets: Mapping[int, int], machine: Machine, again: Run, direct: bool
+    ready: Graph, targets: Mapping[int, int], machine: Machine, again: Callable[[], Run], direct: bool
 ) -> tuple[Program, list[Step], jit.Code]:
     lowering = Lowering(ready, ROWS, machine, direct=direct)
     results = _apart(lowering, [lowering.source(node) for node in ready.outputs])
@@ -162,7 +167,11 @@ def _built(
 
 def prepared(graph: Graph) -> Graph:
     """The graph as it is lowered: products are taken where they are least work."""
-    return prune(share(lookups(loosen(recompute(simplified(graph))))))
+    return _arranged(simplified(graph))
+
+
+def _arranged(simple: Graph) -> Graph:
+    return prune(share(lookups(loosen(recompute(simple)))))
 
 
 def object_of(graph: Graph, machine: Machine) -> bytes:

@@ -60,14 +60,15 @@ class Program:
         results: Sequence[Result],
         donated: Mapping[int, int],
         code: jit.Code,
-        again: Callable[[Sequence[Any]], list[Any]],
+        again: Callable[[], Callable[[Sequence[Any]], list[Any]]],
         direct: Callable[[], Program],
         timed: bool = False,
     ) -> None:
-        """``again`` is NumPy's program; ``direct`` makes one without fast sums, when that is needed."""
+        """``again`` makes NumPy's program and ``direct`` one without fast sums, when they are needed."""
         self._inputs = graph.inputs
         self._steps = tuple(steps)
-        self._code, self._again, self._plan = code, again, plan
+        self._code, self._plan = code, plan
+        self._again = functools.cache(again)
         self._direct = functools.cache(direct)
         self._lock = threading.Lock()
         self._caller = 0
@@ -146,7 +147,7 @@ class Program:
         """The values of the outputs for those of the inputs."""
         me = threading.get_ident()
         if self._caller == me:  # a signal's handler, which interrupted a call of this very program
-            return self._again(values)
+            return self._again()(values)
         with self._lock:
             self._caller = me
             try:
@@ -175,7 +176,7 @@ class Program:
                 self.seconds[run.step] += time.perf_counter() - start
             elif not self._native(*run):
                 if self._status[0] != NOT_FINITE:
-                    return self._again(values)
+                    return self._again()(values)
                 self.direct_calls += 1
                 return self._direct()(values)
         return [
