@@ -13,7 +13,6 @@ float64.
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -22,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+import models
 from boxgrad.bench import torch_peer
 from boxgrad.bench.accuracy import Errors, errors, flips, gradients, losses, trained, truth
 from boxgrad.bench.measure import OURS, threads_of
@@ -109,21 +109,16 @@ def plot(results: dict[str, Any], path: Path) -> None:
 
 def main() -> None:
     """Compare, print, write JSON and a plot if asked."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("models", nargs="*", metavar="MODEL", help=f"of {', '.join(CASES)}; all if not given")
+    parser = models.arguments(__doc__)
     parser.add_argument("--after", type=int, default=20, help="steps before gradients are compared again")
     parser.add_argument("--steps", type=int, default=100, help="steps over which losses are compared")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--json", metavar="FILE", help="write all figures there")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw how losses differ")
-    options = parser.parse_args()
-    unknown = [name for name in options.models if name not in CASES]
-    if unknown:
-        parser.error(f"there is no model {unknown[0]!r}; the models are {', '.join(CASES)}")
+    options = models.parsed(parser)
     peers = ["torch-eager", "torch-compile"] if is_installed("torch") else []
     results: dict[str, Any] = {}
     with threads_of(options.threads):
-        for name in options.models or CASES:
+        for name in options.models:
             case = CASES[name]
             state = case.state()
             result: dict[str, Any] = {"gradients": {}, "losses": {}}

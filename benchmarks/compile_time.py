@@ -11,16 +11,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import models
 from boxgrad.bench.models import CASES
 from boxgrad.bench.steps import boxgrad_step
 from boxgrad.engines.native import engine, jit
@@ -74,27 +72,23 @@ def measured(name: str) -> dict[str, float]:
 
 def main() -> None:
     """Measure, print, write JSON if asked."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("models", nargs="*", metavar="MODEL", help=f"of {', '.join(CASES)}; all if not given")
+    parser = models.arguments(__doc__)
     parser.add_argument("--runs", type=int, default=3, help="fresh processes of each kind")
-    parser.add_argument("--json", metavar="FILE", help="write all figures there")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    names = options.models or list(CASES)
-    unknown = [name for name in names if name not in CASES]
-    if unknown:
-        parser.error(f"there is no model {unknown[0]!r}; the models are {', '.join(CASES)}")
+    options = models.parsed(parser)
     if options.one:
-        print(json.dumps(measured(names[0])))
+        print(json.dumps(measured(options.models[0])))
         return
     results: dict[str, dict[str, dict[str, float]]] = {}
     print(f"{'seconds':<14}{'':<8}" + "".join(f"{part:>14}" for part in PARTS))
-    for name in names:
+    for name in options.models:
         runs: dict[str, list[dict[str, float]]] = {"new": [], "cached": []}
         for _ in range(options.runs):
             with tempfile.TemporaryDirectory() as cache:
                 for row in runs.values():
-                    row.append(in_a_process(name, cache))
+                    row.append(
+                        models.in_a_process(__file__, ["--one", name], cache, f"{name} was not compiled")
+                    )
         results[name] = {}
         for kind, rows in runs.items():
             medians = {part: statistics.median(row[part] for row in rows) for part in PARTS}
@@ -105,20 +99,6 @@ def main() -> None:
             print(line + (f"   (goal ≤ {goal})" if goal else ""), flush=True)
     if options.json:
         Path(options.json).write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-
-
-def in_a_process(name: str, cache: str) -> dict[str, float]:
-    """The figures of a fresh process that keeps its code in that folder."""
-    ran = subprocess.run(
-        [sys.executable, __file__, "--one", name],
-        env={**os.environ, "BOXGRAD_CACHE": cache},
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    if ran.returncode:
-        sys.exit(f"{name} was not compiled:\n{ran.stderr}")
-    return json.loads(ran.stdout.splitlines()[-1])
 
 
 if __name__ == "__main__":

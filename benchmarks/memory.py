@@ -20,15 +20,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import models
 from boxgrad.bench import torch_peer
 from boxgrad.bench.measure import OURS
 from boxgrad.bench.models import CASES, Case, Step
@@ -87,39 +85,24 @@ def measured(name: str, library: str, steps: int, threads: int) -> dict[str, int
 def in_a_process(name: str, library: str, options: argparse.Namespace, cache: str) -> dict[str, int]:
     """The same, in a fresh process; boxgrad's cache is that folder."""
     arguments = ["--one", library, "--steps", str(options.steps), "--threads", str(options.threads), name]
-    ran = subprocess.run(
-        [sys.executable, __file__, *arguments],
-        env={**os.environ, "BOXGRAD_CACHE": cache},
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    if ran.returncode:
-        sys.exit(f"{library} did not train {name}:\n{ran.stderr}")
-    return json.loads(ran.stdout.splitlines()[-1])
+    return models.in_a_process(__file__, arguments, cache, f"{library} did not train {name}")
 
 
 def main() -> None:
     """Measure, print, write JSON if asked."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("models", nargs="*", metavar="MODEL", help=f"of {', '.join(CASES)}; all if not given")
+    parser = models.arguments(__doc__)
     parser.add_argument("--against", metavar="PEERS", help="as of boxgrad bench; PyTorch if it is installed")
     parser.add_argument("--steps", type=int, default=5, help="steps after the first three")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--json", metavar="FILE", help="write all figures there")
     parser.add_argument("--one", metavar="LIBRARY", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    names = options.models or list(CASES)
-    unknown = [name for name in names if name not in CASES]
-    if unknown:
-        parser.error(f"there is no model {unknown[0]!r}; the models are {', '.join(CASES)}")
+    options = models.parsed(parser)
     if options.one:
-        print(json.dumps(measured(names[0], options.one, options.steps, options.threads)))
+        print(json.dumps(measured(options.models[0], options.one, options.steps, options.threads)))
         return
     against = "torch" if options.against is None and is_installed("torch") else options.against or ""
     results: dict[str, dict[str, dict[str, int]]] = {}
     print(f"{'MB':<14}{'':<16}" + "".join(f"{kind:>10}" for kind in ("before", "first", "step", "whole")))
-    for name in names:
+    for name in options.models:
         results[name] = {}
         with tempfile.TemporaryDirectory() as cache:
             for library in (OURS, CACHED, *peers_named(against)):
