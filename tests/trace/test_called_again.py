@@ -85,6 +85,12 @@ def move(model):
     model.named["b"] = np.zeros(3)
 
 
+def renamed(model):
+    """The same values in the same order; only a name is another, and one array."""
+    model.named["c"] = model.named.pop("b")
+    model.weight = np.full(3, 8.0)
+
+
 def other_dict(model):
     model.parts[0].__dict__ = {**vars(model.parts[0]), "factor": np.full(3, 7.0)}
 
@@ -119,6 +125,8 @@ CHANGES = {
     "an array in a dict": lambda m: m.named.__setitem__("a", np.full(3, 4.0)),
     "a longer dict": lambda m: m.named.__setitem__("cc", np.full(3, 4.0)),
     "a key that moves": move,
+    "a key": lambda m: m.named.__setitem__("long", m.named.pop("b")),
+    "a key and an array": renamed,
     "a float in a list": lambda m: m.pair[1].__setitem__(0, 0.25),
     "an array in a list in a tuple": lambda m: m.pair[1].__setitem__(1, np.zeros(3)),
     "another tuple": lambda m: setattr(m, "pair", (Scale(3.0), [1.5, np.ones(3)])),

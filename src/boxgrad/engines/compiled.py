@@ -11,7 +11,7 @@ import functools
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from operator import attrgetter
+from operator import attrgetter, is_
 from typing import Any, overload
 
 import numpy as np
@@ -19,7 +19,7 @@ import numpy as np
 from boxgrad import tree
 from boxgrad.boxed import activate, current_tracer
 from boxgrad.engines.engine import Engine, Report, Run, default_engine, engine_named, usable_engine
-from boxgrad.engines.watch import Watch
+from boxgrad.engines.watch import Watch, taker
 from boxgrad.errors import TraceError, message
 from boxgrad.graph.node import Graph, Node, input_node
 from boxgrad.memory import owned
@@ -41,6 +41,8 @@ class _Entry:
     structure: tree.Structure
     targets: tuple[int, ...]
     """The arrays that are written into, as numbers of values; after the results among the outputs."""
+    targets_of: Callable[[Sequence[Any]], tuple[Any, ...]]
+    """Takes those arrays."""
     writes: tuple[IntoAttribute, ...]
     """The assignments to attributes; after the targets."""
     results: int
@@ -70,20 +72,24 @@ class _Call:
     structures: list[Hashable]
     looks: list[Any] | None
     """None where looks do not tell: of arrays that do not lie in C order, of texts of NumPy's."""
-    places: list[int]
-    """Which leaves are traced, each array once."""
+    traced: Callable[[list[Any]], Sequence[Any]]
+    """Takes the leaves that are traced, each array once."""
     repeated: list[tuple[int, int]]
     """Arrays that stand at several places: the first, and a later one."""
     entry: _Entry
 
-    def values(self, structures: list[Hashable], looks: list[Any], leaves: list[Any]) -> list[Any] | None:
+    def values(self, structures: list[Hashable], looks: list[Any], leaves: list[Any]) -> Sequence[Any] | None:
         """The traced leaves of a call that looks the same; None if it does not."""
         if structures != self.structures or looks != self.looks:
             return None
-        values = [leaves[place] for place in self.places]
-        same = all(leaves[first] is leaves[later] for first, later in self.repeated)
+        values = self.traced(leaves)
         # Arrays that were apart may now be one.
-        return values if same and len({*map(id, values)}) == len(values) else None
+        if len({*map(id, values)}) < len(values):
+            return None
+        for first, later in self.repeated:
+            if leaves[first] is not leaves[later]:
+                return None
+        return values
 
 
 class Compiled:
@@ -122,11 +128,13 @@ class Compiled:
             if isinstance(results[number], np.ndarray):
                 results[number] = results[number].copy()
         written = results[entry.results :]
-        for number, value in zip(entry.targets, written, strict=False):
-            if value is not values[number]:  # else it was updated in place
-                values[number][...] = value
-        for write, value in zip(entry.writes, written[len(entry.targets) :], strict=True):
-            write.repeat((args, kwargs), values, value)
+        if not all(map(is_, written, entry.targets_of(values))):  # else all were updated in place
+            for number, value in zip(entry.targets, written, strict=False):
+                if value is not values[number]:
+                    values[number][...] = value
+        if entry.writes:
+            for write, value in zip(entry.writes, written[len(entry.targets) :], strict=True):
+                write.repeat((args, kwargs), values, value)
         return tree.unflatten(entry.structure, owned(results[: entry.results], ()))
 
     def _flattened(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], list[Hashable]]:
@@ -164,7 +172,7 @@ class Compiled:
 
     def _found(
         self, arguments: tuple[Any, Any], structures: list[Hashable], looks: list[Any], leaves: list[Any]
-    ) -> tuple[_Call, list[Any]]:
+    ) -> tuple[_Call, Sequence[Any]]:
         """The entry for these types, traced where there is none, and the values to run it with."""
         places: list[int] = []
         repeated: list[tuple[int, int]] = []
@@ -199,7 +207,8 @@ class Compiled:
             ) from error
         if entry is None:
             entry = self._entries[key] = self._trace(arguments)
-        values = [leaves[place] for place in places]
+        traced = taker(places)
+        values = traced(leaves)
         for number in entry.targets:
             if not values[number].flags.writeable:
                 raise ValueError(
@@ -209,7 +218,7 @@ class Compiled:
                         "a copy of the array, or a function that returns the new value",
                     )
                 )
-        self._last = _Call(structures, looks if telling else None, places, repeated, entry)
+        self._last = _Call(structures, looks if telling else None, traced, repeated, entry)
         return self._last, values
 
     def _trace(self, arguments: tuple[Any, Any]) -> _Entry:
@@ -246,7 +255,7 @@ class Compiled:
         run = self._engine.build(graph, dict(enumerate(into, len(nodes))))
         lent = tuple(number for number, node in enumerate(graph.outputs) if _is_lent(node))
         assigned = tuple(write for write, _ in writes if isinstance(write, IntoAttribute))
-        return _Entry(graph, run, structure, into, assigned, len(nodes), lent)
+        return _Entry(graph, run, structure, into, taker(into), assigned, len(nodes), lent)
 
     @property
     def graph(self) -> Graph:

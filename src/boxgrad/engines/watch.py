@@ -8,20 +8,20 @@ that loop in C, and compared with what was there.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from operator import attrgetter, is_, itemgetter
 from typing import Any
 
 from boxgrad import tree
 
-_attributes = attrgetter("__dict__")
+_attributes, _values = attrgetter("__dict__"), dict.values
 
 
 class Watch:
     """The parts of one object as they were, and where its leaves are among them.
 
-    The object is not kept alive, nor are the arrays in it; its containers are, until the object dies.
+    The object is not kept alive; what is in it is, until it dies or is seen with other parts.
     """
 
     def __init__(self, whole: Any, forget: Callable[[Any], None]) -> None:
@@ -31,37 +31,59 @@ class Watch:
         parts = _Parts({id(owner) for owner in owners})
         parts.visit(whole)
         self._whole = weakref.ref(whole, forget)
-        self._objects, self._dicts, self._lists = parts.objects[1:], parts.dicts, parts.lists
+        self._objects, self._inner, self._lists = parts.objects[1:], parts.dicts, parts.lists
         self.uses = 0
-        self._shape, values = self._contents(whole)
+        dicts = self._dicts(whole)
+        self._kinds, self._lengths = [*map(type, parts.objects)], [*map(len, self._lists)]
+        self._named = [*map(dict, dicts)]
+        self._values = [*self._contents(dicts)]
         where = parts.places()
         leaves = [where.get((id(owner), path[-1]), -1) for owner, path in zip(owners, steps, strict=True)]
         if -1 in leaves:
             raise TypeError("a leaf in a container of another kind is not watched")
-        others = sorted(set(range(len(values))) - set(leaves))
-        self._leaves, self._others = _all_of(leaves), _all_of(others)
-        self._kinds = [*map(type, self._leaves(values))]
-        self._kept = self._others(values)
+        self._leaves_of = taker(leaves)
+        self._others_of = taker(sorted(set(range(len(self._values))) - set(leaves)))
+        self._leaves = self._leaves_of(self._values)
 
     def leaves(self, whole: Any) -> Sequence[Any] | None:
         """The leaves as they are now; None where anything else in the object may be another."""
         if self._whole() is not whole:
             return None
-        shape, values = self._contents(whole)
-        if shape != self._shape or not all(map(is_, self._others(values), self._kept)):
-            return None
-        leaves = self._leaves(values)
-        if [*map(type, leaves)] != self._kinds:
+        dicts = self._dicts(whole)
+        same = all(map(is_, self._contents(dicts), self._values))
+        if not (same or self._has_other_leaves(dicts)) or not self._is_built_alike(whole, dicts):
             return None
         self.uses += 1
-        return leaves
+        return self._leaves
 
-    def _contents(self, whole: Any) -> tuple[list[Any], list[Any]]:
-        """Classes, names and lengths of all parts; and the values in them."""
-        objects, lists = (whole, *self._objects), self._lists
-        dicts = [*map(_attributes, objects), *self._dicts]
-        shape = [*map(type, objects), *chain.from_iterable(dicts), *map(len, dicts), *map(len, lists)]
-        return shape, [*chain.from_iterable([*map(dict.values, dicts), *lists])]
+    def _dicts(self, whole: Any) -> list[dict[Any, Any]]:
+        return [*map(_attributes, (whole, *self._objects)), *self._inner]
+
+    def _contents(self, dicts: list[dict[Any, Any]]) -> Iterator[Any]:
+        return chain.from_iterable([*map(_values, dicts), *self._lists])
+
+    def _has_other_leaves(self, dicts: list[dict[Any, Any]]) -> bool:
+        """Whether nothing but leaves are others, of the same kinds; they are remembered then."""
+        values = [*self._contents(dicts)]
+        if len(values) != len(self._values):
+            return False
+        leaves = self._leaves_of(values)
+        others = map(is_, self._others_of(values), self._others_of(self._values))
+        if [*map(type, leaves)] != [*map(type, self._leaves)] or not all(others):
+            return False
+        if [*map(list, dicts)] != [*map(list, self._named)]:
+            return False
+        self._named, self._values, self._leaves = [*map(dict, dicts)], values, leaves
+        return True
+
+    def _is_built_alike(self, whole: Any, dicts: list[dict[Any, Any]]) -> bool:
+        """Whether classes, names and lengths are what they were, if the values are."""
+        try:
+            named = dicts == self._named  # the same values are not asked whether they are equal
+        except Exception:  # arrays under other names
+            return False
+        kinds = [*map(type, (whole, *self._objects))]
+        return named and kinds == self._kinds and [*map(len, self._lists)] == self._lengths
 
 
 class _Parts:
@@ -110,8 +132,8 @@ def _owner(whole: Any, path: Sequence[Any]) -> Any:
     return whole
 
 
-def _all_of(positions: Sequence[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
-    """What takes the values at some positions."""
+def taker(positions: Sequence[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+    """What takes the values at some positions, in one call."""
     if len(positions) > 1:
         return itemgetter(*positions)
     return lambda values: tuple(values[position] for position in positions)

@@ -27,6 +27,7 @@ from boxgrad.engines.native.outside import accessed, explained
 from boxgrad.engines.native.plan import ALIGNMENT, GUARD, Plan
 from boxgrad.engines.native.pool import num_threads, pool
 from boxgrad.engines.native.steps import NOT_FINITE, Fallback, Kernel, Literal, Step, parts_of
+from boxgrad.engines.watch import taker
 from boxgrad.graph.node import Graph, Node
 
 Array = np.ndarray[Any, Any]
@@ -35,8 +36,8 @@ CANARY = 0xA5
 SMALL = 4096
 """Bytes up to which copying an output costs less than memory of its own."""
 _Memories = list[Array] | dict[int, Array]
-_MadeOf = int | tuple[Node, Result | Array]
-"""How an output is made: the input that it was written over; a view; or a value."""
+_MadeOf = tuple[Node, Result | Array]
+"""How an output is made: a view of memory, or a value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,10 @@ class Program:
             for number, (size, dtype) in enumerate(self._outputs)
             if size * dtype.itemsize <= SMALL
         }
-        self._results = [self._ready(*pair) for pair in enumerate(zip(graph.outputs, results, strict=True))]
+        computed = [n for n in range(len(results)) if n not in self._donated]
+        self._computed = [(n, self._ready(graph.outputs[n], results[n])) for n in computed]
+        """How outputs are made that are not inputs written over."""
+        self._replaced = taker([self._donated.get(n, -1) for n in range(len(results))])
         self._tables: list[Array] = []
         self._owners: list[Kernel] = []
         self._runs = self._segments()
@@ -179,10 +183,10 @@ class Program:
                     return self._again()(values)
                 self.direct_calls += 1
                 return self._direct()(values)
-        return [
-            given[made_of] if type(made_of) is int else self._result(made_of, values, given, made)
-            for made_of in self._results
-        ]
+        results = [*self._replaced([*given, None])]
+        for position, made_of in self._computed:
+            results[position] = self._result(made_of, values, given, made)
+        return results
 
     def _made(self) -> list[Array]:
         """The outputs' memory: of large ones anew for each call, of small ones the program's own."""
@@ -298,11 +302,8 @@ class Program:
             return np.empty(value.shape, value.dtype)
         return np.ndarray(value.shape, value.dtype, _flat(memory), start, strides)
 
-    def _ready(self, position: int, made_of: tuple[Node, Result]) -> _MadeOf:
+    def _ready(self, node: Node, result: Result) -> _MadeOf:
         """What is known before any call about how an output is made."""
-        node, result = made_of
-        if position in self._donated:
-            return self._donated[position]
         if isinstance(result, Value):
             home, number = result.buffer.home, result.buffer.number
             if home is Home.CONSTANT or (home is Home.OUTPUT and number in self._small):
@@ -310,11 +311,7 @@ class Program:
         return node, result
 
     def _result(
-        self,
-        made_of: tuple[Node, Result | Array],
-        values: Sequence[Any],
-        given: Sequence[Any],
-        made: list[Array],
+        self, made_of: _MadeOf, values: Sequence[Any], given: Sequence[Any], made: list[Array]
     ) -> Any:
         node, result = made_of
         if isinstance(result, Literal):
