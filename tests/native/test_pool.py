@@ -16,7 +16,9 @@ import numpy as np
 import pytest
 
 import boxgrad as bg
+from boxgrad.engines.native import engine, program, tiling
 from boxgrad.engines.native import pool as pools
+from boxgrad.engines.native.layout import Home
 
 SECONDS = float(os.environ.get("BOXGRAD_STRESS", "1"))
 random = np.random.default_rng(0)
@@ -171,6 +173,45 @@ def test_fewer_threads_are_fewer(kind, own_pool):
     if own_pool.sleeps:
         assert settle([False] * 3) == [False] * 3
     assert len(own_pool._threads) == 4
+
+
+def test_threads_that_went_come_back(kind, own_pool):
+    """After runs with one thread, in which the others leave native code."""
+    function, inputs = PROGRAMS["product"]
+    compiled = native(function)
+
+    def settle(wanted):
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            compiled(*inputs)
+            frame = sys._current_frames()[own_pool._threads[0].ident]
+            if (frame.f_code.co_name == "wait") == wanted:
+                return True
+        return False
+
+    for _ in range(3):
+        bg.set_num_threads(2)
+        compiled(*inputs)
+        assert settle(False)
+        bg.set_num_threads(1)
+        compiled(*inputs)
+
+
+def test_a_fork_in_the_middle_of_a_kernel(monkeypatch):
+    """What a chunk had borrowed is free in the child, where nobody will give it back."""
+    monkeypatch.setattr(tiling, "GAIN", 1e9)
+    x, w = np.ones((9, 16, 9, 9), np.float32), np.ones((16, 16, 3, 3), np.float32)
+    compiled = native(bg.conv)
+    wanted = compiled(x, w)
+    made, steps, _ = engine.ENGINE._made[compiled.graph]
+    (word,) = (v for step in steps for v in step.values if v.buffer.home is Home.FIXED and v.size == 1)
+    taken = made._view(word, [], [])
+    assert taken == 0
+    taken[...] = -1
+    with made._lock:
+        program._unlock()
+    assert taken == 0
+    same(compiled(x, w), wanted)
 
 
 def test_collected_while_running(kind):

@@ -127,7 +127,8 @@ class Pool:
         Unless ``to_the_end``, Python's handlers of signals run meanwhile; what they raise ends the run. A run
         inside of such a handler has one thread: the others are still at the work that was interrupted.
         """
-        self._go_on()
+        if self._closing:
+            self._give_up()
         amount = TO_THE_END if to_the_end else self._slice
         if self._inside:
             state = _state()
@@ -141,11 +142,13 @@ class Pool:
             self._inside = False
             if not self.sleeps:  # also if a signal came before the run began
                 self._state[_RUNNING:_STOP] = 0
-            self._go_on()
+            if self._closing:
+                self._give_up()
 
-    def _go_on(self) -> None:
-        if self._closing and threading.current_thread() is not threading.main_thread():
-            raise SystemExit  # the interpreter is ending, and with it this daemon thread
+    def _give_up(self) -> None:
+        """The interpreter is ending, and with it any daemon thread."""
+        if threading.current_thread() is not threading.main_thread():
+            raise SystemExit
 
     def description(self) -> str:
         """One line for a report."""
