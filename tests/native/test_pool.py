@@ -177,7 +177,7 @@ def test_fewer_threads_are_fewer(kind, own_pool):
 
 def test_threads_that_went_come_back(kind, own_pool):
     """After runs with one thread, in which the others leave native code."""
-    function, inputs = PROGRAMS["product"]
+    function, inputs = PROGRAMS["elementwise"]
     compiled = native(function)
 
     def settle(wanted):
