@@ -77,7 +77,8 @@ def filter_kernel(w: Value, target: Value, tiling: Tiling, machine: Machine, nam
 
         along_axes(e, w.dtype, [axis.g for axis in tiling.axes], load, store)
 
-    with f.loop(*share(f, inner, chunks)) as channel:
+    work = target.size // max(1, inner)
+    with patient(f, *share(f, inner, chunks), count=inner // chunks, work=work) as channel:
         for begin, end, active in [*runs(outer, lanes), (rounded(outer, lanes), panels * width, 0)]:
             if begin < end:
                 with f.loop(begin, end, lanes) as start:
