@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import boxgrad as bg
-from boxgrad.engines.native import engine, program, tiling
+from boxgrad.engines.native import engine, pool_text, program, tiling
 from boxgrad.engines.native import pool as pools
 from boxgrad.engines.native.layout import Home
 
@@ -195,6 +195,23 @@ def test_threads_that_went_come_back(kind, own_pool):
         assert settle(False)
         bg.set_num_threads(1)
         compiled(*inputs)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_caller_that_sleeps_at_once(kind, name, monkeypatch):
+    """As soon as it has to wait for the workers, and asking for signals all the time."""
+    monkeypatch.setattr(pool_text, "SLICE", 200)
+    monkeypatch.setattr(pool_text, "_STEADY_SLICE", 200)
+    function, inputs = PROGRAMS[name]
+    compiled = native(function)
+    wanted = compiled(*inputs)
+    impatient = pools.Pool(kind == "portable")
+    monkeypatch.setattr(pools._process, "pool", impatient)
+    for threads in (2, 5):
+        bg.set_num_threads(threads)
+        for _ in range(10):
+            same(compiled(*inputs), wanted)
+    impatient.close()
 
 
 def test_a_fork_in_the_middle_of_a_kernel(monkeypatch):
