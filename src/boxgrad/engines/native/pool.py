@@ -1,10 +1,10 @@
 """The threads that run kernels, and the entry into native code.
 
-A *job* is a kernel, its table of addresses, how many chunks of it and from which on; ``pool_sharing`` says how
-threads share one. Workers are Python threads that sit in native code without holding the interpreter. There
-is one pool in a process; runs of several Python threads take turns. After ``fork`` the child starts a pool of
-its own, and what other threads of the parent were doing is forgotten. How many threads there are by default
-is ``processors``' affair.
+A *job* is a kernel, its table of addresses, how many chunks of it and from which on; how threads share one
+says ``pool_sharing``. Workers are Python threads that sit in native code without holding the interpreter.
+There is one pool in a process; runs of several Python threads take turns. After ``fork`` the child starts a
+pool of its own, and what other threads of the parent were doing is forgotten. How many threads there are by
+default is ``processors``' affair.
 """
 
 from __future__ import annotations
