@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -216,3 +218,33 @@ for number in range(12):
     assert not list(folder.glob("*.part"))
     for file in cache.files():
         assert cache.load(file.stem) is not None
+
+
+# ---- what is in memory
+def executable():
+    """The bytes of memory that hold machine code of no file."""
+    lines = [line.split() for line in Path("/proc/self/maps").read_text().splitlines()]
+    spans = [line[0].split("-") for line in lines if "x" in line[1] and len(line) == 5]
+    return sum(int(end, 16) - int(begin, 16) for begin, end in spans)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the list of mappings is Linux's")
+def test_code_is_freed_with_its_function(folder):
+    x = np.ones((3, 5), np.float32)
+
+    def many(first):
+        kept = []
+        for number in map(np.float32, range(first, first + 40)):
+            kept.append(bg.compile(lambda x, n=number: np.tanh(x * n), engine="native"))
+            kept[-1](x)
+        return kept
+
+    before = executable()
+    kept = many(1)
+    assert executable() >= before + 40 * 4096
+    del kept
+    gc.collect()
+    assert executable() < before + 10 * 4096
+    many(1000)
+    gc.collect()
+    assert executable() < before + 10 * 4096

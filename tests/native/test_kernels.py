@@ -301,6 +301,6 @@ def test_narrow_vectors_in_guarded_memory():
     ]
     done = subprocess.run(
         [*command, "-k", "(float32 or bits or index or pooling or loops or threads) and not guarded"],
-        capture_output=True, text=True, timeout=300, env={**os.environ, **environment}, check=False,
+        capture_output=True, text=True, timeout=1200, env={**os.environ, **environment}, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:]

@@ -1,4 +1,4 @@
-"""The pool under stress: threads, forks, signals, changes of the number of threads, the interpreter's end.
+"""The pool under stress, within a process: threads, changes of their number, errors.
 
 Everything is run with both pools: the one that rests on Linux's system calls, and the portable one.
 ``BOXGRAD_STRESS=60`` makes the random ones last so many seconds each.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -17,9 +16,9 @@ import numpy as np
 import pytest
 
 import boxgrad as bg
-from boxgrad.engines.native import jit, pool_text
+from boxgrad.engines.native import engine, pool_text, program, tiling
 from boxgrad.engines.native import pool as pools
-from boxgrad.engines.native.machine import machine_of
+from boxgrad.engines.native.layout import Home
 
 SECONDS = float(os.environ.get("BOXGRAD_STRESS", "1"))
 random = np.random.default_rng(0)
@@ -28,7 +27,6 @@ X = random.normal(size=(9, 3, 12, 12)).astype(np.float32)
 W = random.normal(size=(5, 3, 3, 3)).astype(np.float32)
 LONG = random.normal(size=(300, 700))
 ROWS = random.integers(0, 300, 500)
-unix = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 
 
 @pytest.fixture(params=["", "portable"], ids=["futex", "portable"])
@@ -68,16 +66,6 @@ PROGRAMS = {
 }
 
 
-def run(code, kind, timeout=150, **environment):
-    """Another Python process; its standard output."""
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=timeout,
-        env={**os.environ, "BOXGRAD_NATIVE_POOL": kind, **environment}, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, (done.returncode, done.stdout, done.stderr)
-    return done.stdout
-
-
 def same(got, wanted):
     for x, z in zip(bg.tree.leaves(got), bg.tree.leaves(wanted), strict=True):
         np.testing.assert_array_equal(x, z)
@@ -93,14 +81,17 @@ def together(work, count):
         except BaseException as error:
             errors.append(error)
 
-    threads = [threading.Thread(target=one, args=(number,)) for number in range(count)]
+    # Daemons: one that hangs fails a test, and does not keep the interpreter from ending.
+    threads = [threading.Thread(target=one, args=(number,), daemon=True) for number in range(count)]
     for thread in threads:
         thread.start()
+    end = time.monotonic() + 300
     for thread in threads:
-        thread.join(60)
-        assert not thread.is_alive(), "a thread hangs"
+        while thread.is_alive() and not errors and time.monotonic() < end:
+            thread.join(0.1)
     if errors:
         raise errors[0]
+    assert not any(thread.is_alive() for thread in threads), "a thread hangs"
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -150,10 +141,12 @@ def test_changing_the_number_of_threads(kind):
     def work(number):
         if number == 0:
             return change(number)
-        while time.monotonic() < end:
-            for name, (_, inputs) in PROGRAMS.items():
-                same(compiled[name](*inputs), wanted[name])
-        over.set()
+        try:
+            while time.monotonic() < end:
+                for name, (_, inputs) in PROGRAMS.items():
+                    same(compiled[name](*inputs), wanted[name])
+        finally:
+            over.set()
         return None
 
     together(work, 2)
@@ -185,6 +178,62 @@ def test_fewer_threads_are_fewer(kind, own_pool):
     if own_pool.sleeps:
         assert settle([False] * 3) == [False] * 3
     assert len(own_pool._threads) == 4
+
+
+def test_threads_that_went_come_back(kind, own_pool):
+    """After runs with one thread, in which the others leave native code."""
+    function, inputs = PROGRAMS["elementwise"]
+    compiled = native(function)
+
+    def settle(wanted):
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            compiled(*inputs)
+            frame = sys._current_frames()[own_pool._threads[0].ident]
+            if (frame.f_code.co_name == "wait") == wanted:
+                return True
+        return False
+
+    for _ in range(3):
+        bg.set_num_threads(2)
+        compiled(*inputs)
+        assert settle(False)
+        bg.set_num_threads(1)
+        compiled(*inputs)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_caller_that_sleeps_at_once(kind, name, monkeypatch):
+    """As soon as it has to wait for the workers, and asking for signals all the time."""
+    monkeypatch.setattr(pool_text, "SLICE", 200)
+    monkeypatch.setattr(pool_text, "_STEADY_SLICE", 200)
+    function, inputs = PROGRAMS[name]
+    compiled = native(function)
+    wanted = compiled(*inputs)
+    impatient = pools.Pool(kind == "portable")
+    monkeypatch.setattr(pools._process, "pool", impatient)
+    for threads in (2, 5):
+        bg.set_num_threads(threads)
+        for _ in range(10):
+            same(compiled(*inputs), wanted)
+    impatient.close()
+
+
+def test_a_fork_in_the_middle_of_a_kernel(monkeypatch):
+    """What a chunk had borrowed is free in the child, where nobody will give it back."""
+    monkeypatch.setattr(tiling, "GAIN", 1e9)
+    x, w = np.ones((9, 16, 9, 9), np.float32), np.ones((16, 16, 3, 3), np.float32)
+    compiled = native(bg.conv)
+    wanted = compiled(x, w)
+    made, steps, _ = engine.ENGINE._made[compiled.graph]
+    (word,) = (v for step in steps for v in step.values if v.buffer.home is Home.FIXED and v.size == 1)
+    taken = made._view(word, [], [])
+    assert taken == 0
+    taken[...] = -1
+    with made._lock:
+        program._unlock()
+    assert taken == 0
+    same(compiled(x, w), wanted)
 
 
 def test_collected_while_running(kind):
@@ -237,241 +286,8 @@ def test_an_error_in_the_middle_of_a_run(kind):
     together(work, 3)
 
 
-# ---- processes
-BEGIN = """
-import gc, multiprocessing, os, signal, sys, threading, time
-import numpy as np, boxgrad as bg
-bg.set_num_threads(3)
-def native(f): return bg.compile(f, engine="native")
-a = np.random.default_rng(0).normal(0, 0.1, (200, 200)).astype(np.float32)
-f = native(lambda a: np.sum(np.tanh(a @ a), axis=0))
-first = f(a)
-"""
-
-
-@unix
-def test_forked_children(kind):
-    """They compute the same bits, with threads of their own, and so does the parent afterwards."""
-    run(BEGIN + """
-def child(queue, number):
-    again = f(a)
-    bg.set_num_threads(2)
-    new = native(lambda a: np.sum(np.tanh(a @ a), axis=0) + number)(a)
-    queue.put((again == first).all() and (new == first + number).all())
-context = multiprocessing.get_context("fork")
-queue = context.SimpleQueue()
-children = [context.Process(target=child, args=(queue, number)) for number in range(4)]
-for process in children: process.start()
-assert all(queue.get() for _ in children)
-for process in children: process.join(); assert process.exitcode == 0
-assert (f(a) == first).all()
-""", kind)  # fmt: skip
-
-
-@unix
-def test_a_fork_while_other_threads_run(kind):
-    """The very program that another thread is in, and one that is being compiled, work in the child."""
-    run(BEGIN + """
-over = threading.Event()
-def busy():
-    while not over.is_set(): f(a)
-def compiling():
-    number = 0
-    while not over.is_set():
-        number += 1
-        native(lambda a: np.exp(a) * number)(a[:number % 50 + 1])
-threads = [threading.Thread(target=busy), threading.Thread(target=compiling)]
-for thread in threads: thread.start()
-for number in range(12):
-    child = os.fork()
-    if child == 0:
-        same = (f(a) == first).all() and (native(lambda a: a + number)(a) == a + number).all()
-        os._exit(0 if same else 1)
-    end = time.monotonic() + 60
-    while True:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done or time.monotonic() > end: break
-        time.sleep(0.005)
-    if not done: os.kill(child, signal.SIGKILL)
-    assert done and status == 0, (number, done, status)
-over.set()
-for thread in threads: thread.join()
-""", kind)  # fmt: skip
-
-
-# In processor time, so that the tests hold on a busy machine.
-INTERRUPTED = (
-    BEGIN
-    + """
-def interrupt(seconds):
-    def send():
-        global sent
-        sent = time.process_time()
-        os.kill(os.getpid(), signal.SIGINT)
-    threading.Timer(seconds, send).start()
-def after(call, seconds=1.5):
-    interrupt(seconds)
-    try:
-        call()
-    except KeyboardInterrupt:
-        return time.process_time() - sent
-    raise SystemExit("it ended before it was interrupted")
-"""
-)
-
-
-@unix
-@pytest.mark.parametrize("threads", [1, 2])
-def test_control_c_in_a_long_run(kind, threads):
-    """Within a second; what was to be replaced is as it was; the next call works."""
-    run(INTERRUPTED + f"""
-bg.set_num_threads({threads})
-def step(p, x):
-    y = bg.scan(lambda c, _: (np.tanh(c @ c), None), x, None, length=100_000)[0]
-    p += 1 + y
-    return np.sum(y)
-g = native(step)
-p, x = np.zeros((200, 200), np.float32), np.zeros((200, 200), np.float32)
-took = after(lambda: g(p, x))
-assert took < {threads}, took
-assert (p == 0).all()
-assert (f(a) == first).all()
-""", kind)  # fmt: skip
-
-
-@unix
-@pytest.mark.parametrize(
-    "program",
-    [
-        "lambda x: np.sum(np.power(x[:, None], x[None, :]))",
-        "lambda x: np.max(np.sin(x)[:, None] ** x[None, :], axis=1)",
-        "lambda x: np.broadcast_to(x[:7000, None], (7000, 7000)) @ np.broadcast_to(x[:7000], (7000, 7000))",
-    ],
-    ids=["sum", "rows", "product"],
-)  # fmt: skip
-def test_control_c_in_one_long_kernel(program):
-    run(INTERRUPTED + f"""
-bg.set_num_threads(1)
-g = native({program})
-x = np.linspace(0.5, 1.5, 20000)
-took = after(lambda: g(x))
-assert took < 1.0, took
-assert (f(a) == first).all()
-""", "")  # fmt: skip
-
-
-@unix
-def test_a_handler_that_calls_the_same_function(kind):
-    """A signal's handler may run anything, the interrupted function included."""
-    run(INTERRUPTED + """
-def long(x): return bg.scan(lambda c, _: (np.tanh(c @ c) * 0.5, None), x, None, length=1500)[0]
-g = native(long)
-x = a[:150, :150].copy()
-wanted = g(x)
-inside = []
-def handler(*_): inside.append((f(a), g(x)))
-signal.signal(signal.SIGALRM, handler)
-signal.setitimer(signal.ITIMER_REAL, 0.05)
-assert (g(x) == wanted).all()
-((one, other),) = inside
-assert (one == first).all()
-np.testing.assert_allclose(other, wanted, atol=1e-5)
-assert (g(x) == wanted).all() and (f(a) == first).all()
-""", kind)  # fmt: skip
-
-
-def test_the_end_of_the_interpreter(kind):
-    """Daemon threads are in the middle of runs; workers spin or sleep."""
-    code = (
-        BEGIN
-        + """
-g = native(lambda x: bg.scan(lambda c, _: (np.tanh(c @ c), None), x, None, length=300)[0])
-def busy():
-    while True: f(a); g(a)
-for _ in range(3): threading.Thread(target=busy, daemon=True).start()
-time.sleep(0.3)
-print("end")
-"""
-    )
-    for _ in range(max(2, int(SECONDS))):
-        start = time.monotonic()
-        assert run(code, kind).strip() == "end"
-        assert time.monotonic() - start < 20
-
-
-def test_other_pools_in_the_process(kind):
-    """OpenBLAS's threads and those of OpenMP, before, between and after ours."""
-    run(BEGIN + """
-from sklearn.cluster import KMeans
-b = np.random.default_rng(1).normal(size=(300, 300))
-product = b @ b
-def clusters(): return KMeans(4, n_init=1, random_state=0).fit(b).inertia_
-inertia = clusters()
-mixed = native(lambda x, b: np.linalg.solve(b, np.tanh(x @ x)))
-x = b * 0.01
-wanted = mixed(x, b)
-from threadpoolctl import threadpool_info
-assert {"blas", "openmp"} <= {entry["user_api"] for entry in threadpool_info()}
-over = threading.Event()
-def others():
-    while not over.is_set(): assert (b @ b == product).all(); clusters(); time.sleep(0.01)
-thread = threading.Thread(target=others)
-thread.start()
-for _ in range(5):
-    assert (f(a) == first).all()
-    np.testing.assert_allclose(mixed(x, b), wanted)
-over.set()
-thread.join()
-assert abs(clusters() - inertia) < 1e-6 * inertia
-""", kind, OPENBLAS_NUM_THREADS="2", OMP_NUM_THREADS="2")  # fmt: skip
-
-
-# ---- which pool
 def test_the_report_says_which_pool(kind):
     compiled = native(np.tanh)
     compiled(A)
     text = str(compiled.report())
     assert ("the portable pool" in text) == (kind == "portable")
-
-
-def test_a_pool_that_there_is_not():
-    out = run(
-        "import boxgrad as bg, numpy as np\n"
-        "try: bg.compile(np.tanh, engine='native')(np.ones(3))\n"
-        "except bg.BoxgradError as error: print(error)",
-        "fast",
-    )
-    assert "BOXGRAD_NATIVE_POOL is 'fast'" in out
-
-
-@pytest.mark.parametrize(
-    ("triple", "machine", "system", "sleeps"),
-    [
-        ("x86_64-unknown-linux-gnu", "x86_64", "linux", True),
-        ("aarch64-unknown-linux-gnu", "aarch64", "linux", True),
-        ("riscv64-unknown-linux-gnu", "riscv64", "linux", False),
-        ("x86_64-apple-darwin", "x86_64", "darwin", False),
-        ("arm64-apple-darwin", "arm64", "darwin", False),
-        ("x86_64-pc-windows-msvc-elf", "AMD64", "win32", False),
-    ],
-)
-def test_pools_of_other_systems(triple, machine, system, sleeps):
-    """They compile; none but Linux's calls Linux."""
-    for portable in (False, True):
-        made = pool_text.pool_text(machine, system, portable)
-        assert made.sleeps == (sleeps and not portable)
-        assert ("@syscall" in made.text) == made.sleeps
-        cpu = {"riscv64": "generic-rv64", "aarch64": "generic", "arm64": "apple-m1"}.get(machine, "x86-64")
-        code = jit.object_code(f'target triple = "{triple}"\n{made.text}', machine_of(triple, cpu, ""))
-        assert len(code) > 500
-
-
-def test_arm_reads_the_counter_that_programs_may_read():
-    machine = machine_of("aarch64-unknown-linux-gnu", "cortex-a72", "+neon")
-    target = jit._target(machine)
-    module = jit.llvm().parse_assembly(pool_text.pool_text("aarch64", "linux").text)
-    module.triple = machine.triple
-    module.data_layout = str(target.target_data)
-    text = target.emit_assembly(module)
-    assert "CNTVCT_EL0" in text
-    assert "PMCCNTR" not in text

@@ -14,6 +14,7 @@ from boxgrad.engines.native.ir import Function, Index
 from boxgrad.engines.native.layout import Value, fresh
 from boxgrad.engines.native.lowering import Lowering, RefusedError
 from boxgrad.engines.native.machine import Machine
+from boxgrad.engines.native.pauses import patient
 from boxgrad.engines.native.steps import HEAD, Kernel, Special, addresses, share
 from boxgrad.engines.native.vector import Lanes, Term
 from boxgrad.graph.node import Node
@@ -63,7 +64,7 @@ def _kernel(key: Value, counter: Value, place: Value, machine: Machine, name: st
         Lanes(f, 2 * e.count).store(woven, f.at(target, number, 8), 1, mask)
 
     if blocks:
-        with f.loop(*share(f, blocks, chunks)) as block:
+        with patient(f, *share(f, blocks, chunks), count=blocks // chunks, work=55 * e.count) as block:
             pairs(block, None)
     if tail:
         last = "true" if chunks == 1 else f.value(f"icmp eq i64 %chunk, {chunks - 1}")

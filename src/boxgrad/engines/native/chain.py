@@ -39,7 +39,8 @@ def caller(chain: Kernel) -> Function:
     for link in chain.links:
         table = f.at("%table", 16 * first)
         f.do(
-            f"call void @{link.function.name}(ptr %slots, ptr {table}, i64 %chunk, i64 %chunks, ptr %status)"
+            f"call void @{link.function.name}(ptr %slots, ptr {table}, i64 %chunk, i64 %chunks, ptr %status, "
+            "ptr %clock)"
         )
         first += len(link.values)
     return f

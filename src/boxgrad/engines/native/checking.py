@@ -7,7 +7,7 @@ Each pointer is followed from where it comes from: a value of the kernel, whose 
 the second half of the kernel's table says, an array on the stack, or an argument of the function. An access
 that leaves its memory records the value, the offset and the size in the status words and ends the kernel.
 An instruction with a pointer that is not understood here is an error, so nothing goes unchecked; only
-prefetches, which never fail, are let through.
+prefetches, which never fail, and pauses are let through.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from boxgrad.engines.native.ir import Function
 
 STATUS_WORDS = 6
 """Of the status: whether to stop, whether what follows is taken; then write or read, value, offset, size."""
+CLOCK_BYTES = 40
 STACK, ARGUMENT = -1, -2
 """Numbers of memory that is no value of the kernel."""
 
@@ -82,6 +83,7 @@ class _Rewriter:
         """Addresses of whole blocks of memory, of which the kernel's values are parts."""
         self.bases = {name: number for number, name in enumerate(function.bases)}
         self.given = {"%slots": 8 * slots, "%table": 32 * len(self.bases), "%status": 8 * STATUS_WORDS}
+        self.given["%clock"] = CLOCK_BYTES
 
     def text(self) -> str:
         for name, size in self.given.items():
@@ -122,7 +124,7 @@ class _Rewriter:
     def _line(self, line: str) -> None:
         """One instruction, and before it the check of what it reads or writes."""
         bare = line.strip()
-        if not _POINTER.search(bare) or "@llvm.prefetch" in bare:
+        if not _POINTER.search(bare) or "@llvm.prefetch" in bare or "@ask(" in bare:
             self.lines.append(line)
         elif found := _MOVE.fullmatch(bare):
             name, source, *_ = found.groups()

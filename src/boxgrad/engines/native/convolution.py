@@ -19,6 +19,7 @@ from boxgrad.engines.native.machine import Machine
 from boxgrad.engines.native.microkernel import Loop, Tile, tile_shape
 from boxgrad.engines.native.microkernel import Shape as TileShape
 from boxgrad.engines.native.packing import pack
+from boxgrad.engines.native.pauses import VECTOR, patient
 from boxgrad.engines.native.pointwise import Cluster
 from boxgrad.engines.native.product import finish
 from boxgrad.engines.native.steps import HEAD, LONG, Convolution, Kernel, Part, addresses, nest, share
@@ -119,9 +120,15 @@ class _Writer:
         pointers = addresses(f, len(self.values))
         panels = c.filters.shape[1]
         images = share(f, self.images, self.chunks) if self.by_image else (0, self.images)
-        with f.loop(*images) as image:
+        self.tile_work = self.shape.rows * self.shape.width * math.prod(c.kernel) * c.inner // VECTOR
+        divided = (self.chunks, 1) if self.by_image else (1, self.chunks)
+        self.spans = [c.windows[0] // divided[1], *c.windows[1:]]
+        self.spans[-1] = -(-self.spans[-1] // self.shape.rows)
+        work = math.prod(self.spans) * self.tile_work
+        count = self.images // divided[0]
+        with patient(f, *images, count=count, work=c.groups * panels * work) as image:
             moved = [self._moved(p, n, 0, image) for n, p in enumerate(pointers)]
-            with f.loop(0, c.groups * panels) as unit:
+            with patient(f, 0, c.groups * panels, count=c.groups * panels, work=work) as unit:
                 group, panel = f.divide(unit, panels), f.remainder(unit, panels)
                 first = f.add(f.multiply(group, c.outer), f.multiply(panel, self.shape.width))
                 at = [self._moved(p, n, 1, first) for n, p in enumerate(moved)]
@@ -136,7 +143,7 @@ class _Writer:
         return Kernel(
             "+".join(dict.fromkeys(boxes)), f, tuple(self.values), reads,
             tuple(op.place for op in self.stores), self.chunks, boxes, self.flops,
-            parts=self._parts(), is_long=self.flops // self.chunks > LONG // 2,
+            parts=self._parts(),
         )  # fmt: skip
 
     def _parts(self) -> tuple[Part | None, ...]:
@@ -159,12 +166,13 @@ class _Writer:
         def loops(axis: int, at: list[str]) -> None:
             if axis == last:
                 for start, stop, size in tiles(c.windows[last], self.shape.rows):
-                    with f.loop(start, stop, size) as window:
+                    with patient(f, start, stop, size, count=self.spans[last], work=self.tile_work) as window:
                         self._tile(self._at(at, last, window), size, columns)
                 return
             divided = axis == 0 and not self.by_image
             span = share(f, c.windows[0], self.chunks) if divided else (0, c.windows[axis])
-            with f.loop(*span) as window:
+            work = math.prod(self.spans[axis + 1 :]) * self.tile_work
+            with patient(f, *span, count=self.spans[axis], work=work) as window:
                 loops(axis + 1, self._at(at, axis, window))
 
         loops(0, pointers)

@@ -16,6 +16,7 @@ from boxgrad.engines.native.ir import Function
 from boxgrad.engines.native.layout import Buffer, Shape, Value, contiguous
 from boxgrad.engines.native.machine import Machine
 from boxgrad.engines.native.microkernel import Loop, Tile, tile_shape
+from boxgrad.engines.native.pauses import VECTOR, patient
 from boxgrad.engines.native.pointwise import Cluster
 from boxgrad.engines.native.pointwise import kernels as pointwise
 from boxgrad.engines.native.steps import HEAD, LONG, Kernel, Operand, Operation, addresses, nest, share
@@ -47,7 +48,7 @@ def kernels(
     taps = math.prod(geometry.kernel)
     flops = 2 * images * math.prod(windows) * place.size
     work = flops // 2
-    # Long work is cut finer, so that it can be interrupted, as far as there is room for the partial sums.
+    # Long work is cut finer, as far as there is room for the partial sums.
     finest = min(work // LONG, MOST_PARTS, PARTS_BYTES // (place.size * place.dtype.itemsize))
     chunks = max(1, min(max(MOST_CHUNKS, finest), images, work // GRAIN))
     size = (chunks, taps, inner, outputs)
@@ -104,21 +105,25 @@ def _sums(
             for axis, n in enumerate(counts)
             if n > 1 or axis == len(windows) - 1
         ]
-        with f.loop(0, geometry.groups) as group:
+        runs = -(-rows // shape.rows)
+        tile_work = shape.rows * shape.width * math.prod(counts) // VECTOR
+        panel_work = math.prod(kernel) * runs * tile_work
+        groups = geometry.groups
+        with patient(f, 0, groups, count=groups, work=panels * panel_work) as group:
             group_x = f.at(image_x, f.multiply(group, inner * x.strides[1]), item)
             first = f.multiply(group, outer)
             group_g, group_sums = f.at(image_g, first, item), f.at(at_sums, first, item)
             for columns, start, stop in widths(outer, shape.width, panels):
-                with f.loop(start, stop) as panel:
+                with patient(f, start, stop, count=panels, work=panel_work) as panel:
                     offset = f.multiply(panel, shape.width)
                     steps = [
                         tuple(step * item for step in tap_steps[: len(kernel)]),
                         tuple(s * rows * outputs * item for s in contiguous(kernel)),
                     ]
                     pointers = [group_x, f.at(group_sums, offset, item)]
-                    with nest(f, kernel, pointers, steps) as (_, (tap_x, tap_sums)):
+                    with nest(f, kernel, pointers, steps, runs * tile_work) as (_, (tap_x, tap_sums)):
                         for begin, end, count in tiles(rows, shape.rows):
-                            with f.loop(begin, end, count) as row:
+                            with patient(f, begin, end, count, count=runs, work=tile_work) as row:
                                 tile = Tile(f, shape.lanes, count, columns, g.dtype, mask=True)
                                 kept = f.at(tap_sums, f.multiply(row, outputs), item)
                                 tile.load(kept, outputs)
@@ -129,26 +134,20 @@ def _sums(
                                 )  # fmt: skip
                                 tile.save(kept, outputs)
 
-    with f.loop(*share(f, g.shape[0], chunks)) as image:
+    image_work = flops // (2 * VECTOR * max(1, g.shape[0]))
+    with patient(f, *share(f, g.shape[0], chunks), count=g.shape[0] // chunks, work=image_work) as image:
         image_x = f.at(at_x, f.multiply(image, x.strides[0]), item)
         image_g = f.at(at_g, f.multiply(image, g.strides[0]), item)
         for begin, end, size in blocks:
-            with f.loop(begin, end, size) as window:
+            steps, work = (end - begin) // size, image_work * size // max(1, windows[0])
+            with patient(f, begin, end, size, count=steps, work=work) as window:
                 block(
                     f.at(image_x, f.multiply(window, geometry.stride[0] * x.strides[2]), item),
                     f.at(image_g, f.multiply(window, g.strides[2]), item),
                     size,
                 )
     return Kernel(
-        "conv_filter_gradient",
-        f,
-        (x, g, sums),
-        (x, g),
-        (sums,),
-        chunks,
-        ("conv_filter_gradient",),
-        flops,
-        is_long=flops // chunks > LONG // 2,
+        "conv_filter_gradient", f, (x, g, sums), (x, g), (sums,), chunks, ("conv_filter_gradient",), flops
     )
 
 

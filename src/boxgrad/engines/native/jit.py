@@ -27,6 +27,7 @@ _MATHEMATICS = (
     "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "erf",
     "fmodf", "memset", "memcpy", "memmove",
 )  # fmt: skip
+_PYTHON = ("PyEval_SaveThread", "PyEval_RestoreThread", "PyErr_CheckSignals")
 _lock = threading.RLock()
 
 
@@ -115,16 +116,18 @@ def _target(machine: Machine) -> Any:
 
 @functools.cache
 def _offer_library() -> None:
-    """Tell LLVM where the C library's mathematics is, whatever the process has loaded."""
+    """Tell LLVM where Python and the C library's mathematics are, whatever the process has loaded."""
     binding = llvm()
     if sys.platform == "win32":
-        library, system, give_way = ctypes.CDLL("ucrtbase"), ctypes.CDLL("kernel32"), "SwitchToThread"
+        library, system = ctypes.CDLL("ucrtbase"), ctypes.CDLL("kernel32")
+        give_way, rest = "SwitchToThread", "Sleep"
     else:
         name = ctypes.util.find_library("m") or ctypes.util.find_library("c")
-        library, system, give_way = ctypes.CDLL(name), ctypes.CDLL(None), "sched_yield"
-    binding.add_symbol("boxgrad_yield", ctypes.cast(getattr(system, give_way), ctypes.c_void_p).value)
-    for symbol in _MATHEMATICS:
-        function = getattr(library, symbol, None)
+        library, system = ctypes.CDLL(name), ctypes.CDLL(None)
+        give_way, rest = "sched_yield", "usleep"
+    symbols = {"boxgrad_yield": getattr(system, give_way), "boxgrad_rest": getattr(system, rest)}
+    symbols |= {name: getattr(ctypes.pythonapi, name) for name in _PYTHON}
+    symbols |= {name: getattr(library, name, None) for name in _MATHEMATICS}
+    for symbol, function in symbols.items():
         if function is not None:
-            address = ctypes.cast(function, ctypes.c_void_p).value
-            binding.add_symbol(symbol, address)
+            binding.add_symbol(symbol, ctypes.cast(function, ctypes.c_void_p).value)

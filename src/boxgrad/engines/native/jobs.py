@@ -27,10 +27,9 @@ def turns(step: Step, kept: list[Any], checked: bool = False) -> Iterator[Turn]:
 
 
 def parts(kernel: Kernel) -> Iterator[tuple[int, int]]:
-    """The jobs of a kernel, as first chunk and number of chunks; fewer at once where each takes long."""
-    most = AT_ONCE // 4 if any(link.is_long for link in (kernel, *kernel.links)) else AT_ONCE
-    for first in range(0, kernel.chunks, most):
-        yield first, min(most, kernel.chunks - first)
+    """The jobs of a kernel, as first chunk and number of chunks."""
+    for first in range(0, kernel.chunks, AT_ONCE):
+        yield first, min(AT_ONCE, kernel.chunks - first)
 
 
 def _turns(

@@ -87,11 +87,10 @@ class Nest:
         # What the chunks share: positions of the outermost loop, and how many of them at once.
         self.at_once = lanes if len(self.sizes) == 1 or (self.crossing and len(self.sizes) == 2) else 1
         self.units = self.sizes[0] // self.at_once
-        # Long work is cut finer, so that it can be interrupted; less so where chunks leave partial results.
+        # Long work is cut finer; less so where chunks leave partial results.
         weight = math.prod(self.space) * self.body.length
         finest = min(weight // LONG, MOST_PARTS) if any(self.marks[0]) else weight // LONG
         self.chunks = max(1, min(max(MOST_CHUNKS, finest), self.units, work // GRAIN))
-        self.is_long = weight // self.chunks > LONG // 2
 
     def _accumulator(self, operation: Operation) -> Value:
         """Where the partial results of a reduction lie, in the axes of the space."""

@@ -18,6 +18,7 @@ from boxgrad.engines.native.machine import Machine
 from boxgrad.engines.native.microkernel import Shape as TileShape
 from boxgrad.engines.native.microkernel import tile_shape
 from boxgrad.engines.native.packing import pack
+from boxgrad.engines.native.pauses import patient
 from boxgrad.engines.native.steps import HEAD, Kernel, Product, addresses
 from boxgrad.engines.native.vector import Lanes
 
@@ -57,7 +58,7 @@ def packer(right: Value, target: Value, machine: Machine, name: str) -> Kernel:
         pack(f, at, right.dtype, steps, depth, columns, to, width, lanes, target.dtype)
 
     if whole:
-        with f.loop(start, f.minimum(stop, whole)) as panel:
+        with patient(f, start, f.minimum(stop, whole), count=count // chunks, work=depth * width) as panel:
             one(panel, width)
     if edge:
         with only_if_last(f, stop, count):
@@ -100,14 +101,15 @@ def row_packer(left: Value, target: Value, name: str) -> Kernel:
 
     def block(first: Index, amount: int) -> None:
         if whole:
-            with f.loop(0, whole) as tile:
+            with patient(f, 0, whole, count=whole, work=rows * amount) as tile:
                 one(tile, rows, first, amount)
         if edge:
             one(whole, edge, first, amount)
 
     start, stop = part(f, blocks, chunks, "%chunk")
     if blocks:
-        with f.loop(start, stop) as number:
+        work = BLOCK * left.shape[1]
+        with patient(f, start, stop, count=blocks // chunks, work=work) as number:
             block(f.multiply(number, BLOCK), BLOCK)
     if rest:
         with only_if_last(f, stop, blocks):

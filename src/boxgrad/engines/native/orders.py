@@ -16,6 +16,7 @@ from boxgrad.engines.native.ir import Function, Index, is_supported
 from boxgrad.engines.native.layout import Value, fresh, order_of
 from boxgrad.engines.native.lowering import Lower, Lowering, RefusedError
 from boxgrad.engines.native.machine import Machine
+from boxgrad.engines.native.pauses import patient
 from boxgrad.engines.native.running import moved
 from boxgrad.engines.native.steps import HEAD, Kernel, Special, addresses, share
 from boxgrad.engines.native.vector import INT32, INT64, Lanes, Term
@@ -23,6 +24,8 @@ from boxgrad.graph.node import Node
 
 RUN = 16
 GRAIN = 1 << 11
+MERGE = 4
+"""The work of merging an element, in simple operations."""
 
 
 def ordered(positions: bool) -> Lower:
@@ -84,7 +87,8 @@ class _Sorting:
         others = [i for i in order_of(place) if i != self.axis]
         steps = [tuple(v.strides[i] * v.dtype.itemsize for i in others) for v in (x, place)]
         self.one = Lanes(f, 1)
-        with f.loop(*share(f, self.rows, self.chunks)) as row:
+        work, count = MERGE * self.room * max(1, self.levels), self.rows // self.chunks
+        with patient(f, *share(f, self.rows, self.chunks), count=count, work=work) as row:
             sizes = tuple(x.shape[i] for i in others)
             here = moved(f, row, sizes, [source, target], steps)
             self._read(here[0], own[0])
@@ -102,7 +106,7 @@ class _Sorting:
     def _move(self, source: str, target: str, old: Any, new: Any, from_step: int, to_step: int) -> None:
         """Copy the row, with the strides and dtypes on either side."""
         f, one = self.f, self.one
-        with f.loop(0, self.count) as index:
+        with patient(f, 0, self.count, count=self.count, work=1) as index:
             at = f.at(source, f.multiply(index, from_step), old.itemsize)
             element = one.cast(one.load(at, old, 1, None), new)
             one.store(element, f.at(target, f.multiply(index, to_step), new.itemsize), 1, None)
@@ -123,7 +127,8 @@ class _Sorting:
         """Order runs: an element's place is the number of those that come before it."""
         f, one, dtype = self.f, self.one, self.x.dtype
         e = Lanes(f, 1 << (self.run - 1).bit_length())
-        with f.loop(0, self.room, self.run) as start:
+        count, work = self.room // self.run, RUN * self.run
+        with patient(f, 0, self.room, self.run, count=count, work=work) as start:
             begin = f.at(source[0], start, dtype.itemsize)
             x = e.load(begin, dtype, 1, e.mask(self.run))
             rank = e.constant(0, INT32)
@@ -150,11 +155,12 @@ class _Sorting:
         """
         f = self.f
         slots = [f.slot("i64") for _ in range(4)]
-        with f.loop(0, self.room, 2 * width) as start:
+        count = self.room // (2 * width)
+        with patient(f, 0, self.room, 2 * width, count=count, work=2 * width * MERGE) as start:
             middle, end = f.add(start, width), f.add(start, 2 * width - 1)
             for slot, first in zip(slots, (start, middle, f.add(start, width - 1), end), strict=True):
                 f.store("i64", str(first), slot, 8)
-            with f.loop(0, width) as step:
+            with patient(f, 0, width, count=width, work=2 * MERGE) as step:
                 self._take(source, target, slots[:2], f.add(start, step), True)
                 back = f.value(f"sub i64 {end}, {step}")
                 self._take(source, target, slots[2:], back, False)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from boxgrad.engines.native.ir import Function, Index
+from boxgrad.engines.native.pauses import patient
 from boxgrad.engines.native.vector import Lanes, Term
 
 
@@ -25,7 +26,7 @@ def pack(
         _turned(f, source, dtype, across, rows, columns, panel, width, lanes)
         return
     e = Lanes(f, lanes)
-    with f.loop(0, rows) as row:
+    with patient(f, 0, rows, count=rows, work=width) as row:
         for start in range(0, width, lanes):
             active = min(lanes, columns - start)
             at = f.at(panel, f.add(f.multiply(row, width), start), target.itemsize)
@@ -47,7 +48,7 @@ def _turned(
 ) -> None:  # fmt: skip
     """Squares of ``lanes`` × ``lanes``, read along the matrix's columns, which are contiguous."""
     whole = rows // lanes * lanes
-    with f.loop(0, whole, lanes) as row:
+    with patient(f, 0, whole, lanes, count=whole // lanes, work=lanes * width) as row:
         _squares(f, source, dtype, across, row, lanes, columns, panel, width, lanes)
     if rows > whole:
         _squares(f, source, dtype, across, whole, rows - whole, columns, panel, width, lanes)

@@ -34,8 +34,8 @@ class Plan:
     first_input: int
     first_output: int
     first_constant: int
-    filled: tuple[Buffer, ...]
-    """Fixed buffers that do not begin as zeros."""
+    fixed: tuple[Buffer, ...]
+    """Buffers that begin as what they are filled with."""
     guarded: bool
     """Whether kernels are checked, and buffers share no memory."""
     guards: tuple[int, ...]
@@ -105,7 +105,7 @@ def plan(steps: Sequence[Step], inputs: int, outputs: int, constants: int, guard
         start[Home.INPUT],
         start[Home.OUTPUT],
         start[Home.CONSTANT],
-        tuple(buffer for buffer in fixed if buffer.fill and id(buffer) not in hosts),
+        tuple(buffer for buffer in fixed if id(buffer) not in hosts),
         guarded,
         tuple(guards),
         tuple(own),

@@ -13,6 +13,7 @@ the bits do not depend on the number of threads. Sums of float32 are accumulated
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager
 
 from boxgrad.engines.native import partial
 from boxgrad.engines.native.body import looked_up, whole_row
@@ -20,6 +21,7 @@ from boxgrad.engines.native.ir import Function, Index
 from boxgrad.engines.native.layout import Value
 from boxgrad.engines.native.machine import Machine
 from boxgrad.engines.native.nest import Cluster, Nest
+from boxgrad.engines.native.pauses import patient
 from boxgrad.engines.native.steps import HEAD, Kernel, Operation, addresses, share
 from boxgrad.engines.native.vector import Lanes, Term
 
@@ -80,8 +82,7 @@ class _Writer:
         failing = any(op.lookup is not None for op in self.cluster.operations)
         return Kernel(
             "+".join(dict.fromkeys(boxes)), f, values, self.nest.reads, tuple(writes), self.nest.chunks,
-            boxes, len(boxes) * math.prod(self.nest.space), failing, not failing, self.nest.parts(values),
-            is_long=self.nest.is_long,
+            boxes, len(boxes) * math.prod(self.nest.space), failing, not failing, self.nest.parts(values)
         )  # fmt: skip
 
     def _loops(self, level: int, pointers: list[str]) -> None:
@@ -96,8 +97,16 @@ class _Writer:
         if level == len(self.nest.sizes) - 2 and self.nest.is_held():
             self._runs(*span, pointers)
             return
-        with f.loop(*span) as index:
+        with self._patient(level, *span) as index:
             self._loops(level + 1, [self._moved(p, n, level, index) for n, p in enumerate(pointers)])
+
+    def _work(self, level: int) -> int:
+        """Of the loops from a level on."""
+        return math.prod(self.nest.sizes[level:]) * self.nest.body.length
+
+    def _patient(self, level: int, start: Index, stop: Index) -> AbstractContextManager[Index]:
+        count = self.nest.sizes[level] // (self.nest.chunks if level == 0 else 1)
+        return patient(self.function, start, stop, count=count, work=self._work(level + 1))
 
     def _moved(self, pointer: str, number: int, level: int, index: Index) -> str:
         step = self.nest.strides[number][level] * self.nest.values[number].dtype.itemsize
@@ -109,7 +118,8 @@ class _Writer:
         whole, rest = divmod(self.nest.sizes[level], count)
         chunks = self.nest.chunks if level == 0 else 1
         if whole:
-            with f.loop(*share(f, whole, chunks)) as tile:
+            work = count * self._work(level + 1)
+            with patient(f, *share(f, whole, chunks), count=whole // chunks, work=work) as tile:
                 self._tile_row(level, f.multiply(tile, count), count, pointers)
         if rest:
             last = "true" if chunks == 1 else f.value(f"icmp eq i64 %chunk, {chunks - 1}")
@@ -121,7 +131,8 @@ class _Writer:
         moved = [self._moved(p, n, level, first) for n, p in enumerate(pointers)]
         rows = [[self._moved(p, n, level, i) for n, p in enumerate(moved)] for i in range(number)]
         if self.nest.blocks:
-            with f.loop(0, self.nest.blocks) as block:
+            work = number * count * self._work(level + 2)
+            with patient(f, 0, self.nest.blocks, count=self.nest.blocks, work=work) as block:
                 self._tile(f.multiply(block, count), rows, count)
         if self.nest.tail:
             self._tile(self.nest.blocks * count, rows, self.nest.tail)
@@ -158,7 +169,9 @@ class _Writer:
         row = self.nest.sizes[-1] * sum(value.dtype.itemsize for value in moving)
         run = max(8, NEAR // max(row, 1))
         whole = self.nest.blocks // several * several
-        with f.loop(start, stop, run) as first:
+        level = len(self.nest.sizes) - 2
+        steps = self.nest.sizes[level] // (run * (self.nest.chunks if level == 0 else 1))
+        with patient(f, start, stop, run, count=steps, work=run * self._work(level + 1)) as first:
             last = f.minimum(f.add(first, run), stop)
             if whole:
                 with f.loop(0, whole, several) as block:
@@ -239,7 +252,9 @@ class _Writer:
                     self.registers[operation] = f.slot(e.type(operation.reduction.dtype))
                 partial.cleared(e, operation.reduction, self.registers[operation])
         if self.nest.blocks:
-            with f.loop(start, stop) as block:
+            count = self.nest.blocks // (self.nest.chunks if len(self.nest.sizes) == 1 else 1)
+            work = e.count * self.nest.body.length
+            with patient(f, start, stop, count=count, work=work) as block:
                 self._position(f.multiply(block, e.count), pointers, known, None)
         if self.nest.tail:
             last = self.nest.blocks * e.count
@@ -318,7 +333,7 @@ class _Writer:
                 stop = size
         one = Lanes(f, 1)
         identity = one.constant(operation.reduction.identity, target.dtype)
-        with f.loop(start, stop) as index:
+        with patient(f, start, stop, count=size, work=1) as index:
             one.store(identity, f.at(self.pointers[number], index, item), 1, None)
 
     def _finish(self, operation: Operation, pointers: list[str]) -> None:

@@ -1,10 +1,10 @@
 """The threads that run kernels, and the entry into native code.
 
-A *job* is a kernel, its table of addresses, how many chunks of it and from which on; ``pool_text`` says how
-threads share one. Workers are Python threads that sit in native code without holding the interpreter. There
-is one pool in a process; runs of several Python threads take turns. After ``fork`` the child starts a pool of
-its own, and what other threads of the parent were doing is forgotten. How many threads there are by default
-is ``processors``' affair.
+A *job* is a kernel, its table of addresses, how many chunks of it and from which on; how threads share one
+says ``pool_sharing``. Workers are Python threads that sit in native code without holding the interpreter.
+There is one pool in a process; runs of several Python threads take turns. After ``fork`` the child starts a
+pool of its own, and what other threads of the parent were doing is forgotten. How many threads there are by
+default is ``processors``' affair.
 """
 
 from __future__ import annotations
@@ -28,8 +28,14 @@ SPIN = 20_000
 """Pauses (about 40 ns each) before a worker sleeps."""
 TO_THE_END = 1 << 62
 """More ticks than any run takes."""
-_THREADS, _STOP = 240, 256
-"""Where in the pool's state are the number of threads and whether a run lasts, and whether it is over."""
+_THREADS, _RUNNING, _STOP, _END = 240, 248, 256, 264
+"""Where in the pool's state are the number of threads, whether a run lasts, and whether the pool is over."""
+
+
+def _state() -> np.ndarray:
+    """A pool's state, at the beginning of a line of the cache."""
+    memory = np.zeros(512, np.uint8)
+    return memory[(-memory.ctypes.data) % 64 :]
 
 
 class Pool:
@@ -41,7 +47,8 @@ class Pool:
         self._code = jit.compiled([made.text], [], host())
         word, pointer = ctypes.c_int64, ctypes.c_void_p
         self._worker = ctypes.CFUNCTYPE(None, pointer, word, word)(self._code.address("worker"))
-        self._run = ctypes.CFUNCTYPE(word, pointer, pointer, word, word, pointer, pointer, word, word)(
+        # It lets go of the interpreter itself: what a signal's handler raises comes out of it.
+        self._run = ctypes.PYFUNCTYPE(word, pointer, pointer, word, word, pointer, pointer, word, word)(
             self._code.address("run")
         )
         self._leave = ctypes.CFUNCTYPE(None, pointer)(self._code.address("stop"))
@@ -52,17 +59,23 @@ class Pool:
     def reset(self) -> None:
         """No threads, and a state that no thread knows."""
         self.lock = threading.RLock()
-        memory = np.zeros(512, np.uint8)
-        self._state = memory[(-memory.ctypes.data) % 64 :]
+        self._state = _state()
         self._address = self._state.ctypes.data
+        self._inside = False
         self._threads: list[threading.Thread] = []
         self._wake: list[threading.Event] = []
         self._count = 1
 
+    def forget(self) -> None:
+        """In a forked child: a run that a signal's handler forked from ends, for its workers are not here."""
+        self._state[_STOP:_END].view(np.int64)[:] = pool_text.ORPHAN
+        self.reset()
+
     def close(self) -> None:
         """At exit: no thread may be in code that is about to be freed."""
         self._closing = True
-        # A daemon thread that is in a run comes back within a slice, and does not get any further.
+        self._state[_STOP:_END].view(np.int64)[:] = 1
+        # A daemon thread that is in a run comes back when it asks, and does not get any further.
         if self.lock.acquire(timeout=5.0):
             self.lock.release()
         if self._threads:
@@ -88,7 +101,7 @@ class Pool:
         if threads != self._count or not self.sleeps:
             self._count = threads
             # Said before they look: who comes too early would wait for another run.
-            self._state[_THREADS:_STOP].view(np.int64)[:] = threads, 1
+            self._state[_THREADS:_STOP].view(np.int64)[:] = threads, threads > 1
             for event in self._wake[: threads - 1]:
                 event.set()
 
@@ -111,14 +124,31 @@ class Pool:
     ) -> int:
         """Run jobs (with the lock held); the number of the first that was not run.
 
-        Unless ``to_the_end``, a long run comes back between two jobs, so that Ctrl-C is heard.
+        Unless ``to_the_end``, Python's handlers of signals run meanwhile; what they raise ends the run. A run
+        inside of such a handler has one thread: the others are still at the work that was interrupted.
         """
-        if self._closing and threading.current_thread() is not threading.main_thread():
-            raise SystemExit  # the interpreter is ending, and with it this daemon thread
-        if threads > 1:
-            self.start(threads)
+        if self._closing:
+            self._give_up()
         amount = TO_THE_END if to_the_end else self._slice
-        return self._run(self._address, jobs, start, stop, slots, status, threads, amount)
+        if self._inside:
+            state = _state()
+            return self._run(state.ctypes.data, jobs, start, stop, slots, status, 1, amount)
+        try:
+            self._inside = True
+            if threads != self._count or (threads > 1 and not self.sleeps):
+                self.start(threads)
+            return self._run(self._address, jobs, start, stop, slots, status, threads, amount)
+        finally:
+            self._inside = False
+            if not self.sleeps:  # also if a signal came before the run began
+                self._state[_RUNNING:_STOP] = 0
+            if self._closing:
+                self._give_up()
+
+    def _give_up(self) -> None:
+        """The interpreter is ending, and with it any daemon thread."""
+        if threading.current_thread() is not threading.main_thread():
+            raise SystemExit
 
     def description(self) -> str:
         """One line for a report."""
@@ -132,7 +162,7 @@ class _Process:
 
     pool: Pool | None = None
     threads: int = 0
-    making: threading.Lock = field(default_factory=threading.Lock)
+    making: threading.RLock = field(default_factory=threading.RLock)  # a signal's handler may come in between
 
 
 _process = _Process()
@@ -155,9 +185,9 @@ def pool() -> Pool:
 
 def _forget() -> None:
     """In a forked child: the parent's threads are not there, nor what they were doing."""
-    _process.making = threading.Lock()
+    _process.making = threading.RLock()
     if _process.pool is not None:
-        _process.pool.reset()
+        _process.pool.forget()
 
 
 if hasattr(os, "register_at_fork"):

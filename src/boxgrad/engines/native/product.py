@@ -17,6 +17,7 @@ from boxgrad.engines.native.machine import Machine
 from boxgrad.engines.native.microkernel import Loop, Tile, tile_shape
 from boxgrad.engines.native.operands import is_large, only_if_last, packer, panels, part, row_packer, tiles_of
 from boxgrad.engines.native.packing import pack
+from boxgrad.engines.native.pauses import VECTOR, patient
 from boxgrad.engines.native.pointwise import Cluster
 from boxgrad.engines.native.steps import AT_ONCE, HEAD, LONG, Kernel, Operation, Product, addresses
 from boxgrad.engines.native.vector import Term
@@ -161,7 +162,12 @@ class _Writer:
         column_part = f.remainder(chunk, split.columns)
         rest = f.divide(chunk, split.columns)
         row_part, batch_part = f.remainder(rest, split.rows), f.divide(rest, split.rows)
-        with f.loop(*part(f, self.batch, split.batch, batch_part)) as b:
+        batches = self.batch // split.batch
+        panels, tiles = -(-self.panels // split.columns), -(-self.tiles // split.rows)
+        # In vectors of multiplications, about.
+        self.tile_work = self.shape.rows * self.shape.width * self.depth // VECTOR
+        work = panels * tiles * self.blocks * self.tile_work
+        with patient(f, *part(f, self.batch, split.batch, batch_part), count=batches, work=work) as b:
             moved = [self._moved(p, v, 0, b) for p, v in zip(pointers, self.values, strict=True)]
             moved[2] = pointers[2]
             if self.product.packed is not None:
@@ -172,7 +178,8 @@ class _Writer:
             start, stop = part(f, self.panels, split.columns, column_part)
             rows = part(f, self.tiles, split.rows, row_part)
             if whole:
-                with f.loop(start, f.minimum(stop, whole)) as panel:
+                work = tiles * self.blocks * self.tile_work
+                with patient(f, start, f.minimum(stop, whole), count=panels, work=work) as panel:
                     self._panel(moved, panel, self.shape.width, rows)
             if edge:
                 with only_if_last(f, stop, self.panels):
@@ -192,7 +199,6 @@ class _Writer:
             boxes,
             flops,
             in_place=True,
-            is_long=flops // self.chunks > LONG // 2,
         )
 
     def _moved(self, pointer: str, value: Value, axis: int, index: Index) -> str:
@@ -210,7 +216,8 @@ class _Writer:
                 axis = 2
                 moved[number] = self._moved(pointers[number], value, axis, f.multiply(panel, width))
         if self.blocks > 1:
-            with f.loop(0, self.blocks - 1) as block:
+            work = -(-self.tiles // self.split.rows) * self.tile_work
+            with patient(f, 0, self.blocks - 1, count=self.blocks - 1, work=work) as block:
                 self._block(moved, block, self.depth, columns, rows)
         last = self.blocks - 1
         self._block(moved, last, self.k - last * self.depth, columns, rows)
@@ -229,7 +236,8 @@ class _Writer:
             )  # fmt: skip
         whole, edge = divmod(self.m, self.shape.rows)
         if whole:
-            with f.loop(rows[0], f.minimum(rows[1], whole)) as tile:
+            count = -(-self.tiles // self.split.rows)
+            with patient(f, rows[0], f.minimum(rows[1], whole), count=count, work=self.tile_work) as tile:
                 self._tile(pointers, tile, self.shape.rows, columns, block, depth)
         if edge:
             with only_if_last(f, rows[1], self.tiles):

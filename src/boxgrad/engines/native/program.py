@@ -12,7 +12,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import call, is_
 from typing import Any
@@ -22,7 +22,7 @@ import numpy as np
 from boxgrad.engines.native import jit
 from boxgrad.engines.native.checking import STATUS_WORDS
 from boxgrad.engines.native.jobs import begin, parts, turns
-from boxgrad.engines.native.layout import Home, Value
+from boxgrad.engines.native.layout import Buffer, Home, Value
 from boxgrad.engines.native.outside import accessed, explained
 from boxgrad.engines.native.plan import ALIGNMENT, GUARD, Plan
 from boxgrad.engines.native.pool import num_threads, pool
@@ -82,9 +82,7 @@ class Program:
         self._outputs = _outputs(results)
         arena = np.zeros(plan.bytes + ALIGNMENT, np.uint8)
         self._arena = arena[(-arena.ctypes.data) % ALIGNMENT :]
-        for buffer in plan.filled:
-            whole = Value(buffer, (buffer.size,), (1,), 0, buffer.dtype)
-            self._view(whole, [], [])[...] = buffer.fill
+        self._fill([buffer for buffer in plan.fixed if buffer.fill])
         self._slots = np.zeros(plan.slots, np.uint64)
         self._slots[0] = self._arena.ctypes.data
         for number, constant in enumerate(self._constants):
@@ -122,6 +120,16 @@ class Program:
         for number, array in self._small.items():
             self._slots[plan.first_output + number] = array.ctypes.data
 
+    def _fill(self, buffers: Iterable[Buffer]) -> None:
+        for buffer in buffers:
+            whole = Value(buffer, (buffer.size,), (1,), 0, buffer.dtype)
+            self._view(whole, [], [])[...] = buffer.fill
+
+    def restore(self) -> None:
+        """As before any call; for a forked child, where the thread that was in a kernel is not there."""
+        self._lock, self._caller = threading.Lock(), 0
+        self._fill(self._plan.fixed)
+
     def _segments(self) -> list[tuple[int, int] | _Turn]:
         """Runs of jobs, as first and last number, and the boxes between them that NumPy runs."""
         rows: list[tuple[int, int, int, int]] = []
@@ -146,6 +154,11 @@ class Program:
             runs.append((first, len(rows)))
         self._jobs = np.array(rows, np.uint64).reshape(-1, 4)
         return runs
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a thread is in a call, or about to be."""
+        return self._lock.locked()
 
     def __call__(self, values: Sequence[Any]) -> list[Any]:
         """The values of the outputs for those of the inputs."""
@@ -333,7 +346,8 @@ _programs: weakref.WeakSet[Program] = weakref.WeakSet()
 def _unlock() -> None:
     """In a forked child: the threads that were in a program are not there."""
     for program in _programs:
-        program._lock, program._caller = threading.Lock(), 0
+        if program.is_running:
+            program.restore()
 
 
 if hasattr(os, "register_at_fork"):

@@ -18,11 +18,14 @@ from boxgrad.engines.native.ir import Function, Index, is_supported
 from boxgrad.engines.native.layout import Shape, Value, fresh, order_of
 from boxgrad.engines.native.lowering import Lower, Lowering, RefusedError
 from boxgrad.engines.native.machine import Machine
+from boxgrad.engines.native.pauses import patient
 from boxgrad.engines.native.steps import HEAD, Kernel, Operand, Reduction, Special, addresses, share
 from boxgrad.engines.native.vector import INT32, INT64, Lanes, Term
 from boxgrad.graph.node import Node
 
 GRAIN = 1 << 14
+WORK = 4
+"""Of a step, in simple operations: each waits for the one before."""
 
 
 # ---- positions of extrema
@@ -132,18 +135,19 @@ def _kernel(
         start = e.cast(e.load(bases[0], x.dtype, across[0], mask), place.dtype)
         e.store(start, bases[1], across[1], mask)
         f.store(kind, start.text, total, 64)
-        with f.loop(1, place.shape[axis]) as step:
+        with patient(f, 1, place.shape[axis], count=place.shape[axis], work=WORK) as step:
             here = [f.at(base, f.multiply(step, by)) for base, by in zip(bases, along, strict=True)]
             term = e.cast(e.load(here[0], x.dtype, across[0], mask), place.dtype)
             known = combine(e, Term(f.load(kind, total, 64), place.dtype), term)
             f.store(kind, known.text, total, 64)
             e.store(known, here[1], across[1], mask)
 
+    work = WORK * place.shape[axis]
     if blocks:
-        with f.loop(*share(f, rows * blocks, chunks)) as unit:
+        with patient(f, *share(f, rows * blocks, chunks), count=rows * blocks // chunks, work=work) as unit:
             row(f.divide(unit, blocks), f.remainder(unit, blocks), None)
     if tail:
-        with f.loop(*share(f, rows, chunks)) as number:
+        with patient(f, *share(f, rows, chunks), count=rows // chunks, work=work) as number:
             row(number, blocks, e.mask(tail))
     return Kernel(label, f, values, (x,), (place,), chunks, (label,), place.size)
 

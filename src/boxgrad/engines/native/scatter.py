@@ -13,10 +13,13 @@ from boxgrad.engines.native.emitters import Emitter
 from boxgrad.engines.native.ir import Function, Index
 from boxgrad.engines.native.layout import Value
 from boxgrad.engines.native.machine import Machine
+from boxgrad.engines.native.pauses import patient
 from boxgrad.engines.native.steps import HEAD, Kernel, addresses, nest, share
 from boxgrad.engines.native.vector import INT64, Lanes
 
 GRAIN = 1 << 15
+WORK = 16
+"""Of a row, in simple operations, besides its elements: it lies somewhere in memory."""
 
 
 def kernel(
@@ -55,7 +58,7 @@ def kernel(
         steps.append(tuple(s * index.dtype.itemsize for s in index.strides) + (0,) * (len(rest) - 1))
     trailing = place.strides[len(indices) :]
     steps.append((0,) * len(where) + tuple(s * item for s in trailing[:-1]))
-    with nest(f, sizes, pointers, steps) as (_, moved):
+    with nest(f, sizes, pointers, steps, WORK + inner // chunks) as (_, moved):
         target = moved[-1]
         outside = "false"
         for number, index in enumerate(indices):
@@ -72,7 +75,8 @@ def kernel(
         with f.when(f.value(f"xor i1 {outside}, true")):
             start, stop = share(f, blocks, chunks)
             if blocks:
-                with f.loop(start, stop) as block:
+                count = blocks // chunks
+                with patient(f, start, stop, count=count, work=lanes) as block:
                     write(moved[0], target, f.multiply(block, lanes), None)
             if tail:
                 last = "true" if chunks == 1 else f.value(f"icmp eq i64 %chunk, {chunks - 1}")

@@ -5,6 +5,7 @@ Knows the shape of these records, not how they are made or run.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ import numpy as np
 from boxgrad.engines.native.ir import Function, Index
 from boxgrad.engines.native.layout import Shape, Value, joined
 from boxgrad.engines.native.machine import Machine
+from boxgrad.engines.native.pauses import patient
 from boxgrad.engines.native.tiling import Tiling
 from boxgrad.engines.native.vector import Term
 from boxgrad.graph.node import Node
@@ -199,8 +201,6 @@ class Kernel:
     """Of each value what a chunk touches; None where it may touch anything, () if that is not known."""
     links: tuple[Kernel, ...] = ()
     """The kernels that this one runs, one after the other, on each chunk (``chain``)."""
-    is_long: bool = False
-    """Whether a chunk may take a tenth of a second, so that few of them are run at once."""
     nodes: tuple[Node, ...] = ()
     """The boxes of the graph that it runs."""
 
@@ -252,10 +252,10 @@ class Fallback:
 
 
 AT_ONCE = 16
-"""The most chunks of one job. A kernel of more is several jobs, between which a run may be interrupted;
-chunks whose numbers are equal modulo ``AT_ONCE`` never run at the same time."""
+"""The most chunks of one job. A kernel of more is several jobs: chunks whose numbers are equal modulo
+``AT_ONCE`` never run at the same time."""
 LONG = 1 << 31
-"""Multiplications of a chunk beyond which a kernel is cut into more chunks than threads ask for."""
+"""Multiplications of a chunk beyond which a kernel is cut into more chunks."""
 
 Step = Kernel | Repeated | Fallback
 Lowered = Operation | Special | Scan | Fallback
@@ -275,9 +275,12 @@ def repeated(step: Step, times: int = 1) -> Iterator[tuple[Kernel | Fallback, in
         yield step, times
 
 
-HEAD = (("ptr", "slots"), ("ptr", "table"), ("i64", "chunk"), ("i64", "chunks"), ("ptr", "status"))
+HEAD = (
+    ("ptr", "slots"), ("ptr", "table"), ("i64", "chunk"), ("i64", "chunks"), ("ptr", "status"),
+    ("ptr", "clock"),
+)  # fmt: skip
 """The arguments of every kernel: base addresses; pairs of slot and offset; which part of how many; a word
-that is set where an index was out of range (1), or where fast sums are not finite."""
+that is set where an index was out of range (1), or where fast sums are not finite; a clock for ``pauses``."""
 NOT_FINITE = 2
 
 
@@ -304,14 +307,18 @@ def share(function: Function, amount: int, chunks: int) -> tuple[Any, Any]:
 
 @contextmanager
 def nest(
-    function: Function, sizes: Shape, pointers: list[str], steps: list[Shape]
+    function: Function, sizes: Shape, pointers: list[str], steps: list[Shape], work: int = 0
 ) -> Iterator[tuple[list[Index], list[str]]]:
-    """Loops over a space; inside, the indices and the pointers moved by their steps (in bytes)."""
+    """Loops over a space; inside, the indices and the pointers moved by their steps (in bytes).
+
+    Where the ``work`` at each position is said and is much in all, the loops have pauses.
+    """
     with ExitStack() as loops:
         indices: list[Index] = []
         moved = list(pointers)
         for axis, size in enumerate(sizes):
-            index = loops.enter_context(function.loop(0, size))
+            inside = work * math.prod(sizes[axis + 1 :])
+            index = loops.enter_context(patient(function, 0, size, count=size, work=inside))
             indices.append(index)
             moved = [
                 function.at(pointer, function.multiply(index, step[axis]))

@@ -22,6 +22,7 @@ from boxgrad.engines.native.layout import Buffer, Value, contiguous
 from boxgrad.engines.native.machine import Machine
 from boxgrad.engines.native.microkernel import Loop, Tile, tile_shape
 from boxgrad.engines.native.microkernel import Shape as TileShape
+from boxgrad.engines.native.pauses import VECTOR, patient
 from boxgrad.engines.native.pointwise import Cluster
 from boxgrad.engines.native.product import finish
 from boxgrad.engines.native.steps import HEAD, Convolution, Kernel, Part, addresses, share
@@ -76,7 +77,8 @@ def filter_kernel(w: Value, target: Value, tiling: Tiling, machine: Machine, nam
 
         along_axes(e, w.dtype, [axis.g for axis in tiling.axes], load, store)
 
-    with f.loop(*share(f, inner, chunks)) as channel:
+    work = target.size // max(1, inner)
+    with patient(f, *share(f, inner, chunks), count=inner // chunks, work=work) as channel:
         for begin, end, active in [*runs(outer, lanes), (rounded(outer, lanes), panels * width, 0)]:
             if begin < end:
                 with f.loop(begin, end, lanes) as start:
@@ -127,7 +129,12 @@ class _Writer:
         source, filters, memory, taken, *beside = addresses(f, len(self.values))
         watch = Watch(self.e, self.dtype)
         start, stop = (f.multiply(unit, self.unit) for unit in share(f, self.units, self.chunks))
-        with self.borrowed.piece(f, memory, taken) as samples, f.loop(start, stop, self.block) as first:
+        count = self.units * self.unit // max(1, self.chunks * self.block)
+        work = self.block * self.tiling.points * self.inner * self.outer // VECTOR
+        with (
+            self.borrowed.piece(f, memory, taken) as samples,
+            patient(f, start, stop, self.block, count=count, work=work) as first,
+        ):
             products = f.at(samples, self.tiling.points * self.step, item)
             count = f.minimum(self.block, f.add(stop, f.multiply(first, -1)))
             with f.loop(0, count) as tile:

@@ -21,6 +21,7 @@ from boxgrad.engines.native.layout import Buffer, Value, contiguous
 from boxgrad.engines.native.machine import Machine
 from boxgrad.engines.native.microkernel import Loop, Tile, tile_shape
 from boxgrad.engines.native.operands import part
+from boxgrad.engines.native.pauses import VECTOR, patient
 from boxgrad.engines.native.steps import HEAD, Kernel, addresses, share
 from boxgrad.engines.native.tiling import BLOCK, Tiling, block, gather, point_of, rounded, runs
 from boxgrad.engines.native.toom_cook import Matrix, transposed
@@ -85,7 +86,12 @@ class _Writer:
             self.e.store(self.e.constant(0, self.dtype), f.at(sums, index, item), 1, None)
         start, stop = part(f, self.tiles, self.parts, number)
         samples, results = ([axis.b for axis in self.tiling.axes], [axis.a for axis in self.tiling.axes])
-        with self.borrowed.piece(f, memory, taken) as seen, f.loop(start, stop, self.block) as tile:
+        blocks = self.tiles // max(1, self.parts * self.block)
+        work = self.block * self.tiling.points * self.channels * self.width // VECTOR
+        with (
+            self.borrowed.piece(f, memory, taken) as seen,
+            patient(f, start, stop, self.block, count=blocks, work=work) as tile,
+        ):
             slopes = f.at(seen, self.tiling.points * self.step, item)
             count = f.minimum(self.block, f.add(stop, f.multiply(tile, -1)))
             with f.loop(0, count) as row:
@@ -141,7 +147,8 @@ class _Writer:
         sums, place = addresses(f, 2)
         watch = Watch(e, self.dtype)
         strides = self.place.strides
-        with f.loop(*share(f, self.inner, self.back_chunks)) as channel:
+        count, work = self.inner // self.back_chunks, self.width * self.tiling.points * self.parts
+        with patient(f, *share(f, self.inner, self.back_chunks), count=count, work=work) as channel:
             for start, stop, active in runs(self.outer, e.count):
                 with f.loop(start, stop, e.count) as column:
                     at = f.at(sums, f.add(f.multiply(channel, self.sums.strides[1]), column), item)

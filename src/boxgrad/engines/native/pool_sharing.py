@@ -1,0 +1,187 @@
+"""How threads share a job, as LLVM's text: claiming chunks, waiting, sleeping and waking.
+
+All threads, the caller's among them, claim chunks of the present job from one counter until none is left, so
+nobody waits for a thread that sleeps. The counter is one word, ``generation · 2³² + chunks left``, which goes
+down: while it is not zero in its lower half the job cannot end, so whoever lowers it has a chunk of the job
+that the pool describes, however late it comes. The last to finish a chunk wakes the caller, if it sleeps.
+
+Nobody spins for long. A worker does for a while after a job and then sleeps on the counter's upper half; the
+caller does while workers finish, then gives way, and after about a millisecond sleeps: the processor that it
+leaves is the one on which the worker that it waits for can go on. Where there is no futex, the caller sleeps
+for a moment at a time, and a worker gives way for as long as a run lasts and then returns, as does a worker
+beyond the present number of threads.
+
+Words in capitals stand for what differs between systems; ``pool_text`` puts it in, and says what lies where.
+``tests/native/test_pool_protocol.py`` is a model of it.
+"""
+
+SHARING = """
+define internal void @drain(ptr %pool, i64 %generation, ptr %clock) nounwind {
+entry:
+  %unfinished = getelementptr i8, ptr %pool, i64 64
+  %waiting_at = getelementptr i8, ptr %pool, i64 72
+  %kernel_at = getelementptr i8, ptr %pool, i64 192
+  %table_at = getelementptr i8, ptr %pool, i64 200
+  %chunks_at = getelementptr i8, ptr %pool, i64 208
+  %slots_at = getelementptr i8, ptr %pool, i64 216
+  %status_at = getelementptr i8, ptr %pool, i64 224
+  %first_at = getelementptr i8, ptr %pool, i64 232
+  br label %see
+see:
+  %word = load atomic i64, ptr %pool acquire, align 8
+  %present = lshr i64 %word, 32
+  %same = icmp eq i64 %present, %generation
+  br i1 %same, label %check, label %end
+check:
+  %left = and i64 %word, 4294967295
+  %any = icmp ne i64 %left, 0
+  br i1 %any, label %claim, label %end
+claim:
+  %next = sub i64 %word, 1
+  %exchange = cmpxchg ptr %pool, i64 %word, i64 %next acq_rel acquire
+  %won = extractvalue { i64, i1 } %exchange, 1
+  br i1 %won, label %claimed, label %see
+claimed:
+  %status = load volatile ptr, ptr %status_at
+  %wrong = call i64 @ask(ptr %clock, ptr %status)
+  %failed = icmp ne i64 %wrong, 0
+  br i1 %failed, label %finished, label %work
+work:
+  %kernel = load volatile ptr, ptr %kernel_at
+  %table = load volatile ptr, ptr %table_at
+  %slots = load volatile ptr, ptr %slots_at
+  %chunks = load volatile i64, ptr %chunks_at
+  %first = load volatile i64, ptr %first_at
+  %chunk = sub i64 %chunks, %left
+  %part = add i64 %first, %chunk
+  call void %kernel(ptr %slots, ptr %table, i64 %part, i64 %chunks, ptr %status, ptr %clock)
+  br label %finished
+finished:
+  %before = atomicrmw sub ptr %unfinished, i64 1 seq_cst
+  %last = icmp eq i64 %before, 1
+  br i1 %last, label %call, label %see
+call:
+  %waiting = load atomic i64, ptr %waiting_at seq_cst, align 8
+  %asleep = icmp ne i64 %waiting, 0
+  br i1 %asleep, label %rouse, label %see
+rouse:
+ROUSE
+  br label %see
+end:
+  ret void
+}
+
+define void @worker(ptr %pool, i64 %spin, i64 %number) nounwind {
+entry:
+  %clock = alloca [5 x i64], align 16
+  %whom = getelementptr i8, ptr %clock, i64 8
+  store i64 0, ptr %clock
+  store ptr @look, ptr %whom
+  %restart = RESTART
+  %threads_at = getelementptr i8, ptr %pool, i64 240
+  %running_at = getelementptr i8, ptr %pool, i64 248
+  %sleepers = getelementptr i8, ptr %pool, i64 128
+  %stop_at = getelementptr i8, ptr %pool, i64 256
+  %high = getelementptr i8, ptr %pool, i64 4
+  br label %rest
+rest:
+  %last = phi i64 [ 0, %entry ], [ %generation, %run ]
+  br label %watch
+watch:
+  %count = phi i64 [ 0, %rest ], [ %more, %pause ], [ %restart, %sleep ]
+  %stop = load atomic i64, ptr %stop_at acquire, align 8
+  %stopped = icmp ne i64 %stop, 0
+  br i1 %stopped, label %end, label %needed
+needed:
+  %threads = load atomic i64, ptr %threads_at acquire, align 8
+  %surplus = icmp sge i64 %number, %threads
+  br i1 %surplus, label %end, label %see
+see:
+  %word = load atomic i64, ptr %pool acquire, align 8
+  %generation = lshr i64 %word, 32
+  %new = icmp ne i64 %generation, %last
+  br i1 %new, label %run, label %pause
+pause:
+  call void @PAUSE
+  %more = add i64 %count, 1
+  %again = icmp slt i64 %more, %spin
+  br i1 %again, label %watch, label %sleep
+sleep:
+SLEEP
+run:
+  call void @drain(ptr %pool, i64 %generation, ptr %clock)
+  br label %rest
+end:
+  ret void
+}
+
+define internal void @share(ptr %pool, ptr %kernel, ptr %table, i64 %first, i64 %chunks, ptr %status,
+                            ptr %clock) nounwind {
+entry:
+  %moment = alloca [2 x i64], align 16
+  %nanoseconds = getelementptr i8, ptr %moment, i64 8
+  store i64 0, ptr %moment
+  store i64 20000000, ptr %nanoseconds
+  %first_at = getelementptr i8, ptr %pool, i64 232
+  %unfinished = getelementptr i8, ptr %pool, i64 64
+  %waiting_at = getelementptr i8, ptr %pool, i64 72
+  %sleepers = getelementptr i8, ptr %pool, i64 128
+  %kernel_at = getelementptr i8, ptr %pool, i64 192
+  %table_at = getelementptr i8, ptr %pool, i64 200
+  %chunks_at = getelementptr i8, ptr %pool, i64 208
+  %stop_at = getelementptr i8, ptr %pool, i64 256
+  %high = getelementptr i8, ptr %pool, i64 4
+  ; No chunk is left of the job before, and all are finished: nobody reads what is written here.
+  %word = load atomic i64, ptr %pool acquire, align 8
+  store volatile ptr %kernel, ptr %kernel_at
+  store volatile ptr %table, ptr %table_at
+  store volatile i64 %chunks, ptr %chunks_at
+  store volatile i64 %first, ptr %first_at
+  store atomic i64 %chunks, ptr %unfinished release, align 8
+  %before = lshr i64 %word, 32
+  %after = add i64 %before, 1
+  %wrapped = and i64 %after, 2147483647
+  %begun = shl i64 %wrapped, 32
+  %open = or i64 %begun, %chunks
+  store atomic i64 %open, ptr %pool seq_cst, align 8
+  %asleep = load atomic i64, ptr %sleepers seq_cst, align 8
+  %any = icmp sgt i64 %asleep, 0
+  br i1 %any, label %wake, label %own
+wake:
+WAKE
+  br label %own
+own:
+  call void @drain(ptr %pool, i64 %wrapped, ptr %clock)
+  %begin = call i64 @llvm.readcyclecounter()
+  br label %wait
+wait:
+  %count = phi i64 [ 0, %own ], [ %more, %pause ], [ 0, %late ]
+  %left = load atomic i64, ptr %unfinished acquire, align 8
+  %all = icmp eq i64 %left, 0
+  br i1 %all, label %end, label %pause
+pause:
+  call void @PAUSE
+  %more = add i64 %count, 1
+  %again = icmp slt i64 %more, 2000
+  br i1 %again, label %wait, label %give_way
+give_way:
+  %now = call i64 @llvm.readcyclecounter()
+  %taken = sub i64 %now, %begin
+  %long = icmp ugt i64 %taken, PATIENCE
+  br i1 %long, label %sleep, label %yield
+yield:
+YIELD
+  br label %late
+sleep:
+DOZE
+  br label %late
+late:
+  %heard = call i64 @ask(ptr %clock, ptr %status)
+  ; In a forked child the workers are not there: nobody will finish.
+  %stop = load atomic i64, ptr %stop_at acquire, align 8
+  %orphan = icmp eq i64 %stop, ORPHAN
+  br i1 %orphan, label %end, label %wait
+end:
+  ret void
+}
+"""
