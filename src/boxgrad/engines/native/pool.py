@@ -21,6 +21,7 @@ import numpy as np
 
 from boxgrad.engines.native import jit, pool_text
 from boxgrad.engines.native.machine import host
+from boxgrad.engines.native.pool_sharing import RANGES
 from boxgrad.engines.native.processors import available, chosen
 from boxgrad.errors import BoxgradError
 
@@ -34,7 +35,7 @@ _THREADS, _RUNNING, _STOP, _END = 240, 248, 256, 264
 
 def _state() -> np.ndarray:
     """A pool's state, at the beginning of a line of the cache."""
-    memory = np.zeros(512, np.uint8)
+    memory = np.zeros(320 + 64 * (RANGES + 1), np.uint8)
     return memory[(-memory.ctypes.data) % 64 :]
 
 

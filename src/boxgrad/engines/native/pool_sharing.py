@@ -1,12 +1,17 @@
 """How threads share a job, as LLVM's text: claiming chunks, waiting, sleeping and waking.
 
-All threads, the caller's among them, claim chunks of the present job from one counter until none is left, so
-nobody waits for a thread that sleeps. The counter is one word, ``generation · 2³² + chunks left``, which goes
-down: while it is not zero in its lower half the job cannot end, so whoever lowers it has a chunk of the job
-that the pool describes, however late it comes. The last to finish a chunk wakes the caller, if it sleeps.
+The chunks of a job are cut into as many ranges as there are threads, up to ``RANGES``. Each thread, the
+caller's among them, first claims the chunks of its own range, then those that are left of the others, until
+none is left: so nobody waits for a thread that sleeps, and the same thread sees the same part of an array in
+one kernel after the other, where it is in the caches of that thread's processor.
 
-Nobody spins for long. A worker does for a while after a job and then sleeps on the counter's upper half; the
-caller does while workers finish, then gives way, and after about a millisecond sleeps: the processor that it
+A range is one word, ``generation · 2³² + chunks left``, which goes down: while it is not zero in its lower
+half the job cannot end, so whoever lowers it has a chunk of the job that the pool describes, however late it
+comes. What a thread has finished it counts itself, and tells when it finds nothing more to claim. Who tells
+last wakes the caller, if it sleeps.
+
+Nobody spins for long. A worker does for a while after a job and then sleeps on the generation; the caller
+does while workers finish, then gives way, and after about a millisecond sleeps: the processor that it
 leaves is the one on which the worker that it waits for can go on. Where there is no futex, the caller sleeps
 for a moment at a time, and a worker gives way for as long as a run lasts and then returns, as does a worker
 beyond the present number of threads.
@@ -15,58 +20,85 @@ Words in capitals stand for what differs between systems; ``pool_text`` puts it 
 ``tests/native/test_pool_protocol.py`` is a model of it.
 """
 
+RANGES = 16
+
 SHARING = """
-define internal void @drain(ptr %pool, i64 %generation, ptr %clock) nounwind {
+define internal void @drain(ptr %pool, i64 %generation, i64 %number, ptr %clock) nounwind {
 entry:
   %unfinished = getelementptr i8, ptr %pool, i64 64
   %waiting_at = getelementptr i8, ptr %pool, i64 72
-  %kernel_at = getelementptr i8, ptr %pool, i64 192
-  %table_at = getelementptr i8, ptr %pool, i64 200
-  %chunks_at = getelementptr i8, ptr %pool, i64 208
-  %slots_at = getelementptr i8, ptr %pool, i64 216
-  %status_at = getelementptr i8, ptr %pool, i64 224
-  %first_at = getelementptr i8, ptr %pool, i64 232
+  %kernel_at = getelementptr i8, ptr %pool, i64 8
+  %table_at = getelementptr i8, ptr %pool, i64 16
+  %chunks_at = getelementptr i8, ptr %pool, i64 24
+  %slots_at = getelementptr i8, ptr %pool, i64 32
+  %status_at = getelementptr i8, ptr %pool, i64 40
+  %first_at = getelementptr i8, ptr %pool, i64 48
+  %ranges_at = getelementptr i8, ptr %pool, i64 56
+  %words = getelementptr i8, ptr %pool, i64 320
+  %ranges = load volatile i64, ptr %ranges_at
+  %own = urem i64 %number, %ranges
+  br label %range
+range:
+  %place = phi i64 [ %own, %entry ], [ %beside, %empty ]
+  %seen = phi i64 [ 0, %entry ], [ %seen1, %empty ]
+  %known = phi i64 [ 0, %entry ], [ %finished, %empty ]
+  %range_at = getelementptr [64 x i8], ptr %words, i64 %place
+  %end_at = getelementptr i8, ptr %range_at, i64 8
   br label %see
 see:
-  %word = load atomic i64, ptr %pool acquire, align 8
+  %finished = phi i64 [ %known, %range ], [ %finished, %claim ], [ %more, %done ]
+  %word = load atomic i64, ptr %range_at acquire, align 8
   %present = lshr i64 %word, 32
   %same = icmp eq i64 %present, %generation
-  br i1 %same, label %check, label %end
-check:
   %left = and i64 %word, 4294967295
   %any = icmp ne i64 %left, 0
-  br i1 %any, label %claim, label %end
+  %open = and i1 %same, %any
+  br i1 %open, label %claim, label %empty
 claim:
   %next = sub i64 %word, 1
-  %exchange = cmpxchg ptr %pool, i64 %word, i64 %next acq_rel acquire
+  %exchange = cmpxchg ptr %range_at, i64 %word, i64 %next acq_rel acquire
   %won = extractvalue { i64, i1 } %exchange, 1
   br i1 %won, label %claimed, label %see
 claimed:
   %status = load volatile ptr, ptr %status_at
   %wrong = call i64 @ask(ptr %clock, ptr %status)
   %failed = icmp ne i64 %wrong, 0
-  br i1 %failed, label %finished, label %work
+  br i1 %failed, label %done, label %work
 work:
   %kernel = load volatile ptr, ptr %kernel_at
   %table = load volatile ptr, ptr %table_at
   %slots = load volatile ptr, ptr %slots_at
   %chunks = load volatile i64, ptr %chunks_at
   %first = load volatile i64, ptr %first_at
-  %chunk = sub i64 %chunks, %left
+  %range_end = load volatile i64, ptr %end_at
+  %chunk = sub i64 %range_end, %left
   %part = add i64 %first, %chunk
   call void %kernel(ptr %slots, ptr %table, i64 %part, i64 %chunks, ptr %status, ptr %clock)
-  br label %finished
-finished:
-  %before = atomicrmw sub ptr %unfinished, i64 1 seq_cst
-  %last = icmp eq i64 %before, 1
-  br i1 %last, label %call, label %see
+  br label %done
+done:
+  %more = add i64 %finished, 1
+  br label %see
+empty:
+  %seen1 = add i64 %seen, 1
+  %beyond = add i64 %place, 1
+  %last_place = icmp uge i64 %beyond, %ranges
+  %beside = select i1 %last_place, i64 0, i64 %beyond
+  %others = icmp ult i64 %seen1, %ranges
+  br i1 %others, label %range, label %nothing_left
+nothing_left:
+  %idle = icmp eq i64 %finished, 0
+  br i1 %idle, label %end, label %tell
+tell:
+  %before = atomicrmw sub ptr %unfinished, i64 %finished seq_cst
+  %last = icmp eq i64 %before, %finished
+  br i1 %last, label %call, label %end
 call:
   %waiting = load atomic i64, ptr %waiting_at seq_cst, align 8
   %asleep = icmp ne i64 %waiting, 0
-  br i1 %asleep, label %rouse, label %see
+  br i1 %asleep, label %rouse, label %end
 rouse:
 ROUSE
-  br label %see
+  br label %end
 end:
   ret void
 }
@@ -109,7 +141,7 @@ pause:
 sleep:
 SLEEP
 run:
-  call void @drain(ptr %pool, i64 %generation, ptr %clock)
+  call void @drain(ptr %pool, i64 %generation, i64 %number, ptr %clock)
   br label %rest
 end:
   ret void
@@ -122,13 +154,15 @@ entry:
   %nanoseconds = getelementptr i8, ptr %moment, i64 8
   store i64 0, ptr %moment
   store i64 20000000, ptr %nanoseconds
-  %first_at = getelementptr i8, ptr %pool, i64 232
+  %first_at = getelementptr i8, ptr %pool, i64 48
+  %ranges_at = getelementptr i8, ptr %pool, i64 56
+  %words = getelementptr i8, ptr %pool, i64 320
   %unfinished = getelementptr i8, ptr %pool, i64 64
   %waiting_at = getelementptr i8, ptr %pool, i64 72
   %sleepers = getelementptr i8, ptr %pool, i64 128
-  %kernel_at = getelementptr i8, ptr %pool, i64 192
-  %table_at = getelementptr i8, ptr %pool, i64 200
-  %chunks_at = getelementptr i8, ptr %pool, i64 208
+  %kernel_at = getelementptr i8, ptr %pool, i64 8
+  %table_at = getelementptr i8, ptr %pool, i64 16
+  %chunks_at = getelementptr i8, ptr %pool, i64 24
   %stop_at = getelementptr i8, ptr %pool, i64 256
   %high = getelementptr i8, ptr %pool, i64 4
   ; No chunk is left of the job before, and all are finished: nobody reads what is written here.
@@ -138,12 +172,28 @@ entry:
   store volatile i64 %chunks, ptr %chunks_at
   store volatile i64 %first, ptr %first_at
   store atomic i64 %chunks, ptr %unfinished release, align 8
+  %ranges = load volatile i64, ptr %ranges_at
   %before = lshr i64 %word, 32
   %after = add i64 %before, 1
   %wrapped = and i64 %after, 2147483647
   %begun = shl i64 %wrapped, 32
-  %open = or i64 %begun, %chunks
-  store atomic i64 %open, ptr %pool seq_cst, align 8
+  br label %range
+range:
+  %place = phi i64 [ 0, %entry ], [ %beside, %range ]
+  %range_begin = phi i64 [ 0, %entry ], [ %range_end, %range ]
+  %range_at = getelementptr [64 x i8], ptr %words, i64 %place
+  %end_at = getelementptr i8, ptr %range_at, i64 8
+  %beside = add i64 %place, 1
+  %scaled = mul i64 %chunks, %beside
+  %range_end = udiv i64 %scaled, %ranges
+  %amount = sub i64 %range_end, %range_begin
+  %open = or i64 %begun, %amount
+  store volatile i64 %range_end, ptr %end_at
+  store atomic i64 %open, ptr %range_at release, align 8
+  %others = icmp ult i64 %beside, %ranges
+  br i1 %others, label %range, label %announce
+announce:
+  store atomic i64 %begun, ptr %pool seq_cst, align 8
   %asleep = load atomic i64, ptr %sleepers seq_cst, align 8
   %any = icmp sgt i64 %asleep, 0
   br i1 %any, label %wake, label %own
@@ -151,7 +201,7 @@ wake:
 WAKE
   br label %own
 own:
-  call void @drain(ptr %pool, i64 %wrapped, ptr %clock)
+  call void @drain(ptr %pool, i64 %wrapped, i64 0, ptr %clock)
   %begin = call i64 @llvm.readcyclecounter()
   br label %wait
 wait:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from boxgrad.engines.native.pauses import ASK
-from boxgrad.engines.native.pool_sharing import SHARING
+from boxgrad.engines.native.pool_sharing import RANGES, SHARING
 
 _FUTEX = {"x86_64": (202, 24), "aarch64": (98, 124)}
 _PAUSE = {"x86_64": "llvm.x86.sse2.pause()", "AMD64": "llvm.x86.sse2.pause()"}
@@ -27,8 +27,9 @@ declare void @PyEval_RestoreThread(ptr)
 declare i32 @PyErr_CheckSignals()
 SYSTEM_DECLARATION
 
-; pool: 0 counter, 64 chunks not finished, 72 whether the caller sleeps, 128 sleepers, 192 kernel, 200 table,
-;       208 chunks, 216 slots, 224 status, 232 first chunk, 240 threads, 248 running, 256 stop
+; pool: 0 generation, 8 kernel, 16 table, 24 chunks, 32 slots, 40 status, 48 first chunk, 56 ranges,
+;       64 chunks not finished, 72 whether the caller sleeps, 128 sleepers, 240 threads, 248 running, 256 stop,
+;       from 320 on a line of the cache for each range: its word, and the chunk at which it ends
 ; clock: 0 when to ask, 8 whom, 16 pool, 24 the caller's state in Python, 32 ticks between questions
 ASK
 ; The caller is asked: is there a reason to stop? Python's handlers of signals run here.
@@ -87,7 +88,8 @@ entry:
   %high = getelementptr i8, ptr %pool, i64 4
   store atomic i64 1, ptr %stop_at seq_cst, align 8
   %word = load atomic i64, ptr %pool acquire, align 8
-  %left = and i64 %word, 4294967295
+  %unfinished = getelementptr i8, ptr %pool, i64 64
+  %left = load atomic i64, ptr %unfinished acquire, align 8
   %idle = icmp eq i64 %left, 0
   br i1 %idle, label %wake, label %end
 wake:
@@ -114,10 +116,14 @@ entry:
   store i64 %slice, ptr %slice_at
   %thread = call ptr @PyEval_SaveThread()
   store ptr %thread, ptr %thread_at
-  %slots_at = getelementptr i8, ptr %pool, i64 216
-  %status_at = getelementptr i8, ptr %pool, i64 224
+  %slots_at = getelementptr i8, ptr %pool, i64 32
+  %status_at = getelementptr i8, ptr %pool, i64 40
+  %ranges_at = getelementptr i8, ptr %pool, i64 56
   store volatile ptr %slots, ptr %slots_at
   store volatile ptr %status, ptr %status_at
+  %many = icmp ugt i64 %threads, RANGES
+  %ranges = select i1 %many, i64 RANGES, i64 %threads
+  store volatile i64 %ranges, ptr %ranges_at
   %threads_at = getelementptr i8, ptr %pool, i64 240
   %running_at = getelementptr i8, ptr %pool, i64 248
   store atomic i64 1, ptr %running_at seq_cst, align 8
@@ -228,6 +234,7 @@ def pool_text(machine: str, system: str, portable: bool = False) -> PoolText:
         "ORPHAN": str(ORPHAN),
         "PATIENCE": str(amount // 200),
         "ASK": ASK,
+        "RANGES": str(RANGES),
     }
     if sleeps:
         futex, give_way = map(str, _FUTEX[machine])
