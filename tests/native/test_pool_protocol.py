@@ -21,7 +21,8 @@ class Memory:
     """What all threads see; ``asleep`` are the threads that the system has put to sleep."""
 
     generation: int = 0
-    left: int = 0
+    ranges: tuple[tuple[int, int], ...] = ((0, 0), (0, 0))
+    """Of each range the generation and how many chunks are left."""
     unfinished: int = 0
     waiting: bool = False
     sleepers: int = 0
@@ -33,14 +34,32 @@ class Memory:
 
 @dataclass(frozen=True)
 class Thread:
-    """Where a thread is, the generation that it works for or has seen, and what it has read."""
+    """Where a thread is, the generation that it works for or has seen, and what it has read.
+
+    ``place`` is the range that it claims from, ``tried`` how many it has found empty, ``finished`` how many
+    chunks it has finished and not told yet.
+    """
 
     at: str
     generation: int = 0
     read: tuple[int, ...] = ()
+    place: int = 0
+    tried: int = 0
+    finished: int = 0
 
 
 Step = tuple[Memory, Thread]
+
+
+def end(chunks: int, place: int, ranges: int) -> int:
+    """The chunk at which a range ends."""
+    return (place + 1) * chunks // ranges
+
+
+def _with(
+    ranges: tuple[tuple[int, int], ...], place: int, generation: int, left: int
+) -> tuple[tuple[int, int], ...]:
+    return (*ranges[:place], (generation, left), *ranges[place + 1 :])
 
 
 class Protocol:
@@ -48,34 +67,41 @@ class Protocol:
         """``forgets`` is a step that is left out, to see that the model notices."""
         self.jobs, self.workers, self.forgets = jobs, workers, forgets
 
-    def drain(self, m: Memory, t: Thread, after: str) -> Step:
-        """Claim chunks until none is left."""
+    def drain(self, m: Memory, t: Thread, own: int, after: str) -> Step:
+        """Claim chunks, first of the own range, until none is left."""
+        if t.at == "begin to claim":
+            return m, replace(t, at="see", place=own, tried=0, finished=0)
         if t.at == "see":
-            if m.generation != t.generation or not m.left:
-                return m, replace(t, at=after, read=())
-            return m, replace(t, at="claim", read=(m.left,))
+            generation, left = m.ranges[t.place]
+            if generation == t.generation and left:
+                return m, replace(t, at="claim", read=(left,))
+            tried = t.tried + 1
+            at = "see" if tried < len(m.ranges) else "tell" if t.finished else after
+            return m, replace(t, at=at, read=(), tried=tried, place=(t.place + 1) % len(m.ranges))
         if t.at == "claim":
-            if (m.generation, m.left) != (t.generation, *t.read):
+            if m.ranges[t.place] != (t.generation, *t.read):
                 return m, replace(t, at="see")
-            return replace(m, left=m.left - 1), replace(t, at="work")
+            return replace(m, ranges=_with(m.ranges, t.place, t.generation, t.read[0] - 1)), replace(
+                t, at="work"
+            )
         if t.at == "work":
-            chunk = (m.job, m.chunks - t.read[0])
+            chunk = (m.job, end(m.chunks, t.place, len(m.ranges)) - t.read[0])
             assert m.job == t.generation, "a chunk of another job"
             assert 0 <= chunk[1] < m.chunks, "a chunk that there is not"
             assert chunk not in m.run, "a chunk is run twice"
-            return replace(m, run=m.run | {chunk}), replace(t, at="finish")
-        if t.at == "finish":
-            m = replace(m, unfinished=m.unfinished - 1)
-            return m, replace(t, at="see" if m.unfinished else "rouse")
+            return replace(m, run=m.run | {chunk}), replace(t, at="see", finished=t.finished + 1)
+        if t.at == "tell":
+            m = replace(m, unfinished=m.unfinished - t.finished)
+            return m, replace(t, at=after if m.unfinished else "rouse")
         assert t.at == "rouse"
         if m.waiting and self.forgets != "rouse":
             m = replace(m, asleep=m.asleep - {CALLER})
-        return m, replace(t, at="see")
+        return m, replace(t, at=after)
 
     def caller(self, m: Memory, t: Thread) -> Step | None:
         number = t.generation + 1
         if t.at == "begin":
-            assert not m.left, "chunks are left"
+            assert not any(left for _, left in m.ranges), "chunks are left"
             assert not m.unfinished, "a chunk is not finished"
             return None if t.generation == len(self.jobs) else (m, replace(t, at="job"))
         if t.at == "job":
@@ -83,15 +109,20 @@ class Protocol:
         if t.at == "chunks":
             return replace(m, chunks=self.jobs[t.generation]), replace(t, at="unfinished")
         if t.at == "unfinished":
-            return replace(m, unfinished=self.jobs[t.generation]), replace(t, at="open")
+            return replace(m, unfinished=self.jobs[t.generation]), replace(t, at="open", place=0)
         if t.at == "open":
-            m = replace(m, generation=number, left=self.jobs[t.generation])
-            return m, replace(t, at="sleepers", generation=number)
+            parts, place = len(m.ranges), t.place
+            amount = end(m.chunks, place, parts) - end(m.chunks, place - 1, parts)
+            m = replace(m, ranges=_with(m.ranges, place, number, amount))
+            at = "open" if place + 1 < parts else "announce"
+            return m, replace(t, at=at, place=(place + 1) % parts)
+        if t.at == "announce":
+            return replace(m, generation=number), replace(t, at="sleepers", generation=number)
         if t.at == "sleepers":
-            return m, replace(t, at="wake" if m.sleepers else "see")
+            return m, replace(t, at="wake" if m.sleepers else "begin to claim")
         if t.at == "wake":
             asleep = m.asleep if self.forgets == "wake" else m.asleep & {CALLER}
-            return replace(m, asleep=asleep), replace(t, at="see")
+            return replace(m, asleep=asleep), replace(t, at="begin to claim")
         if t.at == "wait":
             return m, replace(t, at="doze" if m.unfinished else "begin", read=(m.unfinished,))
         if t.at == "doze":
@@ -102,12 +133,12 @@ class Protocol:
             return replace(m, asleep=asleep), replace(t, at="awake")
         if t.at == "awake":
             return replace(m, waiting=False), replace(t, at="wait")
-        return self.drain(m, t, "wait")
+        return self.drain(m, t, 0, "wait")
 
     def worker(self, m: Memory, t: Thread, name: int) -> Step:
         if t.at == "watch":
             if m.generation != t.generation:
-                return m, replace(t, at="see", generation=m.generation)
+                return m, replace(t, at="begin to claim", generation=m.generation)
             return m, replace(t, at="sleep")
         if t.at == "sleep":
             return replace(m, sleepers=m.sleepers + 1), replace(t, at="futex")
@@ -116,7 +147,7 @@ class Protocol:
             return replace(m, asleep=asleep), replace(t, at="awake")
         if t.at == "awake":
             return replace(m, sleepers=m.sleepers - 1), replace(t, at="watch")
-        return self.drain(m, t, "watch")
+        return self.drain(m, t, (name + 1) % len(m.ranges), "watch")
 
     def steps(self, m: Memory, threads: tuple[Thread, ...]) -> Iterator[tuple[Memory, tuple[Thread, ...]]]:
         """What can happen next; the caller is the last thread."""

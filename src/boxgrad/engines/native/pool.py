@@ -27,8 +27,6 @@ from boxgrad.errors import BoxgradError
 
 SPIN = 20_000
 """Pauses (about 40 ns each) before a worker sleeps."""
-TO_THE_END = 1 << 62
-"""More ticks than any run takes."""
 _THREADS, _RUNNING, _STOP, _END = 240, 248, 256, 264
 """Where in the pool's state are the number of threads, whether a run lasts, and whether the pool is over."""
 
@@ -49,7 +47,7 @@ class Pool:
         word, pointer = ctypes.c_int64, ctypes.c_void_p
         self._worker = ctypes.CFUNCTYPE(None, pointer, word, word)(self._code.address("worker"))
         # It lets go of the interpreter itself: what a signal's handler raises comes out of it.
-        self._run = ctypes.PYFUNCTYPE(word, pointer, pointer, word, word, pointer, pointer, word, word)(
+        self._run = ctypes.PYFUNCTYPE(word, pointer, pointer, word, word, pointer, pointer, word, word, word)(
             self._code.address("run")
         )
         self._leave = ctypes.CFUNCTYPE(None, pointer)(self._code.address("stop"))
@@ -121,24 +119,24 @@ class Pool:
         start: int,
         stop: int,
         threads: int,
-        to_the_end: bool = False,
+        final: int | None = None,
     ) -> int:
         """Run jobs (with the lock held); the number of the first that was not run.
 
-        Unless ``to_the_end``, Python's handlers of signals run meanwhile; what they raise ends the run. A run
-        inside of such a handler has one thread: the others are still at the work that was interrupted.
+        Until job ``final`` begins, Python's handlers of signals run meanwhile; what they raise ends the run.
+        A run inside of such a handler has one thread: the others are still at the work that was interrupted.
         """
         if self._closing:
             self._give_up()
-        amount = TO_THE_END if to_the_end else self._slice
+        final = stop if final is None else final
         if self._inside:
             state = _state()
-            return self._run(state.ctypes.data, jobs, start, stop, slots, status, 1, amount)
+            return self._run(state.ctypes.data, jobs, start, stop, slots, status, 1, self._slice, final)
         try:
             self._inside = True
             if threads != self._count or (threads > 1 and not self.sleeps):
                 self.start(threads)
-            return self._run(self._address, jobs, start, stop, slots, status, threads, amount)
+            return self._run(self._address, jobs, start, stop, slots, status, threads, self._slice, final)
         finally:
             self._inside = False
             if not self.sleeps:  # also if a signal came before the run began

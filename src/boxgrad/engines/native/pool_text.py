@@ -28,8 +28,8 @@ declare i32 @PyErr_CheckSignals()
 SYSTEM_DECLARATION
 
 ; pool: 0 generation, 8 kernel, 16 table, 24 chunks, 32 slots, 40 status, 48 first chunk, 56 ranges,
-;       64 chunks not finished, 72 whether the caller sleeps, 128 sleepers, 240 threads, 248 running, 256 stop,
-;       from 320 on a line of the cache for each range: its word, and the chunk at which it ends
+;       64 chunks not finished, 72 whether the caller sleeps, 128 sleepers, 240 threads, 248 running,
+;       256 stop, from 320 on a line of the cache for each range: its word, and the chunk at which it ends
 ; clock: 0 when to ask, 8 whom, 16 pool, 24 the caller's state in Python, 32 ticks between questions
 ASK
 ; The caller is asked: is there a reason to stop? Python's handlers of signals run here.
@@ -102,9 +102,10 @@ end:
 }
 
 ; Run jobs from start to stop; the number of the first one that was not run. A job is a kernel, its table,
-; how many chunks of it, and from which on. Called with the interpreter held, which is let go meanwhile.
+; how many chunks of it, and from which on. Called with the interpreter held, which is let go meanwhile. From
+; the job of number ``final`` on nobody asks for signals.
 define i64 @run(ptr %pool, ptr %jobs, i64 %start, i64 %stop, ptr %slots, ptr %status,
-                i64 %threads, i64 %slice) nounwind {
+                i64 %threads, i64 %slice, i64 %final) nounwind {
 entry:
   %clock = alloca [5 x i64], align 16
   %whom = getelementptr i8, ptr %clock, i64 8
@@ -126,16 +127,29 @@ entry:
   store volatile i64 %ranges, ptr %ranges_at
   %threads_at = getelementptr i8, ptr %pool, i64 240
   %running_at = getelementptr i8, ptr %pool, i64 248
-  store atomic i64 1, ptr %running_at seq_cst, align 8
+BEGUN
+  ; Workers look at it all the time: it is not written where it stays the same.
+  %known_threads = load atomic i64, ptr %threads_at monotonic, align 8
+  %as_before = icmp eq i64 %known_threads, %threads
+  br i1 %as_before, label %start_clock, label %tell
+tell:
   store atomic i64 %threads, ptr %threads_at seq_cst, align 8
+  br label %start_clock
+start_clock:
   %begin = call i64 @llvm.readcyclecounter()
   %late = add i64 %begin, %slice
   store i64 %late, ptr %clock
   br label %next
 next:
-  %number = phi i64 [ %start, %entry ], [ %following, %after ]
+  %number = phi i64 [ %start, %start_clock ], [ %following, %after ]
   %more = icmp slt i64 %number, %stop
-  br i1 %more, label %job, label %end
+  br i1 %more, label %look_ahead, label %end
+look_ahead:
+  %is_final = icmp sge i64 %number, %final
+  br i1 %is_final, label %hush, label %job
+hush:
+  store i64 -1, ptr %clock
+  br label %job
 job:
   %at = getelementptr %job, ptr %jobs, i64 %number
   %table_at = getelementptr i8, ptr %at, i64 8
@@ -170,7 +184,7 @@ after:
   br i1 %failed, label %end, label %next
 end:
   %reached = phi i64 [ %number, %next ], [ %following, %after ]
-  store atomic i64 0, ptr %running_at seq_cst, align 8
+ENDED
   %mine = load ptr, ptr %thread_at
   call void @PyEval_RestoreThread(ptr %mine)
   ret i64 %reached
@@ -193,6 +207,8 @@ _WAIT = """  %running = load atomic i64, ptr %running_at acquire, align 8
   %yielded = call i32 @boxgrad_yield()
   br i1 %go_on, label %watch, label %end"""
 _GIVE_WAY = "  %yielded = call i32 @boxgrad_yield()"
+_BEGUN = "  store atomic i64 1, ptr %running_at seq_cst, align 8"
+_ENDED = "  store atomic i64 0, ptr %running_at seq_cst, align 8"
 _OTHER_DECLARATIONS = "declare i32 @boxgrad_yield()\ndeclare i32 @boxgrad_rest(i32)"
 _REST = "  %rested = call i32 @boxgrad_rest(i32 REST_AMOUNT)"
 
@@ -237,6 +253,7 @@ def pool_text(machine: str, system: str, portable: bool = False) -> PoolText:
         "RANGES": str(RANGES),
     }
     if sleeps:
+        parts |= {"BEGUN": "", "ENDED": ""}
         futex, give_way = map(str, _FUTEX[machine])
         parts |= {"SYSTEM_DECLARATION": "declare i64 @syscall(i64, ...)", "RESTART": "add i64 0, 0"}
         parts |= {"SLEEP": _SLEEP, "WAKE": _WAKE, "ROUSE": _ROUSE, "DOZE": _DOZE, "YIELD": _YIELD}
@@ -245,7 +262,7 @@ def pool_text(machine: str, system: str, portable: bool = False) -> PoolText:
         moment = "1" if system == "win32" else "100"  # milliseconds, microseconds
         parts |= {"SYSTEM_DECLARATION": _OTHER_DECLARATIONS, "RESTART": "sub i64 %spin, 50"}
         parts |= {"SLEEP": _WAIT, "WAKE": "", "ROUSE": "", "DOZE": _REST, "YIELD": _GIVE_WAY}
-        parts |= {"REST_AMOUNT": moment}
+        parts |= {"REST_AMOUNT": moment, "BEGUN": _BEGUN, "ENDED": _ENDED}
     result = TEXT.replace("SHARING", SHARING)
     for word, text in parts.items():
         result = result.replace(word, text)

@@ -8,6 +8,7 @@ The operations of the cluster that read the result are computed on the sums whil
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 
 from boxgrad.engines.native.body import Body
@@ -34,6 +35,8 @@ LARGE_PART = 3 << 19
 """Bytes of rows that stay in the third-level cache."""
 FAR = 1 << 18
 """Bytes above which an array is not in the second-level cache."""
+SHALLOW = 128
+"""Steps of the inner axis so few that a panel is read where it lies, from the first-level cache."""
 SHORT = 5
 """Operations after a product that are written out for every row of a tile."""
 
@@ -116,6 +119,7 @@ class _Writer:
         self.places = [self._over(op.place) for op in self.stores]
         self.tiles = -(-self.m // self.shape.rows)
         self.panels = -(-self.n // self.shape.width)
+        self.direct = self._is_direct()
         self.split = self._split()
         deepest = max(64, PANEL_BYTES // (self.shape.width * self.dtype.itemsize))
         if self.m <= FEW and self.product.packed is None:
@@ -124,7 +128,7 @@ class _Writer:
         self.depth = -(-self.k // self.blocks)
         # Each chunk has a panel, and where the inner axis is cut, the sums so far.
         packed = self.product.packed
-        self.panel_size = 0 if packed else self.depth * self.shape.width
+        self.panel_size = 0 if packed or self.direct else self.depth * self.shape.width
         self.sums_size = self.tiles * self.shape.rows * self.shape.width if self.blocks > 1 else 0
         chunks = self.split.batch * self.split.rows * self.split.columns
         each = self.panel_size + self.sums_size
@@ -140,6 +144,23 @@ class _Writer:
         assert over is not None
         return over
 
+    def _is_direct(self) -> bool:
+        """Whether the right operand is not packed, so that chunks can be rows of the result.
+
+        So it is with large arrays that are read or written beside the sums, as of an optimiser: then the same
+        rows are in the same thread's caches in one step after the other, and no two threads write into one
+        line of the cache.
+        """
+        right, result = self.product.right, self.m * self.n
+        beside = [*self.loads, *self.places]
+        return (
+            self.product.packed is None
+            and (self.batch, right.strides[2], right.dtype) == (1, 1, self.dtype)
+            and self.k <= SHALLOW
+            and self.tiles >= MOST_CHUNKS
+            and any(value.size == result and value.buffer.host.bytes >= FAR for value in beside)
+        )
+
     def _split(self) -> _Split:
         if self.product.packed is not None and is_large(self.product.left):
             # Rows so few that they stay in the cache while panel after panel passes by.
@@ -147,6 +168,8 @@ class _Writer:
             return _Split(1, min(self.tiles, rows), 1)
         work = self.batch * self.m * self.n * self.k
         most = max(1, min(max(MOST_CHUNKS, work // LONG), work // GRAIN))
+        if self.direct:
+            return _Split(1, most, 1)
         batch = min(self.batch, most)
         columns = min(self.panels, max(1, most // batch))
         rows = min(-(-self.tiles // 4), max(1, most // (batch * columns)))
@@ -228,7 +251,7 @@ class _Writer:
         """All tiles of rows with a block of a panel, which is packed first."""
         f, right = self.f, self.product.right
         start = f.multiply(block, self.depth)
-        if self.product.packed is None:
+        if self.product.packed is None and not self.direct:
             source = self._moved(pointers[1], right, 1, start)
             pack(
                 f, source, right.dtype, (right.strides[1], right.strides[2]), depth, columns,
@@ -248,7 +271,7 @@ class _Writer:
     ) -> None:
         f, left, shape = self.f, self.product.left, self.shape
         first = f.multiply(tile, shape.rows)
-        sums = Tile(f, shape.lanes, rows, columns, self.dtype)
+        sums = Tile(f, shape.lanes, rows, columns, self.dtype, self.direct)
         kept = f.at(pointers[2], f.add(f.multiply(first, shape.width), self.panel_size), self.dtype.itemsize)
         sums.clear()
         if isinstance(block, str):
@@ -265,10 +288,12 @@ class _Writer:
         else:
             a = self._moved(self._moved(pointers[0], self.tiled, 0, tile), self.tiled, 1, at)
             offsets, step = list(range(rows)), shape.rows
-        b = pointers[2]
-        if self.product.packed is not None:
+        b, step_b = pointers[2], shape.width
+        if self.direct:
+            b, step_b = pointers[1], self.product.right.strides[1]
+        elif self.product.packed is not None:
             b = self._moved(pointers[1], self.product.packed, 1, f.multiply(block, self.depth))
-        sums.run(a, left.dtype, offsets, b, [Loop(depth, step, shape.width)])
+        sums.run(a, left.dtype, offsets, b, [Loop(depth, step, step_b)])
         if isinstance(block, str) or block < self.blocks - 1:
             sums.save(kept, shape.width)
             return
@@ -284,9 +309,10 @@ class _Writer:
         for number, value in enumerate(self.loads, 3):
             if value.strides[2] != 1 or value.strides[1] == 0 or value.buffer.host.bytes < FAR:
                 continue
-            for i in range(rows):
+            for i, j in itertools.product(range(rows), (0, self.shape.width - 1)):
                 at = self._moved(pointers[number], value, 1, f.add(first, i))
-                f.call("void", "llvm.prefetch.p0", ("ptr", at), ("i32", "0"), ("i32", "3"), ("i32", "1"))
+                at = self._moved(at, value, 2, j)
+                f.call("void", "llvm.prefetch.p0", ("ptr", at), ("i32", "1"), ("i32", "3"), ("i32", "1"))
 
 
 def finish(

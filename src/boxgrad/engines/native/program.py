@@ -254,12 +254,10 @@ class Program:
         workers = pool()
         with workers.lock:
             while start < stop and not self._status[0]:
-                # Once an argument is being replaced, the run goes to its end.
-                final = start >= self._first_final
-                end = stop if final else min(stop, self._first_final)
-                end = start + 1 if self._checked or self.timed else end
+                end = start + 1 if self._checked or self.timed else stop
                 began = time.perf_counter()
-                start = workers.run(*self._addresses, start, end, num_threads(), final)
+                # Once an argument is being replaced, the run goes to its end.
+                start = workers.run(*self._addresses, start, end, num_threads(), self._first_final)
                 if self.timed:
                     self.seconds[self._owners[start - 1]] += time.perf_counter() - began
                 if self._checked:
