@@ -35,6 +35,8 @@ LARGE_PART = 3 << 19
 """Bytes of rows that stay in the third-level cache."""
 FAR = 1 << 18
 """Bytes above which an array is not in the second-level cache."""
+KEPT = 1 << 14
+"""Bytes from which on it is worth that the same rows of an array stay with the same thread."""
 SHALLOW = 128
 """Steps of the inner axis so few that a panel is read where it lies, from the first-level cache."""
 SHORT = 5
@@ -158,7 +160,7 @@ class _Writer:
             and (self.batch, right.strides[2], right.dtype) == (1, 1, self.dtype)
             and self.k <= SHALLOW
             and self.tiles >= MOST_CHUNKS
-            and any(value.size == result and value.buffer.host.bytes >= FAR for value in beside)
+            and any(value.size == result and value.buffer.host.bytes >= KEPT for value in beside)
         )
 
     def _split(self) -> _Split:
