@@ -118,7 +118,9 @@ class Function:
         first = self.value(f"icmp slt i64 {start}, {stop}")
         self.do(f"br i1 {first}, label %body{number}, label %done{number}")
         self._lines.append(f"body{number}:")
-        index = self.load("i64", counter, 8)
+        # Frozen, it is no induction variable to LLVM, which would look for cheaper addresses than those
+        # that are written here: two fifths of the time of compiling, for nothing.
+        index = self.value(f"freeze i64 {self.load('i64', counter, 8)}")
         yield index
         following = self.value(f"add i64 {index}, {step}")
         self.store("i64", following, counter, 8)
