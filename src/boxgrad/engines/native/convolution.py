@@ -104,7 +104,7 @@ class _Writer:
         self.dtype = self.root.place.dtype
         self.shape = tile_shape(machine, self.dtype.itemsize)
         self.stores = list(cluster.stored)
-        self.beside = [*self.body.outside(), *(op.place for op in self.stores)]
+        self.beside = [*self.body.outside, *(op.place for op in self.stores)]
         self.values = [self.c.source, self.c.filters, *self.beside]
         self.images = self.root.space[0]
         self.flops = 2 * math.prod(self.root.space) * self.c.inner * math.prod(self.c.kernel)
@@ -131,7 +131,7 @@ class _Writer:
                 for columns, start, stop in widths(c.outer, self.shape.width, panels):
                     with _between(f, panel, start, stop, panels):
                         self._rows(at, columns)
-        reads = (*self.c.reads, *self.body.outside())
+        reads = (*self.c.reads, *self.body.outside)
         boxes = tuple(op.name for op in self.cluster.operations)
         return Kernel(
             "+".join(dict.fromkeys(boxes)), f, tuple(self.values), reads,

@@ -151,12 +151,13 @@ def _built(
         if kernel.links:
             kernel.function = caller(kernel)
         kernel.function = distinct.setdefault(kernel.function.body, kernel.function)
-    shared = [line for function in distinct.values() for line in function.declarations]
+    shared: list[str] = []
     if checked:
         texts = [checking.text_of(function, places.slots) for function in distinct.values()]
         shared.append(checking.REPORT)
     else:
-        texts = [function.text() for function in distinct.values()]
+        texts = [function.text(body) for body, function in distinct.items()]
+    shared += [line for function in distinct.values() for line in function.declarations]
     code = jit.compiled(texts, shared, machine)
     program = Program(
         ready, steps, places, lowering.constants, results, donated, code, again,

@@ -205,9 +205,6 @@ class _Writer:
         self.rows = self._whole_rows(pointers, known)
         return known
 
-    def _number(self, value: Value) -> int:
-        return next(n for n, other in enumerate(self.nest.loads) if other.same_place(value))
-
     def _whole_rows(self, pointers: list[str], known: dict[int, Term]) -> dict[Operation, str]:
         """Where the rows begin that are read from front to back: all indices are the same along them."""
         found: dict[Operation, str] = {}
@@ -217,7 +214,7 @@ class _Writer:
             number = next(n for n, value in enumerate(self.nest.values) if value is operation.lookup)
             sources = [operand.source for operand in operation.operands]
             read = [v for v in sources if isinstance(v, Value) and self.nest.body.maker(v) is None]
-            numbers = [self._number(value) for value in read]
+            numbers = [self.nest.body.number(value) for value in read]
             if len(numbers) < len(sources):  # a number, or computed here
                 continue
             if self.nest.strides[number][-1] == 1 and all(n in known for n in numbers):
@@ -264,7 +261,7 @@ class _Writer:
             return self._address(number, pointers, index)
 
         def load(value: Value) -> Term:
-            number = self._number(value)
+            number = self.nest.body.number(value)
             if number not in loaded:
                 stride = self.nest.strides[number][-1]
                 loaded[number] = e.load(address(number), value.dtype, stride, mask)

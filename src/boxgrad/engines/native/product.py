@@ -110,7 +110,7 @@ class _Writer:
         self.shape = tile_shape(machine, self.dtype.itemsize)
         self.batch, self.m, self.k = self.product.left.shape
         self.n = self.product.right.shape[2]
-        self.loads = [self._over(value) for value in self.body.outside()]
+        self.loads = [self._over(value) for value in self.body.outside]
         self.stores = list(cluster.stored)
         self.places = [self._over(op.place) for op in self.stores]
         self.tiles = -(-self.m // self.shape.rows)
@@ -178,7 +178,7 @@ class _Writer:
                 with only_if_last(f, stop, self.panels):
                     self._panel(moved, whole, edge, rows)
         left, right = self.product.reads
-        reads = (self.tiled or left, right, self.scratch, *self.body.outside())
+        reads = (self.tiled or left, right, self.scratch, *self.body.outside)
         writes = (self.scratch, *(op.place for op in self.stores))
         boxes = tuple(op.name for op in self.cluster.operations)
         flops = 2 * self.batch * self.m * self.n * self.k
@@ -291,7 +291,6 @@ def finish(
     that are laid down on the stack for it.
     """
     f, e = sums.f, sums.e
-    outside = body.outside()
 
     def vector(row: Index, j: int, total: Term) -> None:
         mask = e.mask(columns - j * e.count)
@@ -301,7 +300,7 @@ def finish(
             return f.at(pointers[number], offset, value.dtype.itemsize)
 
         def load(value: Value) -> Term:
-            number = next(n for n, other in enumerate(outside) if other.same_place(value))
+            number = body.number(value)
             over = loads[number]
             return e.load(address(number, over), over.dtype, over.strides[2], mask)
 

@@ -7,6 +7,7 @@ never written.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,10 +34,14 @@ class Lanes:
     def __init__(self, function: Function, count: int) -> None:
         self.function = function
         self.count = count
+        self._types: dict[np.dtype[Any], str] = {}
 
     # ---- types and constants
     def type(self, dtype: np.dtype[Any]) -> str:
-        return f"<{self.count} x {scalar_type(dtype)}>"
+        known = self._types.get(dtype)
+        if known is None:
+            known = self._types[dtype] = f"<{self.count} x {scalar_type(dtype)}>"
+        return known
 
     def constant(self, value: Any, dtype: np.dtype[Any]) -> Term:
         return Term(f"splat ({scalar_type(dtype)} {literal(value, dtype)})", dtype)
@@ -83,9 +88,8 @@ class Lanes:
     def intrinsic(self, name: str, x: Term, *others: Term) -> Term:
         """``llvm.<name>`` on operands of one type."""
         kind = self.type(x.dtype)
-        suffix = f"v{self.count}{'f' if x.dtype.kind == 'f' else 'i'}{8 * x.dtype.itemsize}"
         arguments = [(kind, term.text) for term in (x, *others)]
-        return Term(self.function.call(kind, f"llvm.{name}.{suffix}", *arguments), x.dtype)
+        return Term(self.function.call(kind, f"llvm.{name}.{_suffix(kind)}", *arguments), x.dtype)
 
     def multiply_add(self, x: Term, z: Term, w: Term) -> Term:
         """x z + w, rounded once where the processor can."""
@@ -214,6 +218,7 @@ class Lanes:
         return Term(self.function.value(f"icmp ne {kind} {text}, zeroinitializer"), BOOL)
 
 
+@functools.cache
 def _suffix(kind: str) -> str:
     """``<8 x float>`` as it stands in an intrinsic's name: v8f32."""
     count, item = kind[1:-1].split(" x ")

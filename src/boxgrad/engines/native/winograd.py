@@ -104,7 +104,7 @@ class _Writer:
         self.shape = tile_shape(machine, self.dtype.itemsize)
         self.e = Lanes(self.f, self.shape.lanes)
         self.stores = list(cluster.stored)
-        self.beside = [*self.body.outside(), *(op.place for op in self.stores)]
+        self.beside = [*self.body.outside, *(op.place for op in self.stores)]
         images = self.root.space[0]
         tiles = images * self.tiling.amount
         self.flops = 2 * math.prod(self.root.space) * c.inner * math.prod(c.kernel)
@@ -140,7 +140,7 @@ class _Writer:
         places = tuple(op.place for op in self.stores)
         boxes = tuple(op.name for op in self.cluster.operations)
         label = f"{'+'.join(dict.fromkeys(boxes))} {self.tiling}"
-        reads = (self.c.source, self.c.filters, *self.borrowed.values, *self.body.outside())
+        reads = (self.c.source, self.c.filters, *self.borrowed.values, *self.body.outside)
         writes = (*self.borrowed.values, *places)
         return Kernel(
             label, f, tuple(self.values), reads, writes, self.chunks, boxes, self.flops, may_fail=True,
@@ -238,7 +238,7 @@ class _Writer:
             sums = Tile(f, self.shape.lanes, line, active, dtype)
             for row, term in zip(sums.sums, terms, strict=False):
                 watch.see(term)
-                f.store(sums.kind, term.text, row[0], 64)
+                row[0].set(term.text)
             moved: list[str] = []
             for pointer, value in zip(pointers, self.beside, strict=True):
                 offset: Index = 0
