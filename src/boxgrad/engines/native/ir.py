@@ -11,12 +11,14 @@ Variables that change (counters, sums) are stack slots; LLVM's first pass turns 
 from __future__ import annotations
 
 import functools
+import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 
 Index = int | str
+_DOUBLE, _BITS = struct.Struct("<d"), struct.Struct("<Q")
 
 # Full-width registers are used even where LLVM would rather save power on some processors.
 ATTRIBUTES = 'nounwind "min-legal-vector-width"="512" "prefer-vector-width"="512"'
@@ -220,8 +222,8 @@ def literal(value: object, dtype: np.dtype) -> str:
     if dtype.kind == "b":
         return "1" if value else "0"
     if dtype.kind == "f":
-        bits = np.float64(np.asarray(value).astype(dtype)).view(np.uint64)
-        return f"0x{int(bits):016X}"
+        (bits,) = _BITS.unpack(_DOUBLE.pack(dtype.type(value)))
+        return f"0x{bits:016X}"
     return str(int(np.asarray(value).astype(dtype)))
 
 

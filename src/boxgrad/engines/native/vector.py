@@ -69,7 +69,7 @@ class Lanes:
     # ---- instructions
     def op(self, name: str, x: Term, *others: Term, dtype: np.dtype[Any] | None = None) -> Term:
         """An instruction on operands of one type."""
-        operands = ", ".join(term.text for term in (x, *others))
+        operands = ", ".join([x.text, *[term.text for term in others]])
         return Term(self.function.value(f"{name} {self.type(x.dtype)} {operands}"), dtype or x.dtype)
 
     def compare(self, predicate: str, x: Term, z: Term) -> Term:
