@@ -120,5 +120,5 @@ def whole_row(e: Lanes, operation: Operation, indices: list[Term], table: str) -
         with f.when(wrong):
             f.store("i64", "1", "%status", 8)
         index = f.value(f"select i1 {wrong}, i64 0, i64 {index}")
-        row = f.at(row, f.multiply(index, step), operation.lookup.dtype.itemsize)
+        row = f.at(row, index, step * operation.lookup.dtype.itemsize)
     return row

@@ -112,8 +112,10 @@ class Function:
 
     def at(self, pointer: str, index: Index, size: int = 1) -> str:
         """The address ``index`` elements of ``size`` bytes further on."""
-        offset = self.multiply(index, size)
-        return pointer if offset == 0 else self.value(f"getelementptr i8, ptr {pointer}, i64 {offset}")
+        if isinstance(index, int) or size <= 1:
+            offset = self.multiply(index, size)
+            return pointer if offset == 0 else self.value(f"getelementptr i8, ptr {pointer}, i64 {offset}")
+        return self.value(f"getelementptr [{size} x i8], ptr {pointer}, i64 {index}")
 
     # ---- control
     @contextmanager

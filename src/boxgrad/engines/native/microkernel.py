@@ -104,10 +104,7 @@ class Tile:
         item_a, item_b = a_dtype.itemsize, self.dtype.itemsize
 
         def moved(index: Index) -> tuple[str, str]:
-            return (
-                self.f.at(a, self.f.multiply(index, loop.step_a), item_a),
-                self.f.at(b, self.f.multiply(index, loop.step_b), item_b),
-            )
+            return (self.f.at(a, index, loop.step_a * item_a), self.f.at(b, index, loop.step_b * item_b))
 
         if inner:
             with self.f.loop(0, loop.count) as index:

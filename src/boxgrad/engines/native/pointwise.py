@@ -101,7 +101,7 @@ class _Writer:
 
     def _moved(self, pointer: str, number: int, level: int, index: Index) -> str:
         step = self.nest.strides[number][level] * self.nest.values[number].dtype.itemsize
-        return self.function.at(pointer, self.function.multiply(index, step))
+        return self.function.at(pointer, index, step)
 
     def _tiles(self, level: int, pointers: list[str]) -> None:
         """The two innermost loops in squares of lanes, in which such values are turned."""
@@ -223,7 +223,7 @@ class _Writer:
 
     def _address(self, number: int, pointers: list[str], index: Index) -> str:
         step = self.nest.strides[number][-1] * self.nest.values[number].dtype.itemsize
-        return self.function.at(pointers[number], self.function.multiply(index, step))
+        return self.function.at(pointers[number], index, step)
 
     def _innermost(self, start: Index, stop: Index, pointers: list[str]) -> None:
         """The vectors from block ``start`` to ``stop``, then the tail."""
@@ -301,7 +301,7 @@ class _Writer:
         if self.nest.reduced(operation)[0]:
             if self.nest.chunks > 1:
                 size //= self.nest.chunks
-                self.pointers[number] = f.at(self.pointers[number], f.multiply("%chunk", size), item)
+                self.pointers[number] = f.at(self.pointers[number], "%chunk", size * item)
             start, stop = 0, size
         elif len(self.nest.sizes) > 1:
             each = size // self.nest.sizes[0]

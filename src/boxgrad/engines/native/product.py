@@ -157,7 +157,7 @@ class _Writer:
         chunk: Index = "%chunk" if self.chunks > 1 else 0
         item = self.dtype.itemsize
         place = chunk if self.chunks <= AT_ONCE else f.remainder(chunk, AT_ONCE)
-        pointers[2] = f.at(pointers[2], f.multiply(place, self.scratch.shape[1]), item)
+        pointers[2] = f.at(pointers[2], place, self.scratch.shape[1] * item)
         column_part = f.remainder(chunk, split.columns)
         rest = f.divide(chunk, split.columns)
         row_part, batch_part = f.remainder(rest, split.rows), f.divide(rest, split.rows)
@@ -196,7 +196,7 @@ class _Writer:
         )
 
     def _moved(self, pointer: str, value: Value, axis: int, index: Index) -> str:
-        return self.f.at(pointer, self.f.multiply(index, value.strides[axis]), value.dtype.itemsize)
+        return self.f.at(pointer, index, value.strides[axis] * value.dtype.itemsize)
 
     def _panel(self, pointers: list[str], panel: Index, columns: int, rows: tuple[Index, Index]) -> None:
         """All tiles of rows with one panel, a block of the inner axis after the other."""

@@ -314,7 +314,6 @@ def nest(
             index = loops.enter_context(function.loop(0, size))
             indices.append(index)
             moved = [
-                function.at(pointer, function.multiply(index, step[axis]))
-                for pointer, step in zip(moved, steps, strict=True)
+                function.at(pointer, index, step[axis]) for pointer, step in zip(moved, steps, strict=True)
             ]
         yield indices, moved
