@@ -8,7 +8,6 @@ hundredths of what all passes give, and compile several times faster.
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 import functools
 import importlib
 import os
@@ -187,11 +186,19 @@ def _offer_library() -> None:
     if sys.platform == "win32":
         library, system, give_way = ctypes.CDLL("ucrtbase"), ctypes.CDLL("kernel32"), "SwitchToThread"
     else:
-        name = ctypes.util.find_library("m") or ctypes.util.find_library("c")
-        library, system, give_way = ctypes.CDLL(name), ctypes.CDLL(None), "sched_yield"
+        library, system, give_way = _unix_mathematics(), ctypes.CDLL(None), "sched_yield"
     binding.add_symbol("boxgrad_yield", ctypes.cast(getattr(system, give_way), ctypes.c_void_p).value)
     for symbol in _MATHEMATICS:
         function = getattr(library, symbol, None)
         if function is not None:
             address = ctypes.cast(function, ctypes.c_void_p).value
             binding.add_symbol(symbol, address)
+
+
+def _unix_mathematics() -> ctypes.CDLL:
+    """By the name that it has on nearly every Linux; to search for it, Python starts other programs."""
+    try:
+        return ctypes.CDLL("libm.so.6")
+    except OSError:
+        search = importlib.import_module("ctypes.util").find_library
+        return ctypes.CDLL(search("m") or search("c"))
