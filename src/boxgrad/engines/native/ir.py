@@ -46,8 +46,9 @@ class Function:
     def value(self, text: str) -> str:
         """A new name for what an instruction computes."""
         self._count += 1
-        self._lines.append(f"  %v{self._count} = {text}")
-        return f"%v{self._count}"
+        name = f"%v{self._count}"
+        self._lines.append(f"  {name} = {text}")
+        return name
 
     def do(self, text: str) -> None:
         """An instruction without a result."""
