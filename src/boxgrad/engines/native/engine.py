@@ -172,7 +172,8 @@ def prepared(graph: Graph) -> Graph:
 
 
 def _arranged(simple: Graph) -> Graph:
-    return prune(share(lookups(loosen(recompute(simple)))))
+    found = lookups(loosen(recompute(simple)))
+    return simple if found.outputs == simple.outputs else prune(share(found))
 
 
 def object_of(graph: Graph, machine: Machine) -> bytes:

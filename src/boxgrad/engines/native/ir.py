@@ -113,10 +113,10 @@ class Function:
 
     def at(self, pointer: str, index: Index, size: int = 1) -> str:
         """The address ``index`` elements of ``size`` bytes further on."""
-        if isinstance(index, int) or size <= 1:
-            offset = self.multiply(index, size)
-            return pointer if offset == 0 else self.value(f"getelementptr i8, ptr {pointer}, i64 {offset}")
-        return self.value(f"getelementptr [{size} x i8], ptr {pointer}, i64 {index}")
+        if isinstance(index, str) and size > 1:
+            return self.value(f"getelementptr [{size} x i8], ptr {pointer}, i64 {index}")
+        offset = index * size if isinstance(index, int) else self.multiply(index, size)
+        return pointer if offset == 0 else self.value(f"getelementptr i8, ptr {pointer}, i64 {offset}")
 
     # ---- control
     @contextmanager
