@@ -19,7 +19,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "boxgrad"
 
 # A module imports only its own folder or a strictly lower line; names on one line never import each other.
 LINES = (
-    ("errors", "types", "tree", "boxed", "memory", "conversion", "windows"),
+    ("errors", "types", "record", "tree", "boxed", "memory", "conversion", "windows"),
     ("graph",),
     ("ops",),
     ("functions", "listing"),
@@ -34,8 +34,8 @@ LINES = (
     ("cli",),
 )
 LEVEL = {name: level for level, names in enumerate(LINES) for name in names}
-# The lowest line is flat, but errors and types may be read by their neighbours: they import nothing.
-FOUNDATION = ("errors", "types")
+# The lowest line is flat, but errors, types and records may be read by their neighbours: they import nothing.
+FOUNDATION = ("errors", "types", "record")
 # Layers, optimisers and data stand aside: NumPy, the lowest line, and the public functions.
 ASIDE = ("nn", "optim", "data")
 PUBLIC_FUNCTIONS = "functions"

@@ -9,9 +9,9 @@ from __future__ import annotations
 import importlib
 import sys
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from boxgrad import data, nn, optim, tree
+from boxgrad import tree
 from boxgrad.autodiff import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from boxgrad.boxed import boxed
 from boxgrad.engines import compile
@@ -39,15 +39,22 @@ from boxgrad.functions import (
 )
 from boxgrad.trace import trace
 
+if TYPE_CHECKING:
+    from boxgrad import data, nn, optim
+
 __version__ = "0.1.0"
 
-# Loaded on first use: training brings plots and progress bars, which take longer to load than NumPy.
+# Loaded on first use: a derivative needs no layers and no data, and training brings plots and progress
+# bars, which take longer to load than NumPy.
 _ON_USE = {
     "Trainer": "boxgrad.train",
     "Verdict": "boxgrad.check.verdict",
     "check": "boxgrad.check.checking",
     "check_grad": "boxgrad.check.differences",
+    "data": "boxgrad.data",
     "explain": "boxgrad.explain.explanation",
+    "nn": "boxgrad.nn",
+    "optim": "boxgrad.optim",
     "set_num_threads": "boxgrad.engines.native.pool",
     "train": "boxgrad.train",
 }

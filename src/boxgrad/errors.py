@@ -9,14 +9,14 @@ from __future__ import annotations
 import linecache
 import sys
 from functools import lru_cache
-from pathlib import Path
+from os.path import basename, dirname
 from types import CodeType, FrameType
 from typing import NamedTuple, Self
 
 import numpy as np
 
-_PACKAGE = str(Path(__file__).parent) + "/"
-_NUMPY = str(Path(np.__file__).parent) + "/"
+_PACKAGE = dirname(__file__) + "/"
+_NUMPY = dirname(np.__file__) + "/"
 # Layers and optimisers are plain NumPy over parameters: their lines explain a value as a user's do.
 _ASIDE = (_PACKAGE + "nn/", _PACKAGE + "optim/")
 verdicts: dict[CodeType, bool] = {}
@@ -92,7 +92,7 @@ class Place(NamedTuple):
 
     def __str__(self) -> str:
         quoted = f": {self.text}" if self.text else ""
-        return f"{Path(self.filename).name}:{self.line}, in {self.code.co_name}{quoted}"
+        return f"{basename(self.filename)}:{self.line}, in {self.code.co_name}{quoted}"
 
 
 def is_internal(code: CodeType) -> bool:

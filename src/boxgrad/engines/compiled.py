@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from operator import attrgetter, is_
 from typing import Any, overload
 
@@ -24,6 +23,7 @@ from boxgrad.errors import TraceError, message
 from boxgrad.graph.node import Graph, Node, input_node
 from boxgrad.memory import owned
 from boxgrad.ops.control import item
+from boxgrad.record import Record
 from boxgrad.trace.apply import call_traced, context, noting
 from boxgrad.trace.arguments import Arguments, IntoArray, IntoAttribute, is_traceable, result_nodes, type_of
 from boxgrad.trace.box import Box
@@ -32,8 +32,7 @@ from boxgrad.trace.tracer import Tracing, argument_names
 _VIEWS = ("reshape", "transpose", "broadcast", "slice", "identity", "stop_gradient", "real", "imag")
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(Record):
     """What is kept for one combination of types."""
 
     graph: Graph
@@ -65,8 +64,7 @@ def _looks(leaves: Sequence[Any]) -> list[Any]:
         ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
+class _Call(Record):
     """What a call looked like, so that the next is recognised without asking for its key."""
 
     structures: list[Hashable]

@@ -10,17 +10,16 @@ import importlib
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from boxgrad.errors import BoxgradError, message
 from boxgrad.graph.node import Graph
+from boxgrad.record import Record
 
 Run = Callable[[Sequence[Any]], list[Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Record):
     """One line of a report: a kind of box, or boxes that became one kernel, named in their order.
 
     ``count`` is how often it runs in a call. ``reads`` and ``writes`` are bytes of memory in a call, an
@@ -36,8 +35,7 @@ class Row:
     seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Record):
     """What an engine made of a graph. ``unit`` is what its rows are: boxes, or kernels made of several."""
 
     engine: str

@@ -8,7 +8,7 @@ that is the topological order. A node may know the value it had when it was trac
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, TypeAlias
 
@@ -165,16 +165,13 @@ class Graph:
 
     inputs: tuple[Node, ...]
     outputs: tuple[Node, ...]
+    nodes: tuple[Node, ...] = field(init=False)
+    """All nodes, inputs first, then in topological order."""
 
     def __post_init__(self) -> None:
         known = set(self.inputs)
-        for node in ordered(self.outputs, self.inputs):
-            if node.primitive is None and node.value is None and node not in known:
+        inner = [node for node in ordered(self.outputs, self.inputs) if node not in known]
+        for node in inner:
+            if node.primitive is None and node.value is None:
                 raise of_another_trace(node)
-
-    @property
-    def nodes(self) -> list[Node]:
-        """All nodes, inputs first, then in topological order."""
-        rest = set(self.inputs)
-        inner = [node for node in ordered(self.outputs, self.inputs) if node not in rest]
-        return [*self.inputs, *inner]
+        object.__setattr__(self, "nodes", (*self.inputs, *inner))

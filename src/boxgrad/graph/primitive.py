@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from boxgrad.record import Record
 from boxgrad.types import ArrayType
 
 Function = (
@@ -24,22 +25,19 @@ Rule = Function
 """``rule(g, y, *inputs, **parameters)``: the gradient of an input from that of the output."""
 
 
-@dataclass(frozen=True, slots=True)
-class NoDerivative:
+class NoDerivative(Record):
     """Stands where a derivative rule would, and says why there is none."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class EachInput:
+class EachInput(Record):
     """One rule for any number of inputs: ``rule(g, y, index, *inputs, **parameters)``."""
 
     rule: Rule
 
 
-@dataclass(frozen=True, slots=True)
-class AllInputs:
+class AllInputs(Record):
     """One rule that gives all wanted gradients at once.
 
     ``rule(g, y, wanted, *inputs, **parameters)`` returns a gradient or None for each input. For a primitive
@@ -49,76 +47,65 @@ class AllInputs:
     rule: Rule
 
 
-@dataclass(frozen=True, slots=True)
-class OfInside:
+class OfInside(Record):
     """The derivative is that of the graph inside the primitive, taken by ``autodiff``."""
 
 
 Derivative = tuple[Rule | NoDerivative, ...] | EachInput | AllInputs | OfInside | NoDerivative
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Record):
     """Written as a function of its arguments: ``tanh(x)``."""
 
     symbol: str
 
 
-@dataclass(frozen=True, slots=True)
-class Infix:
+class Infix(Record):
     """Written between its arguments; a higher precedence binds more tightly."""
 
     symbol: str
     precedence: int
 
 
-@dataclass(frozen=True, slots=True)
-class Prefix:
+class Prefix(Record):
     """Written before its argument."""
 
     symbol: str
     precedence: int
 
 
-@dataclass(frozen=True, slots=True)
-class Fraction:
+class Fraction(Record):
     """Written as a numerator over a denominator."""
 
 
-@dataclass(frozen=True, slots=True)
-class Superscript:
+class Superscript(Record):
     """Written as a base with its second argument, or a fixed text, above."""
 
     text: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Delimited:
+class Delimited(Record):
     """Written between two marks: ``|x|``."""
 
     left: str
     right: str
 
 
-@dataclass(frozen=True, slots=True)
-class Sum:
+class Sum(Record):
     """Written as a large operator over the axes it runs along."""
 
     symbol: str
 
 
-@dataclass(frozen=True, slots=True)
-class Contraction:
+class Contraction(Record):
     """Written as a product of matrices where its subscripts are one, else with its subscripts."""
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(Record):
     """Written as its first argument with the parameter ``key`` in brackets."""
 
 
-@dataclass(frozen=True, slots=True)
-class Same:
+class Same(Record):
     """Written as its argument: only the arrangement or the dtype changes."""
 
 

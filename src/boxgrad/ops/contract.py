@@ -7,13 +7,13 @@ gradients are contractions again: dA of "A,B->Y" is "Y,B->A".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from boxgrad.graph.primitive import Contraction, Primitive
+from boxgrad.record import Record
 from boxgrad.types import ArrayType
 
 
@@ -31,8 +31,7 @@ def transposed(subscripts: str, index: int) -> str:
     return f"{result},{second}->{first}" if index == 0 else f"{result},{first}->{second}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
+class _Plan(Record):
     """How to run a contraction as one (batched) product of matrices."""
 
     batch: str

@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,14 +16,14 @@ import numpy as np
 from boxgrad.graph.primitive import AllInputs, Index, NoDerivative, Primitive
 from boxgrad.ops.elementwise import where
 from boxgrad.ops.typing import by_example, like_first
+from boxgrad.record import Record
 from boxgrad.types import ArrayType
 
 Shape = tuple[int, ...]
 Key = tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(Record):
     """Stands in a key for the index array that is the input of that number."""
 
     number: int

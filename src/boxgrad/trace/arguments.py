@@ -7,7 +7,6 @@ NumPy: it can be repeated on the caller's objects, or on those of a later call.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy as np
 from boxgrad import tree
 from boxgrad.errors import TraceError
 from boxgrad.graph.node import Node
+from boxgrad.record import Record
 from boxgrad.trace.apply import lift, plain
 from boxgrad.trace.box import Box, OwnBox
 from boxgrad.types import ArrayType, is_ndarray, is_scalar
@@ -113,8 +113,7 @@ class Arguments:
                     )
 
 
-@dataclass(frozen=True, slots=True)
-class IntoArray:
+class IntoArray(Record):
     """A write into the array of that number, in place."""
 
     number: int
@@ -125,8 +124,7 @@ class IntoArray:
             leaves[self.number][...] = value
 
 
-@dataclass(frozen=True, slots=True)
-class IntoAttribute:
+class IntoAttribute(Record):
     """An assignment to an attribute of the object at the end of a path."""
 
     path: tuple[Any, ...]
@@ -142,8 +140,7 @@ class IntoAttribute:
 Write = IntoArray | IntoAttribute
 
 
-@dataclass(frozen=True, slots=True)
-class _Attribute:
+class _Attribute(Record):
     name: str
 
 

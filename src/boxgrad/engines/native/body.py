@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from boxgrad.engines.native.layout import Value
-from boxgrad.engines.native.steps import Literal, Operation
+from boxgrad.engines.native.steps import Literal, Operand, Operation
 from boxgrad.engines.native.vector import INT64, Lanes, Term
 
 FUNCTIONS = ("exp", "log", "tanh", "power", "erf", "sin", "cos", "log1p", "expm1", "sqrt")
@@ -22,29 +22,40 @@ class Body:
 
     def __init__(self, operations: Sequence[Operation]) -> None:
         self.operations = tuple(operations)
-        self._makers = {id(op.place.buffer): op for op in operations if op.reduction is None}
+        self._by_buffer = {id(op.place.buffer): op for op in operations if op.reduction is None}
+        self._makers = {
+            operation: [self.maker(operand.source) for operand in operation.operands]
+            for operation in self.operations
+        }
+        self.outside: list[Value] = []
+        """What is read from memory, each value once."""
+        self._numbers: dict[int, int] = {}
+        for operation in self.operations:
+            for operand, maker in zip(operation.operands, self._makers[operation], strict=True):
+                if maker is None and isinstance(operand.source, Value):
+                    self._note(operand.source)
 
     @property
     def length(self) -> int:
         """How long the code is, in simple operations; a function counts as several."""
         return sum(8 if op.name in FUNCTIONS else 1 for op in self.operations)
 
-    def maker(self, value: Value) -> Operation | None:
-        """The operation of the body whose result at the same position a value is."""
-        found = self._makers.get(id(value.buffer))
-        return found if found is not None and found.place.same_place(value) else None
+    def maker(self, source: Value | Literal) -> Operation | None:
+        """The operation of the body whose result at the same position an operand is."""
+        if isinstance(source, Literal):
+            return None
+        found = self._by_buffer.get(id(source.buffer))
+        return found if found is not None and found.place.same_place(source) else None
 
-    def outside(self) -> list[Value]:
-        """What is read from memory, each value once."""
-        found: list[Value] = []
-        for operation in self.operations:
-            for operand in operation.operands:
-                value = operand.source
-                if isinstance(value, Literal) or self.maker(value) is not None:
-                    continue
-                if not any(value.same_place(other) for other in found):
-                    found.append(value)
-        return found
+    def number(self, value: Value) -> int:
+        """Which of the values outside an operand is."""
+        return self._numbers[id(value)]
+
+    def _note(self, value: Value) -> None:
+        found = (n for n, other in enumerate(self.outside) if value.same_place(other))
+        number = self._numbers[id(value)] = next(found, len(self.outside))
+        if number == len(self.outside):
+            self.outside.append(value)
 
     def evaluate(
         self, e: Lanes, load: Load, look_up: LookUp | None = None, given: dict[Operation, Term] | None = None
@@ -54,7 +65,8 @@ class Body:
         for operation in self.operations:
             if operation in results:
                 continue
-            terms = [self._term(e, operand, load, results) for operand in operation.operands]
+            makers = zip(operation.operands, self._makers[operation], strict=True)
+            terms = [self._term(e, *pair, load, results) for pair in makers]
             if operation.lookup is not None:
                 assert look_up is not None
                 results[operation] = look_up(operation, terms)
@@ -64,10 +76,11 @@ class Body:
                 results[operation] = e.cast(operation.emit(e, *terms), operation.place.dtype)
         return results
 
-    def _term(self, e: Lanes, operand, load: Load, results: dict[Operation, Term]) -> Term:
+    def _term(
+        self, e: Lanes, operand: Operand, maker: Operation | None, load: Load, results: dict[Operation, Term]
+    ) -> Term:
         if isinstance(operand.source, Literal):
             return e.constant(operand.source.number, operand.dtype)
-        maker = self.maker(operand.source)
         return e.cast(load(operand.source) if maker is None else results[maker], operand.dtype)
 
 
@@ -107,5 +120,5 @@ def whole_row(e: Lanes, operation: Operation, indices: list[Term], table: str) -
         with f.when(wrong):
             f.store("i64", "1", "%status", 8)
         index = f.value(f"select i1 {wrong}, i64 0, i64 {index}")
-        row = f.at(row, f.multiply(index, step), operation.lookup.dtype.itemsize)
+        row = f.at(row, index, step * operation.lookup.dtype.itemsize)
     return row

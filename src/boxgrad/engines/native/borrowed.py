@@ -32,6 +32,6 @@ class Borrowed:
         """The address of a piece, which is given back afterwards."""
         chunks, size = self.memory.shape
         number: Index = f.claim(word) if chunks > 1 else 0
-        yield f.at(memory, f.multiply(number, size), self.memory.dtype.itemsize)
+        yield f.at(memory, number, size * self.memory.dtype.itemsize)
         if chunks > 1:
             f.release(word, number)

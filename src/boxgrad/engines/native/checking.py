@@ -50,7 +50,7 @@ _ITEMS = {"float": 4, "double": 8, "ptr": 8, "half": 2}
 _LOAD = re.compile(r"(%\w+) = load (?:atomic |volatile )?(.+), ptr (%\w+)\b")
 _STORE = re.compile(r"store (?:atomic |volatile )?(.+), ptr (%\w+), align")
 _UPDATE = re.compile(r"%\w+ = (?:cmpxchg|atomicrmw \w+) ptr (%\w+), (\w+) ")
-_MOVE = re.compile(r"(%\w+) = getelementptr i8, ptr (%\w+), (i64|<\d+ x i64>) (.+)")
+_MOVE = re.compile(r"(%\w+) = getelementptr (?:i8|\[\d+ x i8\]), ptr (%\w+), (i64|<\d+ x i64>) (.+)")
 _CHOICE = re.compile(r"(%\w+) = select i1 (%\w+|true|false), ptr (%\w+), ptr (%\w+)")
 _MASKED = re.compile(r"call .+? @llvm\.masked\.(load|store|gather|scatter)\.[^(]+\((.*)\)$")
 _SLOT = re.compile(r"(%\w+) = alloca (.+)")

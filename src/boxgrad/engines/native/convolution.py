@@ -46,9 +46,9 @@ def packer(w: Value, target: Value, machine: Machine, name: str) -> Kernel:
     chunks = max(1, min(8, groups * panels, w.size // 4096))
     with f.loop(*share(f, groups * panels, chunks)) as unit:
         group, panel = f.divide(unit, panels), f.remainder(unit, panels)
-        at = f.at(source, f.multiply(group, w.strides[0]), item)
-        at = f.at(at, f.multiply(panel, width * w.strides[1]), item)
-        to = f.at(panel_at, f.multiply(unit, depth * width), item)
+        at = f.at(source, group, w.strides[0] * item)
+        at = f.at(at, panel, width * w.strides[1] * item)
+        to = f.at(panel_at, unit, depth * width * item)
         steps = [
             tuple(stride * item for stride in w.strides[3:]),
             _bytes(contiguous(kernel), inner * width * item),
@@ -105,7 +105,7 @@ class _Writer:
         self.dtype = self.root.place.dtype
         self.shape = tile_shape(machine, self.dtype.itemsize)
         self.stores = list(cluster.stored)
-        self.beside = [*self.body.outside(), *(op.place for op in self.stores)]
+        self.beside = [*self.body.outside, *(op.place for op in self.stores)]
         self.values = [self.c.source, self.c.filters, *self.beside]
         self.images = self.root.space[0]
         self.flops = 2 * math.prod(self.root.space) * self.c.inner * math.prod(self.c.kernel)
@@ -134,11 +134,11 @@ class _Writer:
                 at = [self._moved(p, n, 1, first) for n, p in enumerate(moved)]
                 at[0] = self._moved(moved[0], 0, 1, f.multiply(group, c.inner))
                 each = c.filters.shape[2] * c.filters.shape[3]
-                at[1] = f.at(pointers[1], f.multiply(unit, each), self.dtype.itemsize)
+                at[1] = f.at(pointers[1], unit, each * self.dtype.itemsize)
                 for columns, start, stop in widths(c.outer, self.shape.width, panels):
                     with _between(f, panel, start, stop, panels):
                         self._rows(at, columns)
-        reads = (*self.c.reads, *self.body.outside())
+        reads = (*self.c.reads, *self.body.outside)
         boxes = tuple(op.name for op in self.cluster.operations)
         return Kernel(
             "+".join(dict.fromkeys(boxes)), f, tuple(self.values), reads,
@@ -156,7 +156,7 @@ class _Writer:
         if number == 1:
             return pointer
         value = self.values[number]
-        return self.f.at(pointer, self.f.multiply(index, step * value.strides[axis]), value.dtype.itemsize)
+        return self.f.at(pointer, index, step * value.strides[axis] * value.dtype.itemsize)
 
     def _rows(self, pointers: list[str], columns: int) -> None:
         """All windows with one panel: loops over all spatial axes but the last, then tiles of that."""

@@ -151,13 +151,14 @@ def _built(
         if kernel.links:
             kernel.function = caller(kernel)
         kernel.function = distinct.setdefault(kernel.function.body, kernel.function)
+    shared: list[str] = []
     if checked:
         texts = [checking.text_of(function, places.slots) for function in distinct.values()]
-        texts.append(checking.REPORT)
+        shared.append(checking.REPORT)
     else:
-        texts = [function.text() for function in distinct.values()]
-    declarations = [line for function in distinct.values() for line in function.declarations]
-    code = jit.compiled(texts, declarations, machine)
+        texts = [function.text(body) for body, function in distinct.items()]
+    shared += [line for function in distinct.values() for line in function.declarations]
+    code = jit.compiled(texts, shared, machine)
     program = Program(
         ready, steps, places, lowering.constants, results, donated, code, again,
         lambda: _built(ready, targets, machine, again, True)[0], is_timed(),
@@ -171,7 +172,8 @@ def prepared(graph: Graph) -> Graph:
 
 
 def _arranged(simple: Graph) -> Graph:
-    return prune(share(lookups(loosen(recompute(simple)))))
+    found = lookups(loosen(recompute(simple)))
+    return simple if found.outputs == simple.outputs else prune(share(found))
 
 
 def object_of(graph: Graph, machine: Machine) -> bytes:

@@ -80,7 +80,7 @@ def _sums(
     shape = tile_shape(machine, item)
     at_x, at_g, at_sums = addresses(f, 3)
     if chunks > 1:
-        at_sums = f.at(at_sums, f.multiply("%chunk", taps * inner * outputs), item)
+        at_sums = f.at(at_sums, "%chunk", taps * inner * outputs * item)
     _clear(f, at_sums, taps * inner * outputs, machine, sums)
     kernel = geometry.kernel
     tap_steps = [d * x.strides[2 + axis] for axis, d in enumerate(geometry.dilation)]
@@ -110,7 +110,7 @@ def _sums(
         panel_work = math.prod(kernel) * runs * tile_work
         groups = geometry.groups
         with patient(f, 0, groups, count=groups, work=panels * panel_work) as group:
-            group_x = f.at(image_x, f.multiply(group, inner * x.strides[1]), item)
+            group_x = f.at(image_x, group, inner * x.strides[1] * item)
             first = f.multiply(group, outer)
             group_g, group_sums = f.at(image_g, first, item), f.at(at_sums, first, item)
             for columns, start, stop in widths(outer, shape.width, panels):
@@ -125,10 +125,10 @@ def _sums(
                         for begin, end, count in tiles(rows, shape.rows):
                             with patient(f, begin, end, count, count=runs, work=tile_work) as row:
                                 tile = Tile(f, shape.lanes, count, columns, g.dtype, mask=True)
-                                kept = f.at(tap_sums, f.multiply(row, outputs), item)
+                                kept = f.at(tap_sums, row, outputs * item)
                                 tile.load(kept, outputs)
                                 tile.run(
-                                    f.at(tap_x, f.multiply(row, row_step), item), g.dtype,
+                                    f.at(tap_x, row, row_step * item), g.dtype,
                                     [i * row_step for i in range(count)],
                                     f.at(group_g, offset, item), loops,
                                 )  # fmt: skip
@@ -136,14 +136,14 @@ def _sums(
 
     image_work = flops // (2 * VECTOR * max(1, g.shape[0]))
     with patient(f, *share(f, g.shape[0], chunks), count=g.shape[0] // chunks, work=image_work) as image:
-        image_x = f.at(at_x, f.multiply(image, x.strides[0]), item)
-        image_g = f.at(at_g, f.multiply(image, g.strides[0]), item)
+        image_x = f.at(at_x, image, x.strides[0] * item)
+        image_g = f.at(at_g, image, g.strides[0] * item)
         for begin, end, size in blocks:
             steps, work = (end - begin) // size, image_work * size // max(1, windows[0])
             with patient(f, begin, end, size, count=steps, work=work) as window:
                 block(
-                    f.at(image_x, f.multiply(window, geometry.stride[0] * x.strides[2]), item),
-                    f.at(image_g, f.multiply(window, g.strides[2]), item),
+                    f.at(image_x, window, geometry.stride[0] * x.strides[2] * item),
+                    f.at(image_g, window, g.strides[2] * item),
                     size,
                 )
     return Kernel(
@@ -156,6 +156,6 @@ def _clear(f: Function, pointer: str, size: int, machine: Machine, sums: Value) 
     blocks, tail = divmod(size, e.count)
     zero = e.constant(0, sums.dtype)
     with f.loop(0, blocks) as block:
-        e.store(zero, f.at(pointer, f.multiply(block, e.count), sums.dtype.itemsize), 1, None)
+        e.store(zero, f.at(pointer, block, e.count * sums.dtype.itemsize), 1, None)
     if tail:
         e.store(zero, f.at(pointer, blocks * e.count, sums.dtype.itemsize), 1, e.mask(tail))

@@ -57,10 +57,10 @@ class Fusion:
     def __init__(self, steps: list[Lowered]) -> None:
         self.steps = steps
         self.group = {id(step): Group(step, order) for order, step in enumerate(steps)}
+        self.groups = set(self.group.values())
         self.readers: dict[int, list[Lowered]] = {}
         self.writers: dict[int, list[Lowered]] = {}
         self.following: dict[int, list[Lowered]] = {}
-        self.preceding: dict[int, list[Lowered]] = {id(step): [] for step in steps}
         self._connect()
         for step in reversed(steps):
             group = self.group[id(step)]
@@ -91,8 +91,6 @@ class Fusion:
                 after += self.readers.get(id(buffer), [])
                 after += writers[writers.index(step) + 1 :]
             self.following[id(step)] = after
-            for other in after:
-                self.preceding[id(other)].append(step)
 
     def _follow(self, root: Operation, step: Operation) -> None:
         """Have what can be computed on a product's sums computed there, before reductions claim it.
@@ -208,22 +206,12 @@ class Fusion:
         mine.reach = (mine.reach | theirs.reach) & ~mine.mask
         for _, member in theirs.members:
             self.group[id(member)] = mine
-        # Whoever reaches one of them now reaches what both reach; most knew it before.
+        self.groups.remove(theirs)
+        # Whoever reaches one of them now reaches what both reach.
         known = mine.mask | mine.reach
-        stack = [mine]
-        while stack:
-            group = stack.pop()
-            for before in self._before(group):
-                if before is not mine and known & ~before.reach:
-                    before.reach |= known
-                    stack.append(before)
-
-    def _before(self, group: Group) -> Iterable[Group]:
-        return {
-            id(self.group[id(step)]): self.group[id(step)]
-            for _, member in group.members
-            for step in self.preceding[id(member)]
-        }.values()
+        for group in self.groups:
+            if group.reach & mine.mask:
+                group.reach |= known
 
     # ---- results
     def ordered(self, late: set[int]) -> list[Group]:

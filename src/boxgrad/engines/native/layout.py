@@ -106,7 +106,10 @@ class Value:
             self.buffer is other.buffer
             and self.shape == other.shape
             and self.offset == other.offset
-            and _essential(self.shape, self.strides) == _essential(other.shape, other.strides)
+            and (
+                self.strides == other.strides
+                or _essential(self.shape, self.strides) == _essential(other.shape, other.strides)
+            )
         )
 
     def spread(self, shape: Shape) -> Value:

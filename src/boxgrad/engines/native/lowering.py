@@ -8,6 +8,7 @@ Operations are fused afterwards (``fuse``); a box without a kernel is a fallback
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -115,7 +116,7 @@ class Lowering:
         self._items: dict[Node, list[Node]] = {}
         self._readers: dict[Node, list[Node]] = {}
         for number, node in enumerate(graph.inputs):
-            buffer = Buffer(node.dtype, int(np.prod(node.shape)), Home.INPUT, number)
+            buffer = Buffer(node.dtype, math.prod(node.shape), Home.INPUT, number)
             whole = Value(buffer, node.shape, contiguous(node.shape), 0, node.dtype)
             self._sources[node] = whole if given is None else given[number]
         nodes = graph.nodes[len(graph.inputs) :]
@@ -247,7 +248,7 @@ class Lowering:
             return node.shape
         moving = [any(v.strides[axis] for v in _values(operands)) for axis in range(len(node.shape))]
         space = tuple(n if moves else min(n, 1) for n, moves in zip(node.shape, moving, strict=True))
-        return space if int(np.prod(node.shape)) - int(np.prod(space)) >= MOST_REPEATED else node.shape
+        return space if math.prod(node.shape) - math.prod(space) >= MOST_REPEATED else node.shape
 
     def within(self, node: Node, dtype: np.dtype[Any]) -> Value | Literal:
         """A node's source; a Python integer beyond the dtype is NumPy's to refuse."""
@@ -309,7 +310,7 @@ class Lowering:
         if not all(x in self._pieces and len(self.readers(x)) == 1 for x in node.inputs):
             return False
         pieces = [piece for x in node.inputs for piece in self._pieces[x]]
-        if len(set(node.inputs)) < 2 or int(np.prod(node.shape)) > MOST_CHECKED:
+        if len(set(node.inputs)) < 2 or math.prod(node.shape) > MOST_CHECKED:
             return False
         count = np.zeros(node.shape, np.int8)
         for piece in pieces:

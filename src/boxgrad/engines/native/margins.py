@@ -7,6 +7,7 @@ at once where they want it: its channels contiguous, inside a larger buffer whos
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -51,7 +52,7 @@ def room(shape: Shape, dtype: np.dtype[Any], pads: Pads, gaps: Shape | None = No
     if not any(map(any, pads)) and all(gap == 1 for gap in gaps):
         whole = fresh(shape, dtype, order)
         return Room(whole, whole, pads, gaps)
-    buffer = Buffer(dtype, int(np.prod(size)), Home.FIXED, fill=fill)
+    buffer = Buffer(dtype, math.prod(size), Home.FIXED, fill=fill)
     whole = Value(buffer, size, ordered_strides(size, order), 0, dtype)
     key = [slice(None), slice(None)]
     for (before, after), n, gap in zip(pads, outer, gaps, strict=True):

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from boxgrad.engines.native.ir import Function, Index, memory_type
+from boxgrad.engines.native.ir import Function, Index, Register, memory_type
 from boxgrad.engines.native.machine import Machine
 from boxgrad.engines.native.vector import Lanes, Term
 
@@ -51,7 +51,7 @@ class Loop:
 
 
 class Tile:
-    """Sums of so many rows and vectors, in stack slots that become registers."""
+    """Sums of so many rows and vectors, in registers."""
 
     def __init__(
         self,
@@ -67,20 +67,19 @@ class Tile:
         self.masks = [self.e.mask(columns - j * lanes) if mask else None for j in range(self.vectors)]
         """For B and for stored sums where they have no room beyond the last column."""
         self.kind = self.e.type(dtype)
-        self.sums = [[function.slot(self.kind) for _ in range(self.vectors)] for _ in range(rows)]
+        self.sums = [[Register(function, self.kind) for _ in range(self.vectors)] for _ in range(rows)]
 
     def clear(self) -> None:
         for row in self.sums:
             for register in row:
-                self.f.store(self.kind, "zeroinitializer", register, 64)
+                register.set("zeroinitializer")
 
     def load(self, pointer: str, row_step: int) -> None:
         """Go on with sums that were stored."""
         for i, row in enumerate(self.sums):
             for j, register in enumerate(row):
                 at = self.f.at(pointer, i * row_step + j * self.e.count, self.dtype.itemsize)
-                known = self.e.load(at, self.dtype, 1, self.masks[j])
-                self.f.store(self.kind, known.text, register, 64)
+                register.set(self.e.load(at, self.dtype, 1, self.masks[j]).text)
 
     def save(self, pointer: str, row_step: int) -> None:
         for i, row in enumerate(self.sums):
@@ -97,7 +96,7 @@ class Tile:
                 self.e.store(self.e.op("fadd", known, self.sum(i, j)), at, 1, self.masks[j])
 
     def sum(self, row: int, vector: int) -> Term:
-        return Term(self.f.load(self.kind, self.sums[row][vector], 64), self.dtype)
+        return Term(self.sums[row][vector].get(), self.dtype)
 
     def run(self, a: str, a_dtype: np.dtype[Any], rows: Sequence[int], b: str, loops: Sequence[Loop]) -> None:
         """Add the products of all inner loops; ``rows`` are the offsets of A's rows in elements."""
@@ -105,10 +104,7 @@ class Tile:
         item_a, item_b = a_dtype.itemsize, self.dtype.itemsize
 
         def moved(index: Index) -> tuple[str, str]:
-            return (
-                self.f.at(a, self.f.multiply(index, loop.step_a), item_a),
-                self.f.at(b, self.f.multiply(index, loop.step_b), item_b),
-            )
+            return (self.f.at(a, index, loop.step_a * item_a), self.f.at(b, index, loop.step_b * item_b))
 
         if inner:
             with self.f.loop(0, loop.count) as index:
@@ -145,5 +141,4 @@ class Tile:
                 scalar = f.value(f"fpext float {scalar} to double")
             x = e.splat(scalar, self.dtype)
             for j, vector in enumerate(vectors):
-                total = e.multiply_add(x, vector, self.sum(i, j))
-                f.store(self.kind, total.text, self.sums[i][j], 64)
+                self.sums[i][j].set(e.multiply_add(x, vector, self.sum(i, j)).text)

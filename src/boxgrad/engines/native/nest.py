@@ -64,7 +64,7 @@ class Nest:
         self.body = Body(cluster.operations)
         self.space = cluster.space
         self.reductions = [op for op in cluster.operations if op.reduction is not None]
-        self.loads = self.body.outside()
+        self.loads = self.body.outside
         self.stores = [op for op in cluster.stored if op.reduction is None]
         lookups = [op for op in cluster.operations if op.lookup is not None]
         places = [op.place for op in self.stores]

@@ -53,8 +53,8 @@ def packer(right: Value, target: Value, machine: Machine, name: str) -> Kernel:
     steps = (right.strides[1], right.strides[2])
 
     def one(panel: Index, columns: int) -> None:
-        at = f.at(source, f.multiply(panel, width * right.strides[2]), right.dtype.itemsize)
-        to = f.at(panel_at, f.multiply(panel, depth * width), target.dtype.itemsize)
+        at = f.at(source, panel, width * right.strides[2] * right.dtype.itemsize)
+        to = f.at(panel_at, panel, depth * width * target.dtype.itemsize)
         pack(f, at, right.dtype, steps, depth, columns, to, width, lanes, target.dtype)
 
     if whole:
@@ -92,12 +92,12 @@ def row_packer(left: Value, target: Value, name: str) -> Kernel:
     whole, edge = divmod(left.shape[1], rows)
 
     def one(tile: Index, count: int, first: Index, amount: int) -> None:
-        at = f.at(source, f.multiply(tile, rows), item)
-        panel = f.at(to, f.multiply(tile, depth * rows), item)
+        at = f.at(source, tile, rows * item)
+        panel = f.at(to, tile, depth * rows * item)
         with f.loop(0, amount) as step:
             k = f.add(first, step)
-            x = e.load(f.at(at, f.multiply(k, left.strides[2]), item), left.dtype, 1, e.mask(count))
-            e.store(x, f.at(panel, f.multiply(k, rows), item), 1, e.mask(rows))
+            x = e.load(f.at(at, k, left.strides[2] * item), left.dtype, 1, e.mask(count))
+            e.store(x, f.at(panel, k, rows * item), 1, e.mask(rows))
 
     def block(first: Index, amount: int) -> None:
         if whole:

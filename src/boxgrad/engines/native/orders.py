@@ -81,8 +81,7 @@ class _Sorting:
         source, target, *own = addresses(f, len(values))
         if self.chunks > 1:
             own = [
-                f.at(p, f.multiply("%chunk", 2 * self.room), v.dtype.itemsize)
-                for p, v in zip(own, scratch, strict=True)
+                f.at(p, "%chunk", 2 * self.room * v.dtype.itemsize) for p, v in zip(own, scratch, strict=True)
             ]
         others = [i for i in order_of(place) if i != self.axis]
         steps = [tuple(v.strides[i] * v.dtype.itemsize for i in others) for v in (x, place)]
@@ -107,9 +106,9 @@ class _Sorting:
         """Copy the row, with the strides and dtypes on either side."""
         f, one = self.f, self.one
         with patient(f, 0, self.count, count=self.count, work=1) as index:
-            at = f.at(source, f.multiply(index, from_step), old.itemsize)
+            at = f.at(source, index, from_step * old.itemsize)
             element = one.cast(one.load(at, old, 1, None), new)
-            one.store(element, f.at(target, f.multiply(index, to_step), new.itemsize), 1, None)
+            one.store(element, f.at(target, index, to_step * new.itemsize), 1, None)
 
     def _read(self, source: str, keys: str) -> None:
         """The row, and after it keys that come last."""

@@ -110,7 +110,7 @@ class _Writer:
 
     def _moved(self, pointer: str, number: int, level: int, index: Index) -> str:
         step = self.nest.strides[number][level] * self.nest.values[number].dtype.itemsize
-        return self.function.at(pointer, self.function.multiply(index, step))
+        return self.function.at(pointer, index, step)
 
     def _tiles(self, level: int, pointers: list[str]) -> None:
         """The two innermost loops in squares of lanes, in which such values are turned."""
@@ -218,9 +218,6 @@ class _Writer:
         self.rows = self._whole_rows(pointers, known)
         return known
 
-    def _number(self, value: Value) -> int:
-        return next(n for n, other in enumerate(self.nest.loads) if other.same_place(value))
-
     def _whole_rows(self, pointers: list[str], known: dict[int, Term]) -> dict[Operation, str]:
         """Where the rows begin that are read from front to back: all indices are the same along them."""
         found: dict[Operation, str] = {}
@@ -230,7 +227,7 @@ class _Writer:
             number = next(n for n, value in enumerate(self.nest.values) if value is operation.lookup)
             sources = [operand.source for operand in operation.operands]
             read = [v for v in sources if isinstance(v, Value) and self.nest.body.maker(v) is None]
-            numbers = [self._number(value) for value in read]
+            numbers = [self.nest.body.number(value) for value in read]
             if len(numbers) < len(sources):  # a number, or computed here
                 continue
             if self.nest.strides[number][-1] == 1 and all(n in known for n in numbers):
@@ -239,7 +236,7 @@ class _Writer:
 
     def _address(self, number: int, pointers: list[str], index: Index) -> str:
         step = self.nest.strides[number][-1] * self.nest.values[number].dtype.itemsize
-        return self.function.at(pointers[number], self.function.multiply(index, step))
+        return self.function.at(pointers[number], index, step)
 
     def _innermost(self, start: Index, stop: Index, pointers: list[str]) -> None:
         """The vectors from block ``start`` to ``stop``, then the tail."""
@@ -279,7 +276,7 @@ class _Writer:
             return self._address(number, pointers, index)
 
         def load(value: Value) -> Term:
-            number = self._number(value)
+            number = self.nest.body.number(value)
             if number not in loaded:
                 stride = self.nest.strides[number][-1]
                 loaded[number] = e.load(address(number), value.dtype, stride, mask)
@@ -319,7 +316,7 @@ class _Writer:
         if self.nest.reduced(operation)[0]:
             if self.nest.chunks > 1:
                 size //= self.nest.chunks
-                self.pointers[number] = f.at(self.pointers[number], f.multiply("%chunk", size), item)
+                self.pointers[number] = f.at(self.pointers[number], "%chunk", size * item)
             start, stop = 0, size
         elif len(self.nest.sizes) > 1:
             each = size // self.nest.sizes[0]

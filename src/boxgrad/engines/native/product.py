@@ -116,7 +116,7 @@ class _Writer:
         self.shape = tile_shape(machine, self.dtype.itemsize)
         self.batch, self.m, self.k = self.product.left.shape
         self.n = self.product.right.shape[2]
-        self.loads = [self._over(value) for value in self.body.outside()]
+        self.loads = [self._over(value) for value in self.body.outside]
         self.stores = list(cluster.stored)
         self.places = [self._over(op.place) for op in self.stores]
         self.tiles = -(-self.m // self.shape.rows)
@@ -183,7 +183,7 @@ class _Writer:
         chunk: Index = "%chunk" if self.chunks > 1 else 0
         item = self.dtype.itemsize
         place = chunk if self.chunks <= AT_ONCE else f.remainder(chunk, AT_ONCE)
-        pointers[2] = f.at(pointers[2], f.multiply(place, self.scratch.shape[1]), item)
+        pointers[2] = f.at(pointers[2], place, self.scratch.shape[1] * item)
         column_part = f.remainder(chunk, split.columns)
         rest = f.divide(chunk, split.columns)
         row_part, batch_part = f.remainder(rest, split.rows), f.divide(rest, split.rows)
@@ -210,7 +210,7 @@ class _Writer:
                 with only_if_last(f, stop, self.panels):
                     self._panel(moved, whole, edge, rows)
         left, right = self.product.reads
-        reads = (self.tiled or left, right, self.scratch, *self.body.outside())
+        reads = (self.tiled or left, right, self.scratch, *self.body.outside)
         writes = (self.scratch, *(op.place for op in self.stores))
         boxes = tuple(op.name for op in self.cluster.operations)
         flops = 2 * self.batch * self.m * self.n * self.k
@@ -227,7 +227,7 @@ class _Writer:
         )
 
     def _moved(self, pointer: str, value: Value, axis: int, index: Index) -> str:
-        return self.f.at(pointer, self.f.multiply(index, value.strides[axis]), value.dtype.itemsize)
+        return self.f.at(pointer, index, value.strides[axis] * value.dtype.itemsize)
 
     def _panel(self, pointers: list[str], panel: Index, columns: int, rows: tuple[Index, Index]) -> None:
         """All tiles of rows with one panel, a block of the inner axis after the other."""
@@ -327,7 +327,6 @@ def finish(
     that are laid down on the stack for it.
     """
     f, e = sums.f, sums.e
-    outside = body.outside()
 
     def vector(row: Index, j: int, total: Term) -> None:
         mask = e.mask(columns - j * e.count)
@@ -337,7 +336,7 @@ def finish(
             return f.at(pointers[number], offset, value.dtype.itemsize)
 
         def load(value: Value) -> Term:
-            number = next(n for n, other in enumerate(outside) if other.same_place(value))
+            number = body.number(value)
             over = loads[number]
             return e.load(address(number, over), over.dtype, over.strides[2], mask)
 

@@ -129,14 +129,14 @@ def _kernel(
     def row(number: Index, block: Index, mask: str | None) -> None:
         bases = moved(f, number, sizes, pointers, steps)
         bases = [
-            f.at(base, f.multiply(block, lanes * step), v.dtype.itemsize)
+            f.at(base, block, lanes * step * v.dtype.itemsize)
             for base, step, v in zip(bases, across, values, strict=True)
         ]
         start = e.cast(e.load(bases[0], x.dtype, across[0], mask), place.dtype)
         e.store(start, bases[1], across[1], mask)
         f.store(kind, start.text, total, 64)
         with patient(f, 1, place.shape[axis], count=place.shape[axis], work=WORK) as step:
-            here = [f.at(base, f.multiply(step, by)) for base, by in zip(bases, along, strict=True)]
+            here = [f.at(base, step, by) for base, by in zip(bases, along, strict=True)]
             term = e.cast(e.load(here[0], x.dtype, across[0], mask), place.dtype)
             known = combine(e, Term(f.load(kind, total, 64), place.dtype), term)
             f.store(kind, known.text, total, 64)
@@ -156,5 +156,5 @@ def moved(f: Function, row: Index, sizes: Shape, pointers: list[str], steps: lis
     """The pointers at the row of that number, in C order of ``sizes``; steps are in bytes."""
     for axis in reversed(range(len(sizes))):
         index, row = f.remainder(row, sizes[axis]), f.divide(row, sizes[axis])
-        pointers = [f.at(p, f.multiply(index, step[axis])) for p, step in zip(pointers, steps, strict=True)]
+        pointers = [f.at(p, index, step[axis]) for p, step in zip(pointers, steps, strict=True)]
     return pointers

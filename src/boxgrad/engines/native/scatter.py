@@ -48,9 +48,9 @@ def kernel(
     item = place.dtype.itemsize
 
     def write(source: str, target: str, index: Index, mask: str | None) -> None:
-        source = f.at(source, f.multiply(index, over), x.dtype.itemsize)
+        source = f.at(source, index, over * x.dtype.itemsize)
         new = e.cast(e.load(source, x.dtype, over, mask), place.dtype)
-        at = f.at(target, f.multiply(index, across), item)
+        at = f.at(target, index, across * item)
         e.store(combine(e, e.load(at, place.dtype, across, mask), new), at, across, mask)
 
     steps = [tuple(s * x.dtype.itemsize for s in x.strides[: len(sizes)])]

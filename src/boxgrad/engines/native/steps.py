@@ -321,7 +321,6 @@ def nest(
             index = loops.enter_context(patient(function, 0, size, count=size, work=inside))
             indices.append(index)
             moved = [
-                function.at(pointer, function.multiply(index, step[axis]))
-                for pointer, step in zip(moved, steps, strict=True)
+                function.at(pointer, index, step[axis]) for pointer, step in zip(moved, steps, strict=True)
             ]
         yield indices, moved

@@ -141,16 +141,16 @@ def gather(
     """
     f, item = e.function, value.dtype.itemsize
     image, places = tiling.place(f, tile)
-    pointer = f.at(pointer, f.multiply(image, value.strides[0]), item)
+    pointer = f.at(pointer, image, value.strides[0] * item)
     for axis, place in enumerate(places):
         step = tiling.axes[axis].results * value.strides[2 + axis]
-        pointer = f.at(pointer, f.multiply(place, step), item)
+        pointer = f.at(pointer, place, step * item)
     cut = [axis for axis in range(len(places)) if not tiling.fits(axis)]
 
     def vectors(limits: list[Index | None], zero: str) -> None:
         for start, stop, active in runs(channels, e.count):
             with f.loop(start, stop, e.count) as channel:
-                at = f.at(pointer, f.multiply(channel, value.strides[1]), item)
+                at = f.at(pointer, channel, value.strides[1] * item)
                 load = _samples(e, value, at, limits, zero, e.mask(active))
                 along_axes(
                     e, value.dtype, matrices, load, lambda index, terms, c=channel: store(c, index, terms)
@@ -182,7 +182,7 @@ def _samples(
     def load(index: list[Index]) -> Term:
         at, within = pointer, list[str]()
         for i, step, limit in zip(index, value.strides[2:], limits, strict=True):
-            at = f.at(at, f.multiply(i, step), value.dtype.itemsize)
+            at = f.at(at, i, step * value.dtype.itemsize)
             if limit is not None:
                 within.append(f.value(f"icmp slt i64 {i}, {limit}"))
         if within:

@@ -113,9 +113,13 @@ def _rows(e: Lanes, rows: list[list[Fraction]], vectors: list[Term]) -> list[Ter
 
 def _alike(x: Row, z: Row) -> bool:
     """Whether two lines differ in signs alone, in some places and not in others."""
-    pairs = [(a, b) for a, b in zip(x, z, strict=True) if a or b]
-    signs = {a == b for a, b in pairs}
-    return len(pairs) > 2 and len(signs) == 2 and all(abs(a) == abs(b) for a, b in pairs)
+    same = opposite = 0
+    for a, b in zip(x, z, strict=True):
+        if a.denominator != b.denominator or abs(a.numerator) != abs(b.numerator):
+            return False
+        if a.numerator:
+            same, opposite = same + (a.numerator == b.numerator), opposite + (a.numerator != b.numerator)
+    return same + opposite > 2 and same > 0 and opposite > 0
 
 
 def _split(x: Row, z: Row) -> list[list[Fraction]]:

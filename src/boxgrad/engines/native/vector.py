@@ -7,9 +7,9 @@ never written.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,8 +19,7 @@ BOOL, INT32, INT64 = np.dtype(bool), np.dtype(np.int32), np.dtype(np.int64)
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(NamedTuple):
     """A vector in a register."""
 
     text: str
@@ -33,10 +32,14 @@ class Lanes:
     def __init__(self, function: Function, count: int) -> None:
         self.function = function
         self.count = count
+        self._types: dict[np.dtype[Any], str] = {}
 
     # ---- types and constants
     def type(self, dtype: np.dtype[Any]) -> str:
-        return f"<{self.count} x {scalar_type(dtype)}>"
+        known = self._types.get(dtype)
+        if known is None:
+            known = self._types[dtype] = f"<{self.count} x {scalar_type(dtype)}>"
+        return known
 
     def constant(self, value: Any, dtype: np.dtype[Any]) -> Term:
         return Term(f"splat ({scalar_type(dtype)} {literal(value, dtype)})", dtype)
@@ -64,7 +67,7 @@ class Lanes:
     # ---- instructions
     def op(self, name: str, x: Term, *others: Term, dtype: np.dtype[Any] | None = None) -> Term:
         """An instruction on operands of one type."""
-        operands = ", ".join(term.text for term in (x, *others))
+        operands = ", ".join([x.text, *[term.text for term in others]])
         return Term(self.function.value(f"{name} {self.type(x.dtype)} {operands}"), dtype or x.dtype)
 
     def compare(self, predicate: str, x: Term, z: Term) -> Term:
@@ -83,9 +86,8 @@ class Lanes:
     def intrinsic(self, name: str, x: Term, *others: Term) -> Term:
         """``llvm.<name>`` on operands of one type."""
         kind = self.type(x.dtype)
-        suffix = f"v{self.count}{'f' if x.dtype.kind == 'f' else 'i'}{8 * x.dtype.itemsize}"
         arguments = [(kind, term.text) for term in (x, *others)]
-        return Term(self.function.call(kind, f"llvm.{name}.{suffix}", *arguments), x.dtype)
+        return Term(self.function.call(kind, f"llvm.{name}.{_suffix(kind)}", *arguments), x.dtype)
 
     def multiply_add(self, x: Term, z: Term, w: Term) -> Term:
         """x z + w, rounded once where the processor can."""
@@ -214,6 +216,7 @@ class Lanes:
         return Term(self.function.value(f"icmp ne {kind} {text}, zeroinitializer"), BOOL)
 
 
+@functools.cache
 def _suffix(kind: str) -> str:
     """``<8 x float>`` as it stands in an intrinsic's name: v8f32."""
     count, item = kind[1:-1].split(" x ")

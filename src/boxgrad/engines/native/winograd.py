@@ -73,7 +73,7 @@ def filter_kernel(w: Value, target: Value, tiling: Tiling, machine: Machine, nam
         def store(index: list[Index], terms: list[Term]) -> None:
             for number, term in enumerate(terms):
                 point = point_of(f, tiling, [*index, number])
-                e.store(term, f.at(place, f.multiply(point, target.strides[0]), item), 1, None)
+                e.store(term, f.at(place, point, target.strides[0] * item), 1, None)
 
         along_axes(e, w.dtype, [axis.g for axis in tiling.axes], load, store)
 
@@ -106,7 +106,7 @@ class _Writer:
         self.shape = tile_shape(machine, self.dtype.itemsize)
         self.e = Lanes(self.f, self.shape.lanes)
         self.stores = list(cluster.stored)
-        self.beside = [*self.body.outside(), *(op.place for op in self.stores)]
+        self.beside = [*self.body.outside, *(op.place for op in self.stores)]
         images = self.root.space[0]
         tiles = images * self.tiling.amount
         self.flops = 2 * math.prod(self.root.space) * c.inner * math.prod(c.kernel)
@@ -138,16 +138,16 @@ class _Writer:
             products = f.at(samples, self.tiling.points * self.step, item)
             count = f.minimum(self.block, f.add(stop, f.multiply(first, -1)))
             with f.loop(0, count) as tile:
-                self._samples(source, f.at(samples, f.multiply(tile, self.inner), item), f.add(first, tile))
+                self._samples(source, f.at(samples, tile, self.inner * item), f.add(first, tile))
             self._multiply(samples, filters, products, count)
             with f.loop(0, count) as tile:
-                at = f.at(products, f.multiply(tile, self.outer), item)
+                at = f.at(products, tile, self.outer * item)
                 self._results(at, beside, f.add(first, tile), watch)
         watch.report()
         places = tuple(op.place for op in self.stores)
         boxes = tuple(op.name for op in self.cluster.operations)
         label = f"{'+'.join(dict.fromkeys(boxes))} {self.tiling}"
-        reads = (self.c.source, self.c.filters, *self.borrowed.values, *self.body.outside())
+        reads = (self.c.source, self.c.filters, *self.borrowed.values, *self.body.outside)
         writes = (*self.borrowed.values, *places)
         return Kernel(
             label, f, tuple(self.values), reads, writes, self.chunks, boxes, self.flops, may_fail=True,
@@ -179,17 +179,17 @@ class _Writer:
         panels, depth = self.c.filters.shape[1:3]
         ends = f.divide(f.add(count, rows - 1), rows)
         with f.loop(0, self.tiling.points) as point:
-            a = f.at(samples, f.multiply(point, self.step), item)
-            to = f.at(products, f.multiply(point, self.out_step), item)
-            b = f.at(filters, f.multiply(point, self.c.filters.strides[0]), item)
+            a = f.at(samples, point, self.step * item)
+            to = f.at(products, point, self.out_step * item)
+            b = f.at(filters, point, self.c.filters.strides[0] * item)
             for columns, first, last in widths(self.c.outer, width, panels):
                 with f.loop(first, last) as panel, f.loop(0, ends) as row:
                     sums = Tile(f, self.shape.lanes, rows, columns, self.dtype)
                     sums.clear()
                     sums.run(
-                        f.at(a, f.multiply(row, rows * self.inner), item), self.dtype,
+                        f.at(a, row, rows * self.inner * item), self.dtype,
                         [i * self.inner for i in range(rows)],
-                        f.at(b, f.multiply(panel, depth * width), item), [Loop(depth, 1, width)],
+                        f.at(b, panel, depth * width * item), [Loop(depth, 1, width)],
                     )  # fmt: skip
                     offset = f.add(f.multiply(row, rows * self.outer), f.multiply(panel, width))
                     sums.save(f.at(to, offset, item), self.outer)
@@ -228,7 +228,7 @@ class _Writer:
         f, e, dtype = self.f, self.e, self.dtype
         source = f.at(source, channel, dtype.itemsize)
         pointers = [
-            f.at(pointer, f.multiply(channel, value.strides[1]), value.dtype.itemsize)
+            f.at(pointer, channel, value.strides[1] * value.dtype.itemsize)
             for pointer, value in zip(beside, self.beside, strict=True)
         ]
         over = [
@@ -245,7 +245,7 @@ class _Writer:
             sums = Tile(f, self.shape.lanes, line, active, dtype)
             for row, term in zip(sums.sums, terms, strict=False):
                 watch.see(term)
-                f.store(sums.kind, term.text, row[0], 64)
+                row[0].set(term.text)
             moved: list[str] = []
             for pointer, value in zip(pointers, self.beside, strict=True):
                 offset: Index = 0

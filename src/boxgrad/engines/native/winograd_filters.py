@@ -79,7 +79,7 @@ class _Writer:
         chunk: Index = "%chunk" if chunks > 1 else 0
         number, channel = f.divide(chunk, self.channel_parts), f.remainder(chunk, self.channel_parts)
         first = f.multiply(channel, self.channels)
-        x = f.at(x, f.multiply(first, self.x.strides[1]), item)
+        x = f.at(x, first, self.x.strides[1] * item)
         each, row_size, _, _ = self.sums.strides
         sums = f.at(sums, f.add(f.multiply(number, each), f.multiply(first, row_size)), item)
         with f.loop(0, self.channels * row_size, self.shape.lanes) as index:
@@ -95,10 +95,10 @@ class _Writer:
             slopes = f.at(seen, self.tiling.points * self.step, item)
             count = f.minimum(self.block, f.add(stop, f.multiply(tile, -1)))
             with f.loop(0, count) as row:
-                at = f.at(seen, f.multiply(row, self.row), item)
+                at = f.at(seen, row, self.row * item)
                 self._transform(samples, self.x, x, f.add(tile, row), self.channels, at, self.step)
             with f.loop(0, count) as row:
-                at = f.at(slopes, f.multiply(row, self.width), item)
+                at = f.at(slopes, row, self.width * item)
                 self._transform(results, self.g, g, f.add(tile, row), self.outer, at, self.slope_step)
             self._multiply(seen, slopes, sums, count)
         return Kernel(
@@ -124,12 +124,12 @@ class _Writer:
         f, e, item, width = self.f, self.e, self.dtype.itemsize, self.shape.width
         row_size = self.sums.strides[1]
         with f.loop(0, self.tiling.points) as point:
-            a = f.at(samples, f.multiply(point, self.step), item)
-            b = f.at(slopes, f.multiply(point, self.slope_step), item)
-            to = f.at(sums, f.multiply(point, self.width), item)
+            a = f.at(samples, point, self.step * item)
+            b = f.at(slopes, point, self.slope_step * item)
+            to = f.at(sums, point, self.width * item)
             for columns, first, last in widths(self.outer, width, self.width // width):
                 with f.loop(first, last) as panel:
-                    at_b, to_panel = (f.at(at, f.multiply(panel, width), item) for at in (b, to))
+                    at_b, to_panel = (f.at(at, panel, width * item) for at in (b, to))
                     for begin, end, rows in tiles(self.channels, self.shape.rows):
                         with f.loop(begin, end, rows) as row:
                             tile = Tile(f, e.count, rows, columns, self.dtype)
@@ -138,7 +138,7 @@ class _Writer:
                                 f.at(a, row, item), self.dtype, list(range(rows)), at_b,
                                 [Loop(count, self.row, self.width)],
                             )  # fmt: skip
-                            tile.join(f.at(to_panel, f.multiply(row, row_size), item), row_size)
+                            tile.join(f.at(to_panel, row, row_size * item), row_size)
 
     def back(self) -> Kernel:
         """Add the sums of all parts and transform them into filters."""
