@@ -15,8 +15,8 @@ from typing import Any, cast
 import numpy as np
 
 from boxgrad.conversion import Uncaught
-from boxgrad.errors import BoxgradError, IndexingError, ShapeError, TraceError, is_internal, message, verdicts
-from boxgrad.graph.node import Node, Origin, Scope
+from boxgrad.errors import TraceError, is_internal, is_ours, verdicts
+from boxgrad.graph.node import Node, Origin, Scope, refuse
 from boxgrad.graph.primitive import Primitive, Traced
 from boxgrad.ops import elementwise
 from boxgrad.types import ArrayType, is_ndarray
@@ -66,7 +66,7 @@ class Holder(Traced):
 
 
 def origin(depth: int) -> Origin:
-    """The user's frame that asked for the present operation; under ``trace`` all of them."""
+    """The user's frame that asked for the present operation, and the layers' in it; under ``trace`` all."""
     frame = sys._getframe(depth)  # pyright: ignore[reportPrivateUsage]  the fast way to a caller
     known = verdicts.get
     while True:
@@ -79,13 +79,16 @@ def origin(depth: int) -> Origin:
         if frame.f_back is None or code is _boundary:
             return ()
         frame = frame.f_back
-    if not context.whole_stack:
-        return (frame.f_code, frame.f_lasti)
+    whole = context.whole_stack
+    if not whole and not is_ours(code):
+        return (code, frame.f_lasti)
     found: list[Any] = []
     back: Any = frame
     while back is not None and back.f_code is not _boundary:
         if not is_internal(back.f_code):
             found += (back.f_code, back.f_lasti)
+            if not whole and not is_ours(back.f_code):
+                break
         back = back.f_back
     return tuple(found)
 
@@ -193,7 +196,7 @@ def apply(primitive: Primitive, inputs: Any, parameters: dict[str, Any] = _NOTHI
         else:
             kind = primitive.type_rule(*[node.type for node in nodes], **parameters)
     except (ValueError, TypeError, IndexError) as error:
-        raise _refused(primitive, nodes, error) from error
+        refuse(primitive, nodes, error)
     place = context.origin
     if place is None and not context.inside:
         return Node(primitive, tuple(nodes), parameters, value, kind, origin(2), context.scope)
@@ -208,20 +211,3 @@ def _as_array(node: Node) -> Node:
     if node.is_number:
         return lift(np.asarray(node.value)[()])
     return apply(elementwise.cast, (node,), {"dtype": node.dtype})
-
-
-def _refused(primitive: Primitive, nodes: list[Node], error: Exception) -> Exception:
-    """NumPy's refusal, said with the box, the types and the user's line."""
-    if isinstance(error, BoxgradError):
-        return error
-    types = ", ".join(repr(node.type) for node in nodes)
-    kind = IndexingError if isinstance(error, IndexError) else ShapeError
-    if isinstance(error, TypeError):
-        kind = TraceError
-    return kind(
-        message(
-            f"{primitive.name}({types}) cannot be computed",
-            str(error),
-            "arguments whose shapes and dtypes fit; print(x.shape, x.dtype) works on traced values",
-        )
-    )

@@ -172,7 +172,10 @@ class Program:
         for run in self._runs:
             if isinstance(run, _Turn):
                 start = time.perf_counter()
-                self._fall_back(run, given, made)
+                try:
+                    self._fall_back(run, given, made)
+                except Exception:  # which NumPy's program raises again, with the user's line
+                    return self._again()(values)
                 self.seconds[run.step] += time.perf_counter() - start
             elif not self._native(*run):
                 if self._status[0] != NOT_FINITE:
