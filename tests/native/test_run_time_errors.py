@@ -1,4 +1,4 @@
-"""What fails while a compiled function runs: the user's line, NumPy's type, the same words in every engine."""
+"""What fails while a compiled function runs: the user's line, NumPy's type, one message."""
 
 from __future__ import annotations
 

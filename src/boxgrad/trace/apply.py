@@ -65,8 +65,11 @@ class Holder(Traced):
         raise NotImplementedError
 
 
-def origin(depth: int) -> Origin:
-    """The user's frame that asked for the present operation, and the layers' in it; under ``trace`` all."""
+def origin(depth: int, later: bool = False) -> Origin:
+    """The user's frame that asked for the present operation; under ``trace`` all of them.
+
+    Of what is computed ``later``, when the frames are gone, also those of layers, down to the user's own.
+    """
     frame = sys._getframe(depth)  # pyright: ignore[reportPrivateUsage]  the fast way to a caller
     known = verdicts.get
     while True:
@@ -80,7 +83,7 @@ def origin(depth: int) -> Origin:
             return ()
         frame = frame.f_back
     whole = context.whole_stack
-    if not whole and not is_ours(code):
+    if not whole and not (later and is_ours(code)):
         return (code, frame.f_lasti)
     found: list[Any] = []
     back: Any = frame
@@ -199,8 +202,8 @@ def apply(primitive: Primitive, inputs: Any, parameters: dict[str, Any] = _NOTHI
         refuse(primitive, nodes, error)
     place = context.origin
     if place is None and not context.inside:
-        return Node(primitive, tuple(nodes), parameters, value, kind, origin(2), context.scope)
-    place = origin(2) if place is None else place
+        return Node(primitive, tuple(nodes), parameters, value, kind, origin(2, not known), context.scope)
+    place = origin(2, not known) if place is None else place
     made = Node(primitive, tuple(nodes), parameters, value, kind, place, context.scope)
     made.derived = True
     return made
