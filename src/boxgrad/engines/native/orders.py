@@ -16,8 +16,7 @@ from boxgrad.engines.native.ir import Function, Index, is_supported
 from boxgrad.engines.native.layout import Value, fresh, order_of
 from boxgrad.engines.native.lowering import Lower, Lowering, RefusedError
 from boxgrad.engines.native.machine import Machine
-from boxgrad.engines.native.running import moved
-from boxgrad.engines.native.steps import HEAD, Kernel, Special, addresses, share
+from boxgrad.engines.native.steps import HEAD, Kernel, Special, addresses, moved, share
 from boxgrad.engines.native.vector import INT32, INT64, Lanes, Term
 from boxgrad.graph.node import Node
 
