@@ -1,9 +1,9 @@
 """Positions of extrema along contiguous rows: one sweep, whatever lies in them.
 
-Knows strides and vectors. A row is read in blocks. Of a block every lane keeps its extremum alone, which is one
-instruction a vector; the lanes whose extremum is better than before remember where the block begins. In the
+Knows strides and vectors. A row is read in blocks. Of a block every lane keeps its extremum alone, which is
+one instruction a vector; lanes whose extremum is better than before remember where the block begins. In the
 end the first block that holds the row's extremum is searched for it. A NaN is an extremum, and of equals the
-first counts. The last block is the last elements of the row, some of which were seen before and change nothing.
+first counts. The last block is the end of the row, some of which was seen before and changes nothing.
 """
 
 from __future__ import annotations
