@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import math
 import os
 import threading
 import time
@@ -22,7 +23,7 @@ import numpy as np
 from boxgrad.engines.native import jit
 from boxgrad.engines.native.checking import STATUS_WORDS
 from boxgrad.engines.native.jobs import begin, parts, turns
-from boxgrad.engines.native.layout import Home, Value
+from boxgrad.engines.native.layout import Home, Shape, Value
 from boxgrad.engines.native.outside import accessed, explained
 from boxgrad.engines.native.plan import ALIGNMENT, GUARD, Plan
 from boxgrad.engines.native.pool import num_threads, pool
@@ -36,7 +37,8 @@ SMALL = 4096
 """Bytes up to which copying an output costs less than memory of its own."""
 _Memories = list[Array] | dict[int, Array]
 _MadeOf = int | tuple[Node, Result | Array]
-"""How an output is made: the input that it was written over; a view; or a value."""
+"""How an output is made: the input that it was written over, or as ~n the n-th array of the outputs' memory;
+a view; or a value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +103,9 @@ class Program:
             self._arena[start : start + GUARD] = CANARY
         self._seen: list[Callable[[], Any]] = [_nothing] * len(graph.inputs)
         self._small = {
-            number: np.empty(size, dtype)
-            for number, (size, dtype) in enumerate(self._outputs)
-            if size * dtype.itemsize <= SMALL
+            number: np.empty(shape, dtype)
+            for number, (shape, dtype) in enumerate(self._outputs)
+            if math.prod(shape) * dtype.itemsize <= SMALL
         }
         self._results = [self._ready(*pair) for pair in enumerate(zip(graph.outputs, results, strict=True))]
         self._tables: list[Array] = []
@@ -183,7 +185,11 @@ class Program:
                 self.direct_calls += 1
                 return self._direct()(values)
         return [
-            given[made_of] if type(made_of) is int else self._result(made_of, values, given, made)
+            self._result(made_of, values, given, made)
+            if type(made_of) is not int
+            else given[made_of]
+            if made_of >= 0
+            else made[~made_of]
             for made_of in self._results
         ]
 
@@ -192,10 +198,10 @@ class Program:
         if len(self._small) == len(self._outputs):
             return [*self._small.values()]
         made: list[Array] = []
-        for number, (size, dtype) in enumerate(self._outputs):
+        for number, (shape, dtype) in enumerate(self._outputs):
             array = self._small.get(number)
             if array is None:
-                array = np.empty(size, dtype)
+                array = np.empty(shape, dtype)
                 self._slots[self._plan.first_output + number] = array.ctypes.data
             made.append(array)
         return made
@@ -310,6 +316,8 @@ class Program:
             home, number = result.buffer.home, result.buffer.number
             if home is Home.CONSTANT or (home is Home.OUTPUT and number in self._small):
                 return node, self._view(result, [], self._small)
+            if home is Home.OUTPUT and self._outputs[number][0] == result.shape and _is_whole(result):
+                return ~number
         return node, result
 
     def _result(
@@ -363,11 +371,16 @@ def _flat(memory: Array) -> Array:
     return memory.reshape(-1)
 
 
-def _outputs(results: Sequence[Result]) -> list[tuple[int, np.dtype[Any]]]:
-    """The buffers that are made anew for each call."""
-    found = {
-        r.buffer.number: (r.buffer.size, r.buffer.dtype)
-        for r in results
-        if isinstance(r, Value) and r.buffer.home is Home.OUTPUT
-    }
+def _is_whole(result: Value) -> bool:
+    """Whether a result is all of its buffer, in C order."""
+    return result.is_contiguous and result.size == result.buffer.size
+
+
+def _outputs(results: Sequence[Result]) -> list[tuple[Shape, np.dtype[Any]]]:
+    """The buffers that are made anew for each call, in the shape of the result that is all of one."""
+    found: dict[int, tuple[Shape, np.dtype[Any]]] = {}
+    for r in results:
+        if isinstance(r, Value) and r.buffer.home is Home.OUTPUT:
+            shape = r.shape if _is_whole(r) else (r.buffer.size,)
+            found.setdefault(r.buffer.number, (shape, r.buffer.dtype))
     return [found[number] for number in range(len(found))]
