@@ -67,7 +67,7 @@ class Report:
 
         lines = [f"engine {self.engine}: {self.total.count} {self.unit} a call", line("", heads)]
         for (*before, last), fields in zip(names, cells, strict=True):
-            lines += [*(f"  {part}" for part in before), line(last, fields)]
+            lines += [*(f"  {part}".rstrip() for part in before), line(last, fields)]
         for note in self.notes:
             lines += textwrap.wrap(note, WIDTH, initial_indent="  ", subsequent_indent="    ")
         return "\n".join(lines)
