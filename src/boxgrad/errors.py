@@ -172,7 +172,7 @@ _KINDS: tuple[tuple[type[Exception], type[BoxgradError]], ...] = (
 """The class of ours for each of NumPy's, which it is too."""
 
 _LAYER = " in a layer"
-_REPAIRS = (
+REPAIRS = (
     (r"with size 0\b", "an array that has elements on that axis, or no indices"),
     (
         rf"index -\d+ is out of bounds for axis \d+ with size (\d+){_LAYER}",
@@ -215,7 +215,7 @@ def refused(what: str, error: Exception, places: Sequence[Place] = ()) -> Except
     expression = place.expression if place is not None and (theirs or not places) else ""
     why = str(error) or type(error).__name__
     said = why + _LAYER if inner is not None and is_ours(inner.code) else why
-    found, repair = next((found, text) for pattern, text in _REPAIRS if (found := re.search(pattern, said)))
+    found, repair = next((found, text) for pattern, text in REPAIRS if (found := re.search(pattern, said)))
     sizes = [int(size) for size in found.groups()]
     repair = repair.format(*sizes, *(size - 1 for size in sizes))
     text = _put_together(f"{expression}: {what}" if expression else what, why, repair, place, inner)

@@ -81,8 +81,8 @@ _SENTENCES = {
         "np.linalg.pinv 或 np.linalg.lstsq，它们适用于任何矩阵；或 A + c * np.eye(n)，c > 0 取很小的数"
     ),
     "Matrix is not positive definite": "矩阵不是正定的",
-    "a symmetric A with positive eigenvalues; A + c * np.eye(n) moves them up by c": (
-        "特征值为正的对称矩阵 A；A + c * np.eye(n) 使特征值各增加 c"
+    "a symmetric matrix with positive eigenvalues; A + c * np.eye(n) moves them up by c": (
+        "特征值为正的对称矩阵；A + c * np.eye(n) 使特征值各增加 c"
     ),
     "{what} did not converge": "{what} 没有收敛",
     "a matrix of finite numbers; np.isfinite(A).all() says whether it is one": (
