@@ -14,6 +14,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from operator import call, is_
 from typing import Any
@@ -174,12 +175,12 @@ class Program:
         for run in self._runs:
             if isinstance(run, _Turn):
                 start = time.perf_counter()
-                try:
+                with suppress(Exception):
                     self._fall_back(run, given, made)
-                except Exception:  # which NumPy's program raises again, with the user's line
-                    return self._again()(values)
-                self.seconds[run.step] += time.perf_counter() - start
-            elif not self._native(*run):
+                    self.seconds[run.step] += time.perf_counter() - start
+                    continue
+                return self._again()(values)  # which fails too, and names the user's line
+            if not self._native(*run):
                 if self._status[0] != NOT_FINITE:
                     return self._again()(values)
                 self.direct_calls += 1
