@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import boxgrad as bg
+from boxgrad.errors import REPAIRS
 from boxgrad.explain.refusals import LABELS, in_language
 
 X, W = np.arange(9.0).reshape(3, 3), np.ones((3, 2))
@@ -183,3 +184,9 @@ def test_a_sentence_that_is_not_known_stays_as_it_is():
     text = "something else\n  where:   f.py:3\n  why:     nobody knows\n           nor why"
     assert in_language(text, "zh") == "something else\n  位置：f.py:3\n  原因：nobody knows\n        nor why"
     assert in_language(text, "en") == text
+
+
+@pytest.mark.parametrize("repair", [text for _, text in REPAIRS])
+def test_what_to_write_instead_of_what_cannot_be_computed(repair):
+    said = in_language(f"  instead: {repair.format(4, 3)}", "zh").partition("：")[2]
+    assert CHINESE.search(said) or re.fullmatch(r"[\w.(), ]+，或 .*", said), said

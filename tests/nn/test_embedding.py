@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from boxgrad import nn
-from boxgrad.errors import ShapeError
+from boxgrad.errors import IndexingError, ShapeError
 
 
 def test_rows():
@@ -31,9 +31,9 @@ def test_padding():
 
 def test_errors():
     layer = nn.Embedding(5, 3)
-    with pytest.raises(ShapeError, match=r"Embedding\(5, 3\) found the index 5, with 5 to choose"):
+    with pytest.raises(IndexingError, match=r"Embedding\(5, 3\) found the index 5, with 5 to choose"):
         layer(np.array([0, 5]))
-    with pytest.raises(ShapeError, match="found the index -1"):
+    with pytest.raises(IndexingError, match="found the index -1"):
         layer(np.array([-1]))
     with pytest.raises(ShapeError, match="expected whole numbers, found dtype float64"):
         layer(np.array([0.5]))

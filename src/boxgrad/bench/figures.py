@@ -18,21 +18,23 @@ from boxgrad.train.plots import BLUE, GREY, ORANGE
 
 def row(figures: Figures) -> str:
     """A model's lines of the table."""
-    lines = [f"{figures.model:<14}{'boxgrad':<16}{figures.ours_ms:>10.3f} ms{_rate(figures)}"]
+    lines = [f"{figures.model:<12}{'boxgrad':<14}{figures.ours_ms:>9.3f} ms{_rate(figures)}"]
     for peer, taken in figures.peers.items():
-        line = f"{'':<14}{peer:<16}{taken:>10.3f} ms   boxgrad is {figures.ratios[peer]:.2f} × as fast"
+        line = f"{'':<12}{peer:<14}{taken:>9.3f} ms  boxgrad {figures.ratios[peer]:.2f} × as fast"
         apart = figures.differences.get(peer)
-        lines.append(line if apart is None else f"{line}; losses differ by {apart:.0e}")
+        lines.append(line if apart is None else f"{line}; losses ± {apart:.0e}")
     checked = f"losses {figures.losses[0]:.4f} … {figures.losses[-1]:.4f}" if figures.losses else ""
+    peak = f"peak {figures.probe:.0f} GFLOP/s"
     phase = "good phase" if figures.good_phase else "no good phase: run again when the machine is quiet"
-    probe = f"peak {figures.probe:.0f} GFLOP/s; {figures.slow} of {figures.blocks} blocks slow: {phase}"
-    return "\n".join([*lines, f"{'':<14}{'; '.join(filter(None, (checked, probe)))}"])
+    lines.append(f"{'':<12}{'; '.join(filter(None, (checked, peak)))}")
+    lines.append(f"{'':<12}{figures.slow} of {figures.blocks} blocks slow: {phase}")
+    return "\n".join(lines)
 
 
 def _rate(figures: Figures) -> str:
     if figures.gflops is None or figures.peak_fraction is None:
         return ""
-    return f"   {figures.gflops:>7.1f} GFLOP/s, {figures.peak_fraction:.0%} of the peak"
+    return f"  {figures.gflops:.1f} GFLOP/s, {figures.peak_fraction:.0%} of the peak"
 
 
 def document(all_figures: Sequence[Figures], engine: str, threads: int) -> dict[str, Any]:

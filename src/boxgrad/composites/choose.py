@@ -77,7 +77,9 @@ def choose(a: Any, choices: Any, mode: str = "raise") -> Any:
     shape = np.broadcast_shapes(a.shape, *(x.shape for x in parts))
     table = np.stack([np.broadcast_to(x, shape) for x in parts])
     index = np.broadcast_to(a, shape)
-    if mode != "raise":
+    if mode == "raise":
+        index = np.where(index < 0, len(parts), index)  # a negative number is none of the choices
+    else:
         index = np.clip(index, 0, len(parts) - 1) if mode == "clip" else index % len(parts)
     return np.take_along_axis(table, index.astype(np.intp)[None], axis=0)[0]
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import functools
 import importlib
 import os
+import re
+import textwrap
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -17,6 +19,10 @@ from boxgrad.graph.node import Graph
 from boxgrad.record import Record
 
 Run = Callable[[Sequence[Any]], list[Any]]
+WIDTH = 80
+"""Characters of a line of a report, in which the terminal shows it."""
+NARROWEST = 24
+"""Characters of a box's name, whatever the numbers need."""
 
 
 class Row(Record):
@@ -45,22 +51,24 @@ class Report(Record):
 
     def __str__(self) -> str:
         rows = [*self.rows, self.total]
-        width = max(len(row.box) for row in rows)
         has_flops, has_seconds = bool(self.total.flops), self.total.seconds is not None
-        head = f"  {'':<{width}}{'runs':>7}{'reads kB':>13}{'writes kB':>13}"
-        head += f"{'MFLOP':>12}" * has_flops + f"{'µs':>12}" * has_seconds
-        head += f"{'GFLOP/s':>10}" * (has_flops and has_seconds)
-        lines = [f"engine {self.engine}: {self.total.count} {self.unit} a call", head]
-        for row in rows:
-            line = f"  {row.box:<{width}}{row.count:>7}{row.reads / 1e3:>13,.1f}{row.writes / 1e3:>13,.1f}"
-            if has_flops:
-                line += f"{row.flops / 1e6:>12,.3f}"
-            if row.seconds is not None:
-                line += f"{row.seconds * 1e6:>12,.1f}"
-                if row.flops and row.seconds:
-                    line += f"{row.flops / row.seconds / 1e9:>10,.1f}"
-            lines.append(line)
-        return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
+        heads = ["runs", "reads kB", "writes kB", *["MFLOP"] * has_flops, *["µs"] * has_seconds]
+        heads += ["GFLOP/s"] * (has_flops and has_seconds)
+        cells = [_cells(row, has_flops, has_seconds) for row in rows]
+        widths = [max(map(len, column)) + 2 for column in zip(heads, *cells, strict=True)]
+        names = [_folded(row.box, max(NARROWEST, WIDTH - 2 - sum(widths))) for row in rows]
+        left = max(len(line) for lines in names for line in lines)
+
+        def line(name: str, fields: Sequence[str]) -> str:
+            numbers = "".join(f"{cell:>{width}}" for cell, width in zip(fields, widths, strict=True))
+            return f"  {name:<{left}}{numbers}".rstrip()
+
+        lines = [f"engine {self.engine}: {self.total.count} {self.unit} a call", line("", heads)]
+        for (*before, last), fields in zip(names, cells, strict=True):
+            lines += [*(f"  {part}".rstrip() for part in before), line(last, fields)]
+        for note in self.notes:
+            lines += textwrap.wrap(note, WIDTH, initial_indent="  ", subsequent_indent="    ")
+        return "\n".join(lines)
 
     @property
     def total(self) -> Row:
@@ -74,6 +82,28 @@ class Report(Record):
             sum(row.flops for row in self.rows),
             sum(times) if times else None,
         )
+
+
+def _cells(row: Row, has_flops: bool, has_seconds: bool) -> list[str]:
+    """The numbers of a row as they are printed."""
+    found = [str(row.count), f"{row.reads / 1e3:,.1f}", f"{row.writes / 1e3:,.1f}"]
+    if has_flops:
+        found.append(f"{row.flops / 1e6:,.3f}")
+    if has_seconds:
+        found.append("" if row.seconds is None else f"{row.seconds * 1e6:,.1f}")
+    if has_flops and has_seconds:
+        found.append(f"{row.flops / row.seconds / 1e9:,.1f}" if row.flops and row.seconds else "")
+    return found
+
+
+def _folded(name: str, width: int) -> list[str]:
+    """The name of a kernel on lines of a width, broken between its boxes."""
+    lines = [""]
+    for part in re.split(r"(?<=\+)|(?<= → )", name):
+        if lines[-1] and len(lines[-1]) + len(part) > width:
+            lines.append("  ")
+        lines[-1] += part
+    return lines
 
 
 class Engine(Protocol):

@@ -56,13 +56,14 @@ function rail() {
   if (!dense) thin();
 }
 
-function thin() { // labels that would touch their neighbour are left away
-  let right = -Infinity;
-  all(".stop button", $("stops")).forEach((button) => {
-    const place = button.getBoundingClientRect();
-    button.style.translate = `${Math.min(0, innerWidth - 6 - place.right)}px`;
-    button.style.visibility = place.left < right ? "hidden" : "";
-    if (place.left >= right) right = place.right;
+function thin() { // labels that would touch their neighbour are left away, but never the last
+  let right = -Infinity, kept = null;
+  all(".stop button", $("stops")).forEach((button, i, buttons) => {
+    button.style.translate = button.style.visibility = "";
+    const place = button.getBoundingClientRect(), shift = Math.min(0, innerWidth - 6 - place.right);
+    button.style.translate = `${shift}px`;
+    if (place.left + shift >= right) [right, kept] = [place.right + shift, button];
+    else (i < buttons.length - 1 ? button : kept).style.visibility = "hidden";
   });
 }
 

@@ -60,12 +60,39 @@ _SENTENCES = {
     "lang='en' or lang='zh'": "lang='en' 或 lang='zh'",
     # ---- boxes that cannot compute
     "{name}({types}) cannot be computed": "{name}({types}) 无法计算",
+    "{code}: {name}({types}) cannot be computed": "{code}：{name}({types}) 无法计算",
     "operands could not be broadcast together with shapes {shapes}": "形状 {shapes} 不能互相广播",
     "shapes {a} and {b} do not fit in the product {subscripts}: axis {axis} has size "
     "{n} on the left and {m} on the right": (
         "形状 {a} 与 {b} 不能相乘（{subscripts}）：轴 {axis} 左边长 {n}，右边长 {m}"
     ),
     "index {i} is out of bounds for axis {axis} with size {n}": "下标 {i} 超出范围：第 {axis} 轴长度为 {n}",
+    "indices from -{n} to {last}; np.clip(indices, 0, {most}) where the nearest is meant": (
+        "下标取 -{n} 到 {last}；若要取最近的元素，用 np.clip(indices, 0, {most})"
+    ),
+    "whole numbers from 0 to {last}: renumber them, or make room for more": (
+        "用 0 到 {last} 的整数：重新编号，或增加容量"
+    ),
+    "whole numbers from 0 to {last}; a negative one, which layers and losses refuse, is shown here less "
+    "{n}": ("用 0 到 {last} 的整数；层和损失不接受负数，这里显示的是它减去 {n} 的值"),
+    "an array that has elements on that axis, or no indices": "让数组在该轴上有元素，或不取下标",
+    "Singular matrix": "矩阵是奇异的",
+    "np.linalg.pinv or np.linalg.lstsq, which take any matrix; or A + c * np.eye(n) with a small c > 0": (
+        "np.linalg.pinv 或 np.linalg.lstsq，它们适用于任何矩阵；或 A + c * np.eye(n)，c > 0 取很小的数"
+    ),
+    "Matrix is not positive definite": "矩阵不是正定的",
+    "a symmetric matrix with positive eigenvalues; A + c * np.eye(n) moves them up by c": (
+        "特征值为正的对称矩阵；A + c * np.eye(n) 使特征值各增加 c"
+    ),
+    "{what} did not converge": "{what} 没有收敛",
+    "a matrix of finite numbers; np.isfinite(A).all() says whether it is one": (
+        "元素都是有限数的矩阵；np.isfinite(A).all() 可以检查"
+    ),
+    "operands without such elements (np.where, np.maximum), or np.errstate(all='ignore')": (
+        "避开这样的元素（np.where、np.maximum），或用 np.errstate(all='ignore')"
+    ),
+    "Integers to negative integer powers are not allowed.": "整数不能取负整数次幂",
+    "np.float_power(x, n), or x.astype(float) ** n": "np.float_power(x, n)，或 x.astype(float) ** n",
     "all the input array dimensions except for the concatenation axis must match "
     "exactly, but along dimension "
     "{axis}, the array at index {i} has size {n} and the array at index {j} has size {m}": (

@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from boxgrad.graph.node import Graph, Node
+from boxgrad.graph.node import Graph, Node, refuse
 
 _programs: WeakKeyDictionary[Graph, Program] = WeakKeyDictionary()
 
@@ -19,7 +19,7 @@ class Program:
     A register is emptied after its last use, so memory is held no longer than needed.
     """
 
-    __slots__ = ("_constants", "_count", "_inputs", "_outputs", "_steps")
+    __slots__ = ("_constants", "_inputs", "_nodes", "_outputs", "_steps")
 
     def __init__(self, graph: Graph) -> None:
         nodes = graph.nodes
@@ -32,7 +32,7 @@ class Program:
             last[node] = len(nodes)
         inputs = set(graph.inputs)
         self._inputs = len(graph.inputs)
-        self._count = len(nodes)
+        self._nodes = nodes
         self._constants = [
             (register[node], node.value) for node in nodes if node.primitive is None and node not in inputs
         ]
@@ -60,16 +60,22 @@ class Program:
 
     def __call__(self, *values: Any) -> list[Any]:
         """Run on as many values as the graph has inputs."""
-        registers: list[Any] = [*values, *[None] * (self._count - self._inputs)]
+        registers: list[Any] = [*values, *[None] * (len(self._nodes) - self._inputs)]
         for number, value in self._constants:
             registers[number] = value
-        for meaning, reuse, sources, parameters, target, done in self._steps:
-            if reuse is None:
-                registers[target] = meaning(*[registers[i] for i in sources], **parameters)
-            else:
-                registers[target] = meaning(*[registers[i] for i in sources], out=registers[reuse])
-            for number in done:
-                registers[number] = None
+        target = 0
+        try:
+            for meaning, reuse, sources, parameters, target, done in self._steps:
+                if reuse is None:
+                    registers[target] = meaning(*[registers[i] for i in sources], **parameters)
+                else:
+                    registers[target] = meaning(*[registers[i] for i in sources], out=registers[reuse])
+                for number in done:
+                    registers[number] = None
+        except Exception as error:
+            node = self._nodes[target]
+            assert node.primitive is not None
+            refuse(node.primitive, node.inputs, error, node.places)
         return [registers[number] for number in self._outputs]
 
 

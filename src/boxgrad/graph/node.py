@@ -7,14 +7,14 @@ that is the topological order. A node may know the value it had when it was trac
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 
-from boxgrad.errors import GraphError, Place
+from boxgrad.errors import GraphError, Place, refused
 from boxgrad.graph.primitive import Primitive
 from boxgrad.types import ArrayType
 
@@ -131,6 +131,17 @@ def rebuilt(node: Node, inputs: tuple[Node, ...], parameters: dict[str, Any]) ->
     )  # fmt: skip
     made.derived = node.derived
     return made
+
+
+def refuse(
+    primitive: Primitive, inputs: Iterable[Node], error: Exception, places: Sequence[Place] = ()
+) -> NoReturn:
+    """Raise NumPy's refusal to compute a box, with its types and the user's line."""
+    types = ", ".join(repr(node.type) for node in inputs)
+    told = refused(f"{primitive.name}({types}) cannot be computed", error, places)
+    if told is error:
+        raise error
+    raise told from error
 
 
 def ordered(outputs: Iterable[Node], stop: Iterable[Node] = ()) -> list[Node]:

@@ -31,7 +31,8 @@ class Embedding(Module):
         dtype: of the table.
 
     Raises:
-        ShapeError: indices that are not whole numbers from 0 to V - 1.
+        IndexingError: an index that is not from 0 to V - 1.
+        ShapeError: indices that are no whole numbers.
 
     Source: PyTorch's ``nn.Embedding``.
 
@@ -74,8 +75,7 @@ class Embedding(Module):
 
     def __call__(self, indices: Any) -> Any:
         indices = expect.array(indices)
-        expect.indices(describe(self), indices, self.num_embeddings)
-        found = rows(self.weight, indices)
+        found = rows(self.weight, expect.indices(describe(self), indices, self.num_embeddings))
         if self.padding_idx is None:
             return found
         padded = np.expand_dims(indices == self.padding_idx, -1)

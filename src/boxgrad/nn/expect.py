@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from boxgrad.errors import ShapeError, message
+from boxgrad.boxed import current_tracer
+from boxgrad.errors import IndexingError, ShapeError, message
 from boxgrad.nn.summary import describe
 from boxgrad.tree import is_array
 
@@ -93,8 +94,12 @@ def same(what: str, x: Any, y: Any) -> None:
         )
 
 
-def indices(what: str, values: Any, size: int, allowed: int | None = None) -> None:
-    """Demand whole numbers from 0 to ``size`` - 1 (or ``allowed``), where values are present."""
+def indices(what: str, values: Any, size: int, allowed: int | None = None) -> Any:
+    """Demand whole numbers from 0 to ``size`` - 1 (or ``allowed``), where values are present.
+
+    Where they are not, in a compiled function, the look-up refuses what is too large; a negative number is
+    made one that it refuses too, for NumPy would count from the end.
+    """
     if values.dtype.kind not in "iu":
         raise ShapeError(
             message(
@@ -103,18 +108,23 @@ def indices(what: str, values: Any, size: int, allowed: int | None = None) -> No
                 "cast them: indices.astype(np.int64)",
             )
         )
-    if type(values) is np.ndarray and values.size:  # a traced box has no values to look at
-        wrong = (values < 0) | (values >= size)
-        if allowed is not None:
-            wrong &= values != allowed
-        if wrong.any():
-            raise ShapeError(
-                message(
-                    f"{what} found the index {values[wrong][0]}, with {size} to choose from",
-                    f"indices go from 0 to {size - 1}",
-                    "renumber them from 0, or make room for more",
-                )
+    if type(values) is not np.ndarray:
+        tracer = current_tracer()
+        if tracer is None or not tracer.compiling or values.dtype.kind == "u":
+            return values
+        return np.where(values < 0, values.astype(np.int64) - size, values)
+    wrong = (values < 0) | (values >= size)
+    if allowed is not None:
+        wrong &= values != allowed
+    if wrong.any():
+        raise IndexingError(
+            message(
+                f"{what} found the index {values[wrong][0]}, with {size} to choose from",
+                f"indices go from 0 to {size - 1}",
+                "renumber them from 0, or make room for more",
             )
+        )
+    return values
 
 
 def _shape(x: Any) -> str:

@@ -126,8 +126,8 @@ def _picked(what: str, scores: Any, target: Any, axis: int, ignore_index: int) -
                 "brings the classes to axis 1",
             )
         )
-    expect.indices(what, target, classes, ignore_index)
-    index = np.where(target == ignore_index, 0, target)
+    checked = expect.indices(what, target, classes, ignore_index)
+    index = np.where(target == ignore_index, 0, checked)
     chosen = np.take_along_axis(scores, np.expand_dims(index, axis), axis)
     return index, np.squeeze(chosen, axis)
 
@@ -164,7 +164,8 @@ def nll(
         ignore_index: targets of this value do not count.
 
     Raises:
-        ShapeError: the shapes do not fit, or an index is out of range.
+        ShapeError: the shapes do not fit.
+        IndexingError: an index is out of range.
 
     Source: PyTorch's ``nll_loss``.
 
@@ -205,7 +206,8 @@ def cross_entropy(
         label_smoothing: ε from 0 to 1; the targets become ``(1 - ε) q + ε / C``.
 
     Raises:
-        ShapeError: shapes or dtypes do not fit, or an index is out of range.
+        ShapeError: shapes or dtypes do not fit.
+        IndexingError: an index is out of range.
 
     Source: PyTorch's ``cross_entropy``; smoothing: Szegedy et al., 2016.
 

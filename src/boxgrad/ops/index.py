@@ -119,8 +119,7 @@ def _add_rows(y: Any, index: Any, x: Any) -> None:
 def _scatter_add(x: Any, *indices: Any, key: Key, shape: Shape) -> Any:
     y = np.zeros(shape, x.dtype)
     if key[0] == Slot(0) and len(indices) == 1 and len(key) == 1 and y.ndim > 1 and indices[0].size:
-        if indices[0].min() < -shape[0] or indices[0].max() >= shape[0]:
-            raise IndexError(f"index out of bounds for axis 0 with size {shape[0]}")
+        np.take(np.empty(shape[0], bool), indices[0])  # NumPy's own error for an index outside
         _add_rows(y, indices[0], x)
     else:
         np.add.at(y, filled(key, indices), x)

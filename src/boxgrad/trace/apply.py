@@ -15,8 +15,8 @@ from typing import Any, cast
 import numpy as np
 
 from boxgrad.conversion import Uncaught
-from boxgrad.errors import BoxgradError, IndexingError, ShapeError, TraceError, is_internal, message, verdicts
-from boxgrad.graph.node import Node, Origin, Scope
+from boxgrad.errors import TraceError, is_internal, is_ours, verdicts
+from boxgrad.graph.node import Node, Origin, Scope, refuse
 from boxgrad.graph.primitive import Primitive, Traced
 from boxgrad.ops import elementwise
 from boxgrad.types import ArrayType, is_ndarray
@@ -65,8 +65,11 @@ class Holder(Traced):
         raise NotImplementedError
 
 
-def origin(depth: int) -> Origin:
-    """The user's frame that asked for the present operation; under ``trace`` all of them."""
+def origin(depth: int, later: bool = False) -> Origin:
+    """The user's frame that asked for the present operation; under ``trace`` all of them.
+
+    Of what is computed ``later``, when the frames are gone, also those of layers, down to the user's own.
+    """
     frame = sys._getframe(depth)  # pyright: ignore[reportPrivateUsage]  the fast way to a caller
     known = verdicts.get
     while True:
@@ -79,13 +82,16 @@ def origin(depth: int) -> Origin:
         if frame.f_back is None or code is _boundary:
             return ()
         frame = frame.f_back
-    if not context.whole_stack:
-        return (frame.f_code, frame.f_lasti)
+    whole = context.whole_stack
+    if not whole and not (later and is_ours(code)):
+        return (code, frame.f_lasti)
     found: list[Any] = []
     back: Any = frame
     while back is not None and back.f_code is not _boundary:
         if not is_internal(back.f_code):
             found += (back.f_code, back.f_lasti)
+            if not whole and not is_ours(back.f_code):
+                break
         back = back.f_back
     return tuple(found)
 
@@ -193,11 +199,11 @@ def apply(primitive: Primitive, inputs: Any, parameters: dict[str, Any] = _NOTHI
         else:
             kind = primitive.type_rule(*[node.type for node in nodes], **parameters)
     except (ValueError, TypeError, IndexError) as error:
-        raise _refused(primitive, nodes, error) from error
+        refuse(primitive, nodes, error)
     place = context.origin
     if place is None and not context.inside:
-        return Node(primitive, tuple(nodes), parameters, value, kind, origin(2), context.scope)
-    place = origin(2) if place is None else place
+        return Node(primitive, tuple(nodes), parameters, value, kind, origin(2, not known), context.scope)
+    place = origin(2, not known) if place is None else place
     made = Node(primitive, tuple(nodes), parameters, value, kind, place, context.scope)
     made.derived = True
     return made
@@ -208,20 +214,3 @@ def _as_array(node: Node) -> Node:
     if node.is_number:
         return lift(np.asarray(node.value)[()])
     return apply(elementwise.cast, (node,), {"dtype": node.dtype})
-
-
-def _refused(primitive: Primitive, nodes: list[Node], error: Exception) -> Exception:
-    """NumPy's refusal, said with the box, the types and the user's line."""
-    if isinstance(error, BoxgradError):
-        return error
-    types = ", ".join(repr(node.type) for node in nodes)
-    kind = IndexingError if isinstance(error, IndexError) else ShapeError
-    if isinstance(error, TypeError):
-        kind = TraceError
-    return kind(
-        message(
-            f"{primitive.name}({types}) cannot be computed",
-            str(error),
-            "arguments whose shapes and dtypes fit; print(x.shape, x.dtype) works on traced values",
-        )
-    )

@@ -91,8 +91,9 @@ def _extremum(float_predicate: str, predicate: str, nan_wins: bool) -> Emitter:
             return e.op("or" if predicate == "ge" else "and", x, z)
         if x.dtype.kind != "f":
             return e.choose(e.compare(predicate, x, z), x, z)
-        wins = e.op("or", e.compare(float_predicate, x, z), is_nan(e, x if nan_wins else z))
-        return e.choose(wins, x, z)
+        # The comparison and the choice are one instruction, whose answer is z where either is NaN.
+        best = e.choose(e.compare(float_predicate, x, z), x, z)
+        return e.choose(is_nan(e, x if nan_wins else z), x, best)
 
     return emit
 
@@ -148,12 +149,12 @@ def _power(e: Lanes, x: Term, z: Term) -> Term:
     return e.each("pow", x, z)
 
 
-_maximum = _extremum("oge", "ge", True)
+_maximum = _extremum("ogt", "ge", True)
 _to_radians, _to_degrees = _scaled(math.pi / 180), _scaled(180 / math.pi)
 
 ADD = _by_kind("fadd", "add", "or")
 MULTIPLY = _by_kind("fmul", "mul", "and")
-MAXIMUM, MINIMUM = _maximum, _extremum("ole", "le", True)
+MAXIMUM, MINIMUM = _maximum, _extremum("olt", "le", True)
 
 EMITTERS: dict[str, Emitter] = {
     # ---- arithmetic
@@ -179,7 +180,7 @@ EMITTERS: dict[str, Emitter] = {
     "erf": mathematics.erf,
     # ---- the larger, the smaller
     "maximum": MAXIMUM, "minimum": MINIMUM,
-    "fmax": _extremum("oge", "ge", False), "fmin": _extremum("ole", "le", False),
+    "fmax": _extremum("ogt", "ge", False), "fmin": _extremum("olt", "le", False),
     # ---- comparison, logic, bits, tests
     "equal": _comparison("oeq", "eq"), "not_equal": _comparison("une", "ne"),
     "less": _comparison("olt", "lt"), "less_equal": _comparison("ole", "le"),

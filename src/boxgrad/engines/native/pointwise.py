@@ -13,6 +13,7 @@ the bits do not depend on the number of threads. Sums of float32 are accumulated
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 
 from boxgrad.engines.native import partial
@@ -25,8 +26,13 @@ from boxgrad.engines.native.pauses import patient
 from boxgrad.engines.native.steps import HEAD, Kernel, Operation, addresses, share
 from boxgrad.engines.native.vector import Lanes, Term
 
+NONE: Mapping[Operation, str] = {}
 HELD = 4
 """Vectors of partial results that are kept in registers."""
+MANY = 4 * HELD
+"""Vectors of a row from which it has several partial results, so that none waits for the one before."""
+BRIEF = 8
+"""The length of a body that is written out for each of them."""
 NEAR = 1 << 14
 """Bytes that are read again while they are in the nearest cache."""
 
@@ -49,7 +55,7 @@ class _Writer:
         self.e = Lanes(self.function, self.nest.lanes)
         self.leftovers: list[Operation] = []
         self.pointers: list[str] = []
-        self.registers: dict[Operation, str] = {}
+        self.registers: list[dict[Operation, str]] = []
         self.constants: dict[int, Term] = {}
         self.rows: dict[Operation, str] = {}
 
@@ -242,31 +248,46 @@ class _Writer:
         """The vectors from block ``start`` to ``stop``, then the tail."""
         f, e = self.function, self.e
         known = self._steady(pointers)
-        for operation in self.nest.reductions:
-            if self.nest.reduced(operation)[-1]:
+        along = {op: op.reduction for op in self.nest.reductions if self.nest.reduced(op)[-1]}
+        many = self.nest.blocks >= MANY and self.nest.body.length <= BRIEF
+        several = max(1, HELD // len(along)) if along and many else 1
+        if not self.registers:
+            self.registers = [
+                {op: f.slot(e.type(reduction.dtype)) for op, reduction in along.items() if reduction}
+                for _ in range(several)
+            ]
+        for registers in self.registers:
+            for operation, register in registers.items():
                 assert operation.reduction is not None
-                if operation not in self.registers:
-                    self.registers[operation] = f.slot(e.type(operation.reduction.dtype))
-                partial.cleared(e, operation.reduction, self.registers[operation])
+                partial.cleared(e, operation.reduction, register)
         if self.nest.blocks:
+            first = start
             count = self.nest.blocks // (self.nest.chunks if len(self.nest.sizes) == 1 else 1)
             work = e.count * self.nest.body.length
-            with patient(f, start, stop, count=count, work=work) as block:
-                self._position(f.multiply(block, e.count), pointers, known, None)
+            if several > 1:
+                until = f.add(stop, 1 - several)
+                with patient(f, start, until, several, count=count // several, work=several * work) as block:
+                    for number, registers in enumerate(self.registers):
+                        at = f.multiply(f.add(block, number), e.count)
+                        self._position(at, pointers, known, None, registers)
+                rest = f.remainder(f.add(stop, f.multiply(start, -1)), several)
+                first = f.add(stop, f.multiply(rest, -1))
+                count = several
+            with patient(f, first, stop, count=count, work=work) as block:
+                self._position(f.multiply(block, e.count), pointers, known, None, self.registers[0])
         if self.nest.tail:
             last = self.nest.blocks * e.count
             if len(self.nest.sizes) == 1 and self.nest.chunks > 1:
                 with f.when(f.value(f"icmp eq i64 %chunk, {self.nest.chunks - 1}")):
-                    self._position(last, pointers, known, e.mask(self.nest.tail))
+                    self._position(last, pointers, known, e.mask(self.nest.tail), self.registers[0])
             else:
-                self._position(last, pointers, known, e.mask(self.nest.tail))
-        for operation in self.nest.reductions:
-            if self.nest.reduced(operation)[-1]:
-                self._finish(operation, pointers)
+                self._position(last, pointers, known, e.mask(self.nest.tail), self.registers[0])
+        for operation in along:
+            self._finish(operation, pointers)
 
     def _position(
         self, index: Index, pointers: list[str], known: dict[int, Term], mask: str | None,
-        registers: dict[Operation, str] | None = None,
+        registers: Mapping[Operation, str] = NONE,
     ) -> dict[Operation, Term]:  # fmt: skip
         """One vector: load, compute, store, accumulate (in registers, where there are)."""
         e = self.e
@@ -299,10 +320,9 @@ class _Writer:
         for number, operation in enumerate(self.nest.reductions, first + len(self.nest.stores)):
             reduction, x = operation.reduction, results[operation]
             assert reduction is not None
-            if registers is not None:
-                partial.into_register(e, reduction, x, registers[operation])
-            elif self.nest.reduced(operation)[-1]:
-                partial.into_register(e, reduction, x, self.registers[operation], mask)
+            if operation in registers:
+                masked = mask if self.nest.reduced(operation)[-1] else None
+                partial.into_register(e, reduction, x, registers[operation], masked)
             else:
                 partial.into_memory(e, reduction, x, address(number), self.nest.strides[number][-1], mask)
         return results
@@ -337,7 +357,11 @@ class _Writer:
         """Combine the lanes of a register; they are the result, or one more partial result."""
         f, one, reduction = self.function, Lanes(self.function, 1), operation.reduction
         assert reduction is not None
-        x = partial.across(f, self.e.count, reduction, self.registers[operation])
+        register, *others = (registers[operation] for registers in self.registers)
+        for other in others:
+            x = Term(f.load(self.e.type(reduction.dtype), other, 64), reduction.dtype)
+            partial.into_register(self.e, reduction, x, register)
+        x = partial.across(f, self.e.count, reduction, register)
         position = self.nest.reductions.index(operation) + len(self.nest.reads) + len(self.nest.stores)
         if self.nest.is_direct(operation):
             position += len(self.nest.reductions)

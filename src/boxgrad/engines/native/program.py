@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import math
 import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from operator import call, is_
 from typing import Any
@@ -22,7 +24,7 @@ import numpy as np
 from boxgrad.engines.native import jit
 from boxgrad.engines.native.checking import STATUS_WORDS
 from boxgrad.engines.native.jobs import begin, parts, turns
-from boxgrad.engines.native.layout import Buffer, Home, Value
+from boxgrad.engines.native.layout import Buffer, Home, Shape, Value
 from boxgrad.engines.native.outside import accessed, explained
 from boxgrad.engines.native.plan import ALIGNMENT, GUARD, Plan
 from boxgrad.engines.native.pool import num_threads, pool
@@ -100,14 +102,17 @@ class Program:
             self._arena[start : start + GUARD] = CANARY
         self._seen: list[Callable[[], Any]] = [_nothing] * len(graph.inputs)
         self._small = {
-            number: np.empty(size, dtype)
-            for number, (size, dtype) in enumerate(self._outputs)
-            if size * dtype.itemsize <= SMALL
+            number: np.empty(shape, dtype)
+            for number, (shape, dtype) in enumerate(self._outputs)
+            if math.prod(shape) * dtype.itemsize <= SMALL
         }
-        computed = [n for n in range(len(results)) if n not in self._donated]
-        self._computed = [(n, self._ready(graph.outputs[n], results[n])) for n in computed]
-        """How outputs are made that are not inputs written over."""
-        self._replaced = taker([self._donated.get(n, -1) for n in range(len(results))])
+        whole = {**{n: len(graph.inputs) + m for n, m in self._made_whole(results)}, **self._donated}
+        self._whole = taker([whole.get(n, -1) for n in range(len(results))])
+        """Takes the outputs that are inputs written over, or arrays of the outputs' memory as they are."""
+        self._computed = [
+            (n, self._ready(graph.outputs[n], results[n])) for n in range(len(results)) if n not in whole
+        ]
+        """How the others are made."""
         self._tables: list[Array] = []
         self._owners: list[Kernel] = []
         self._runs = self._segments()
@@ -189,14 +194,17 @@ class Program:
         for run in self._runs:
             if isinstance(run, _Turn):
                 start = time.perf_counter()
-                self._fall_back(run, given, made)
-                self.seconds[run.step] += time.perf_counter() - start
-            elif not self._native(*run):
+                with suppress(Exception):
+                    self._fall_back(run, given, made)
+                    self.seconds[run.step] += time.perf_counter() - start
+                    continue
+                return self._again()(values)  # which fails too, and names the user's line
+            if not self._native(*run):
                 if self._status[0] != NOT_FINITE:
                     return self._again()(values)
                 self.direct_calls += 1
                 return self._direct()(values)
-        results = [*self._replaced([*given, None])]
+        results = [*self._whole([*given, *made, None])]
         for position, made_of in self._computed:
             results[position] = self._result(made_of, values, given, made)
         return results
@@ -206,10 +214,10 @@ class Program:
         if len(self._small) == len(self._outputs):
             return [*self._small.values()]
         made: list[Array] = []
-        for number, (size, dtype) in enumerate(self._outputs):
+        for number, (shape, dtype) in enumerate(self._outputs):
             array = self._small.get(number)
             if array is None:
-                array = np.empty(size, dtype)
+                array = np.empty(shape, dtype)
                 self._slots[self._plan.first_output + number] = array.ctypes.data
             made.append(array)
         return made
@@ -313,6 +321,15 @@ class Program:
             return np.empty(value.shape, value.dtype)
         return np.ndarray(value.shape, value.dtype, _flat(memory), start, strides)
 
+    def _made_whole(self, results: Sequence[Result]) -> Iterator[tuple[int, int]]:
+        """The outputs that are all of a large buffer made for the call, and which."""
+        for position, result in enumerate(results):
+            if isinstance(result, Value) and result.buffer.home is Home.OUTPUT:
+                number = result.buffer.number
+                fits = self._outputs[number][0] == result.shape and _is_whole(result)
+                if fits and number not in self._small:
+                    yield position, number
+
     def _ready(self, node: Node, result: Result) -> _MadeOf:
         """What is known before any call about how an output is made."""
         if isinstance(result, Value):
@@ -369,11 +386,16 @@ def _flat(memory: Array) -> Array:
     return memory.reshape(-1)
 
 
-def _outputs(results: Sequence[Result]) -> list[tuple[int, np.dtype[Any]]]:
-    """The buffers that are made anew for each call."""
-    found = {
-        r.buffer.number: (r.buffer.size, r.buffer.dtype)
-        for r in results
-        if isinstance(r, Value) and r.buffer.home is Home.OUTPUT
-    }
+def _is_whole(result: Value) -> bool:
+    """Whether a result is all of its buffer, in C order."""
+    return result.is_contiguous and result.size == result.buffer.size
+
+
+def _outputs(results: Sequence[Result]) -> list[tuple[Shape, np.dtype[Any]]]:
+    """The buffers that are made anew for each call, in the shape of the result that is all of one."""
+    found: dict[int, tuple[Shape, np.dtype[Any]]] = {}
+    for r in results:
+        if isinstance(r, Value) and r.buffer.home is Home.OUTPUT:
+            shape = r.shape if _is_whole(r) else (r.buffer.size,)
+            found.setdefault(r.buffer.number, (shape, r.buffer.dtype))
     return [found[number] for number in range(len(found))]

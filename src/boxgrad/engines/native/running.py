@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from boxgrad.engines.native import emitters
+from boxgrad.engines.native import emitters, extrema
 from boxgrad.engines.native.ir import Function, Index, is_supported
 from boxgrad.engines.native.layout import Shape, Value, fresh, order_of
 from boxgrad.engines.native.lowering import Lower, Lowering, RefusedError
 from boxgrad.engines.native.machine import Machine
 from boxgrad.engines.native.pauses import patient
-from boxgrad.engines.native.steps import HEAD, Kernel, Operand, Reduction, Special, addresses, share
+from boxgrad.engines.native.steps import HEAD, Kernel, Operand, Reduction, Special, addresses, moved, share
 from boxgrad.engines.native.vector import INT32, INT64, Lanes, Term
 from boxgrad.graph.node import Node
 
@@ -30,7 +30,10 @@ WORK = 4
 
 # ---- positions of extrema
 def position(combine: emitters.Emitter, identity: Callable[[Any], Any]) -> Lower:
-    """The row of ``argmax`` or ``argmin``; a NaN is an extremum, and of equals the first counts."""
+    """The row of ``argmax`` or ``argmin``; a NaN is an extremum, and of equals the first counts.
+
+    Long contiguous rows are searched by ``extrema``.
+    """
 
     def lower(lowering: Lowering, node: Node) -> Value:
         (x,) = node.inputs
@@ -40,9 +43,19 @@ def position(combine: emitters.Emitter, identity: Callable[[Any], Any]) -> Lower
         count = x.shape[axis]
         wide = INT32 if count < 1 << 31 else INT64
         best, place = fresh(node.shape, x.dtype), fresh(node.shape, node.dtype)
+        how = Reduction((axis,), combine, identity(x.dtype), x.dtype)
+        long = extrema.block_of(lowering.machine, x.dtype) <= count < 1 << 31
+        if long and source.strides[axis] == 1 and 0 not in x.shape:
+            largest = combine is emitters.MAXIMUM
+            label = "argmax" if largest else "argmin"
+
+            def search(machine: Machine, name: str) -> list[Kernel]:
+                return extrema.Search(label, source, place, axis, largest, how, machine).kernels(name)
+
+            lowering.steps.append(Special(label, (source,), (place,), search))
+            return place
         over = [_stretched(value, axis, x.shape) for value in (best, place)]
-        _reduce(lowering, node, x.shape, (Operand(source, x.dtype),), over[0],
-                Reduction((axis,), combine, identity(x.dtype), x.dtype))  # fmt: skip
+        _reduce(lowering, node, x.shape, (Operand(source, x.dtype),), over[0], how)
         numbers = lowering.constant(np.arange(count, dtype=wide))
         strides = tuple(1 if i == axis else 0 for i in range(len(x.shape)))
         positions = Value(numbers.buffer, x.shape, strides, numbers.offset, wide)
@@ -150,11 +163,3 @@ def _kernel(
         with patient(f, *share(f, rows, chunks), count=rows // chunks, work=work) as number:
             row(number, blocks, e.mask(tail))
     return Kernel(label, f, values, (x,), (place,), chunks, (label,), place.size)
-
-
-def moved(f: Function, row: Index, sizes: Shape, pointers: list[str], steps: list[Shape]) -> list[str]:
-    """The pointers at the row of that number, in C order of ``sizes``; steps are in bytes."""
-    for axis in reversed(range(len(sizes))):
-        index, row = f.remainder(row, sizes[axis]), f.divide(row, sizes[axis])
-        pointers = [f.at(p, index, step[axis]) for p, step in zip(pointers, steps, strict=True)]
-    return pointers

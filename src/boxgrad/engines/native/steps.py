@@ -305,6 +305,14 @@ def share(function: Function, amount: int, chunks: int) -> tuple[Any, Any]:
     return start, stop
 
 
+def moved(f: Function, row: Index, sizes: Shape, pointers: list[str], steps: list[Shape]) -> list[str]:
+    """The pointers at the row of that number, in C order of ``sizes``; steps are in bytes."""
+    for axis in reversed(range(len(sizes))):
+        index, row = f.remainder(row, sizes[axis]), f.divide(row, sizes[axis])
+        pointers = [f.at(p, index, step[axis]) for p, step in zip(pointers, steps, strict=True)]
+    return pointers
+
+
 @contextmanager
 def nest(
     function: Function, sizes: Shape, pointers: list[str], steps: list[Shape], work: int = 0
