@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 from boxgrad.engines.engine import Report, Row, Run
 from boxgrad.engines.native import checking, convolution, jit, pointwise, product, winograd
+from boxgrad.engines.native.borders import bordered
 from boxgrad.engines.native.chain import caller, chained
 from boxgrad.engines.native.donate import donate
 from boxgrad.engines.native.fuse import Fusion
@@ -141,6 +142,7 @@ def _built(
     donated = donate(steps, results, targets, ready)
     if not checked:
         reuse(steps)
+    steps = bordered(steps, machine)
     outputs = {id(r.buffer) for r in results if isinstance(r, Value) and r.buffer.home is Home.OUTPUT}
     places = plan(steps, len(ready.inputs), len(outputs), len(lowering.constants), checked)
     kernels = [kernel for step in steps for kernel in _kernels_of(step)]
@@ -158,6 +160,8 @@ def _built(
         texts = [function.text() for function in distinct.values()]
     declarations = [line for function in distinct.values() for line in function.declarations]
     code = jit.compiled(texts, declarations, machine)
+    for function in distinct.values():
+        function.forget()
     program = Program(
         ready, steps, places, lowering.constants, results, donated, code, again,
         lambda: _built(ready, targets, machine, again, True)[0], is_timed(),

@@ -164,6 +164,8 @@ class Program:
             ]
         made = self._made()
         self._status[0] = 0
+        if self._plan.words:  # a call that was cut off, by an error or a fork, left them as they were
+            self._arena[: self._plan.words] = 0
         if self._checked:
             self._spoil()
         self.calls += 1
