@@ -37,13 +37,30 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """Memory between arguments and results: who writes it first, who reads it last, and how many bytes."""
+
+    made_by: str
+    kept_for: str
+    bytes: int
+
+
+SHOWN = 8
+"""How much of what is held a report prints."""
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """What an engine made of a graph. ``unit`` is what its rows are: boxes, or kernels made of several."""
+    """What an engine made of a graph. ``unit`` is what its rows are: boxes, or kernels made of several.
+
+    ``held`` is what lies in memory at the moment when most does, the largest first, where an engine knows it.
+    """
 
     engine: str
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
     unit: str = "boxes"
+    held: tuple[Held, ...] = ()
 
     def __str__(self) -> str:
         rows = [*self.rows, self.total]
@@ -62,7 +79,19 @@ class Report:
                 if row.flops and row.seconds:
                     line += f"{row.flops / row.seconds / 1e9:>10,.1f}"
             lines.append(line)
-        return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
+        return "\n".join([*lines, *(f"  {note}" for note in (*self.notes, *self._memory()))])
+
+    def _memory(self) -> list[str]:
+        """The largest of what is held when most is."""
+        if not self.held:
+            return []
+        lines = [f"{sum(row.bytes for row in self.held) / 1e3:,.1f} kB of it at once when it is fullest:"]
+        for row in self.held[:SHOWN]:
+            lines.append(f"{row.bytes / 1e3:>13,.1f} kB  from {row.made_by} to {row.kept_for}")
+        rest = self.held[SHOWN:]
+        if rest:
+            lines.append(f"{sum(row.bytes for row in rest) / 1e3:>13,.1f} kB  in {len(rest)} smaller pieces")
+        return lines
 
     @property
     def total(self) -> Row:

@@ -78,9 +78,9 @@ def bordered(steps: Sequence[Step], machine: Machine) -> list[Step]:
         if len(found) < len(group) or saved < max(LEAST, WORTH * sum(border.bytes for _, border in found)):
             continue
         lasting, most = [*lasting, *group], more
-        for first, border in found:
+        for number, (first, border) in enumerate(found, sum(map(len, before.values()))):
             border.buffer.home = Home.ARENA
-            before.setdefault(first, []).append(_kernel(border, machine, f"border{first}_{len(before)}"))
+            before.setdefault(first, []).append(_kernel(border, machine, f"border{number}"))
     return [each for number, step in enumerate(steps) for each in (*before.get(number, ()), step)]
 
 

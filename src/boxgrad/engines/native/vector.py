@@ -109,8 +109,9 @@ class Lanes:
     def fill(self, pointer: str, size: int, number: Any, dtype: np.dtype[Any]) -> None:
         """Write a number to so many elements."""
         f, term, (blocks, tail) = self.function, self.constant(number, dtype), divmod(size, self.count)
-        with f.loop(0, blocks) as block:
-            self.store(term, f.at(pointer, f.multiply(block, self.count), dtype.itemsize), 1, None)
+        if blocks:
+            with f.loop(0, blocks) as block:
+                self.store(term, f.at(pointer, f.multiply(block, self.count), dtype.itemsize), 1, None)
         if tail:
             self.store(term, f.at(pointer, blocks * self.count, dtype.itemsize), 1, self.mask(tail))
 
