@@ -87,7 +87,8 @@ def object_code(text: str, machine: Machine) -> bytes:
     """Compile a module."""
     binding = llvm()
     target = _target(machine)
-    module = binding.parse_assembly(text)
+    # A context of its own: the usual one keeps types and constants for as long as the process lives.
+    module = binding.parse_assembly(text, binding.create_context())
     module.data_layout = str(target.target_data)
     module.verify()
     options = binding.create_pipeline_tuning_options(speed_level=3)
@@ -95,7 +96,11 @@ def object_code(text: str, machine: Machine) -> bytes:
     passes = binding.create_new_module_pass_manager()
     passes.add_sroa_pass()
     passes.run(module, builder)
-    return target.emit_object(module)
+    code = target.emit_object(module)
+    # What may refer to the module goes before it, and it before its context.
+    for made in (passes, builder, module):
+        made.close()
+    return code
 
 
 def trim() -> None:
