@@ -192,6 +192,7 @@ class _Writer:
             boxes,
             flops,
             in_place=True,
+            scattered=reads[:3],
             is_long=flops // self.chunks > LONG // 2,
         )
 
