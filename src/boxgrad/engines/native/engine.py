@@ -21,6 +21,7 @@ from boxgrad.engines.native.ir import Function
 from boxgrad.engines.native.layout import Home, Value, fresh
 from boxgrad.engines.native.lowering import Lowering
 from boxgrad.engines.native.machine import Machine, host
+from boxgrad.engines.native.overlay import hold
 from boxgrad.engines.native.plan import Plan, plan
 from boxgrad.engines.native.pool import num_threads, pool
 from boxgrad.engines.native.program import Program
@@ -146,8 +147,10 @@ def planned(graph: Graph, targets: Mapping[int, int], machine: Machine) -> tuple
     return found.steps, found.plan
 
 
-def _planned(ready: Graph, targets: Mapping[int, int], machine: Machine, direct: bool) -> _Planned:
-    lowering = Lowering(ready, ROWS, machine, direct=direct)
+def _planned(
+    ready: Graph, targets: Mapping[int, int], machine: Machine, direct: bool, overlaying: bool = True
+) -> _Planned:
+    lowering = Lowering(ready, ROWS, machine, direct=direct, overlaying=overlaying)
     results = _apart(lowering, [lowering.source(node) for node in ready.outputs])
     for result in results:
         if isinstance(result, Value) and result.buffer.home is Home.ARENA:
@@ -155,6 +158,8 @@ def _planned(ready: Graph, targets: Mapping[int, int], machine: Machine, direct:
     late = {id(results[number].buffer) for number in targets if isinstance(results[number], Value)}
     checked = is_checked()
     steps = _steps(lowering, machine, late)
+    if not hold(lowering, steps):
+        return _planned(ready, targets, machine, direct, overlaying=False)
     if not checked:
         steps = chained(steps)
     donated = donate(steps, results, targets, ready)

@@ -194,7 +194,7 @@ class Kernel:
     flops: int = 0
     may_fail: bool = False
     in_place: bool = False
-    """Whether each position is read before it is written, and by nobody else, but for what is ``scattered``."""
+    """Whether each position is read before it is written, and by nobody else, but for the ``scattered``."""
     parts: tuple[Part | None, ...] = ()
     """Of each value what a chunk touches; None where it may touch anything, () if that is not known."""
     links: tuple[Kernel, ...] = ()
