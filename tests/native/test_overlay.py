@@ -158,7 +158,7 @@ def test_what_others_want_is_not_written_over():
 
 @pytest.mark.parametrize("layer", [nn.LSTM, nn.GRU, nn.RNN])
 def test_recurrent_layers(layer):
-    """Two layers, forward and backward, against the NumPy engine; gates, and then their gradients, in place."""
+    """Two layers and their gradients against the NumPy engine; gates, and then their gradients, in place."""
     model = layer(5, 7, num_layers=2).initialise(seed=0)
     x = np.random.default_rng(0).normal(size=(6, 3, 5)).astype(np.float32)
 

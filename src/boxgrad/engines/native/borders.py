@@ -73,9 +73,11 @@ def bordered(steps: Sequence[Step], machine: Machine) -> list[Step]:
     before: dict[int, list[Step]] = {}
     for group in sorted(groups.values(), key=lambda group: -group[0][0].bytes):
         found = [borders[id(buffer)] for buffer, *_ in group if id(buffer) in borders]
+        least = max(LEAST, WORTH * sum(border.bytes for _, border in found))
+        if len(found) < len(group) or group[0][0].bytes < least:
+            continue
         more = max(held_by([*lasting, *group]))
-        saved = group[0][0].bytes + most - more
-        if len(found) < len(group) or saved < max(LEAST, WORTH * sum(border.bytes for _, border in found)):
+        if group[0][0].bytes + most - more < least:
             continue
         lasting, most = [*lasting, *group], more
         for number, (first, border) in enumerate(found, sum(map(len, before.values()))):
