@@ -5,16 +5,17 @@ NumPy engine in float64: the worst error of a parameter's norm and of its larges
 is the yardstick. Where a relu or a maximum is decided otherwise in float32, the positions are counted and the
 error is given that is left when float64 decides alike (``held``).
 
-Losses of many steps of training on one batch from the same weights, and how far they are from the losses in
-float64.
+Losses of many steps of training on one batch from the same weights, how far they are from the losses in
+float64, and how far boxgrad's are from those of each other library. ``--no-gradients`` compares losses alone.
 
-    python benchmarks/accuracy.py [MODEL ...] [--after 20] [--steps 100] [--json FILE] [--plot FILE]
+    python benchmarks/accuracy.py [MODEL ...] [--after 20] [--no-gradients] [--steps 100]
+                                  [--against torch,jax] [--json FILE] [--plot FILE]
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -42,17 +43,17 @@ def compared_gradients(case: Case, state: State, torch: bool) -> dict[str, Any]:
     return found | ({"flips": asdict(flipped)} if flipped else {})
 
 
-def compared_losses(case: Case, state: State, peers: Sequence[str], steps: int) -> dict[str, list[float]]:
+def compared_losses(case: Case, state: State, peers: str, steps: int) -> dict[str, list[float]]:
     """The losses of every library, and those in float64: PyTorch's, which are independent, if there are."""
     double = replace(case, double=True)
     makers: dict[str, Callable[[], Any]] = {
         "float64": boxgrad_step(double, state, "native")[0],
         OURS: boxgrad_step(case, state, "native")[0],
     }
-    if peers:
+    if is_installed("torch"):
         makers["float64"] = torch_peer.eager(double, state)
         makers[f"{OURS}-float64"] = boxgrad_step(double, state, "native")[0]
-    makers |= {peer: make(case, state) for peer, make in peers_named(",".join(peers)).items()}
+    makers |= {peer: make(case, state) for peer, make in peers_named(peers).items()}
     return {library: losses(step, steps) for library, step in makers.items()}
 
 
@@ -84,6 +85,9 @@ def say_losses(found: dict[str, list[float]]) -> None:
             apart = np.abs(np.array(row) - true)
             cells = "".join(f"{apart[step - 1]:>9.0e}" for step in shown)
             print(f"{'':<12}{library:<20}{cells}{np.max(apart):>9.0e}")
+    for library in (name for name in found if name not in ("float64", OURS, f"{OURS}-float64")):
+        apart = np.abs(np.array(found[OURS]) - found[library])
+        print(f"{'':<12}{OURS} and {library}: largest {np.max(apart):.1e}, at step {np.argmax(apart) + 1}")
 
 
 def plot(results: dict[str, Any], path: Path) -> None:
@@ -112,10 +116,13 @@ def main() -> None:
     parser = models.arguments(__doc__)
     parser.add_argument("--after", type=int, default=20, help="steps before gradients are compared again")
     parser.add_argument("--steps", type=int, default=100, help="steps over which losses are compared")
+    parser.add_argument("--no-gradients", action="store_true", help="compare losses alone")
+    parser.add_argument("--against", metavar="PEERS", help="as of boxgrad bench; PyTorch if it is installed")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw how losses differ")
     options = models.parsed(parser)
-    peers = ["torch-eager", "torch-compile"] if is_installed("torch") else []
+    torch = is_installed("torch")
+    against = "torch" if options.against is None and torch else options.against or ""
     results: dict[str, Any] = {}
     with threads_of(options.threads):
         for name in options.models:
@@ -124,12 +131,12 @@ def main() -> None:
             result: dict[str, Any] = {"gradients": {}, "losses": {}}
             results[name] = result
             print(name)
-            for after in dict.fromkeys((0, options.after)):
+            for after in () if options.no_gradients else dict.fromkeys((0, options.after)):
                 weights = trained(case, state, "native", after)
-                result["gradients"][after] = compared_gradients(case, weights, bool(peers))
+                result["gradients"][after] = compared_gradients(case, weights, torch)
                 say_gradients(result["gradients"][after], after)
             if options.steps:
-                result["losses"] = compared_losses(case, state, peers, options.steps)
+                result["losses"] = compared_losses(case, state, against, options.steps)
                 say_losses(result["losses"])
     if options.json:
         Path(options.json).write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")

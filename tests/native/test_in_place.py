@@ -130,3 +130,21 @@ def test_whole_steps_follow_the_numpy_engine():
         return [float(step(model, optimizer, x, y)) for _ in range(20)]
 
     np.testing.assert_allclose(losses("native"), losses("numpy"), rtol=2e-5)
+
+
+@pytest.mark.parametrize("shape", [(3, 40, 40), (2, 100, 100), (5, 64, 64)])
+def test_a_product_is_not_written_over_its_operands(shape):
+    """A batch of square products: result and operands have one shape and layout, and are read throughout."""
+    random = np.random.default_rng(0)
+    x, w = (random.normal(size=shape) / shape[-1] ** 0.5 for _ in range(2))
+
+    def left(x, w):
+        return ((np.tanh(x @ w) @ w) @ w) @ w
+
+    def right(x, w):
+        return w @ (w @ (w @ np.tanh(w @ x)))
+
+    for f in (left, right):
+        run = bg.compile(f, engine="native")
+        for _ in range(2):
+            np.testing.assert_allclose(run(x, w), f(x, w), atol=1e-12)

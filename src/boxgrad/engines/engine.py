@@ -41,13 +41,29 @@ class Row(Record):
     seconds: float | None = None
 
 
+class Held(Record):
+    """Memory between arguments and results: who writes it first, who reads it last, and how many bytes."""
+
+    made_by: str
+    kept_for: str
+    bytes: int
+
+
+SHOWN = 8
+"""How much of what is held a report prints."""
+
+
 class Report(Record):
-    """What an engine made of a graph. ``unit`` is what its rows are: boxes, or kernels made of several."""
+    """What an engine made of a graph. ``unit`` is what its rows are: boxes, or kernels made of several.
+
+    ``held`` is what lies in memory at the moment when most does, the largest first, where an engine knows it.
+    """
 
     engine: str
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
     unit: str = "boxes"
+    held: tuple[Held, ...] = ()
 
     def __str__(self) -> str:
         rows = [*self.rows, self.total]
@@ -68,7 +84,23 @@ class Report(Record):
             lines += [*(f"  {part}".rstrip() for part in before), line(last, fields)]
         for note in self.notes:
             lines += textwrap.wrap(note, WIDTH, initial_indent="  ", subsequent_indent="    ")
-        return "\n".join(lines)
+        return "\n".join([*lines, *self._memory()])
+
+    def _memory(self) -> list[str]:
+        """The largest of what is held when most is."""
+        if not self.held:
+            return []
+        lines = [f"  {sum(row.bytes for row in self.held) / 1e3:,.1f} kB of it at once when it is fullest:"]
+        rest = self.held[SHOWN:]
+        rows = [(row.bytes, f"from {row.made_by} to {row.kept_for}") for row in self.held[:SHOWN]]
+        if rest:
+            rows.append((sum(row.bytes for row in rest), f"in {len(rest)} smaller pieces"))
+        for size, text in rows:
+            first = f"{size / 1e3:>13,.1f} kB  "
+            lines += textwrap.wrap(
+                text, WIDTH, initial_indent=first, subsequent_indent=" " * len(first), break_on_hyphens=False
+            )
+        return lines
 
     @property
     def total(self) -> Row:

@@ -64,7 +64,7 @@ def _attach(steps: list[Step], kernel: Kernel) -> bool:
 
 def _fits(kernel: Kernel) -> bool:
     """Whether it is known what each chunk touches, and nobody outside wants the results."""
-    own = all(value.buffer.home in (Home.ARENA, Home.FIXED) for value in kernel.writes)
+    own = all(value.buffer.home in (Home.ARENA, Home.FIXED, Home.WORD) for value in kernel.writes)
     return kernel.chunks > 1 and bool(kernel.parts) and own
 
 

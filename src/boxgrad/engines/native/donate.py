@@ -70,7 +70,7 @@ def _is_free(steps: Sequence[Step], writer: int, result: Value, number: int) -> 
 
 def _aligned(step: Step, value: Value, result: Value) -> bool:
     """Whether a kernel reads the input at the very positions that it writes."""
-    if not isinstance(step, Kernel) or not step.in_place:
+    if not isinstance(step, Kernel) or not step.in_place or value in step.scattered:
         return False
     place = next(v for v in step.writes if v.buffer is result.buffer)
     return Value(place.buffer, value.shape, value.strides, value.offset, value.dtype).same_place(place)

@@ -5,19 +5,24 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from boxgrad.engines.engine import Report, Row, Run
 from boxgrad.engines.native import checking, convolution, jit, pointwise, product, winograd
+from boxgrad.engines.native.borders import bordered
 from boxgrad.engines.native.chain import caller, chained
 from boxgrad.engines.native.donate import donate
 from boxgrad.engines.native.fuse import Fusion
+from boxgrad.engines.native.held import held
 from boxgrad.engines.native.ir import Function
 from boxgrad.engines.native.layout import Home, Value, fresh
 from boxgrad.engines.native.lowering import Lowering
 from boxgrad.engines.native.machine import Machine, host
-from boxgrad.engines.native.plan import plan
+from boxgrad.engines.native.overlay import hold
+from boxgrad.engines.native.plan import Plan, plan
 from boxgrad.engines.native.pool import num_threads, pool
 from boxgrad.engines.native.program import Program
 from boxgrad.engines.native.repeat import Repeats
@@ -82,7 +87,7 @@ class NativeEngine:
         if program.calls == 1 and program.timed:
             notes.append("times are those of the first call, which also starts threads and touches memory")
         unit = "kernels and boxes of NumPy" if fallbacks else "kernels"
-        return Report(self.name, rows, tuple(notes), unit)
+        return Report(self.name, rows, tuple(notes), unit, held(steps))
 
     def obstacle(self) -> str | None:
         """What is missing for machine code: the library, the processor, or the right to run it."""
@@ -125,10 +130,27 @@ def built(
     return _built(_arranged(simple), targets, machine or host(), lambda: NUMPY.build(simple), is_direct())
 
 
-def _built(
-    ready: Graph, targets: Mapping[int, int], machine: Machine, again: Callable[[], Run], direct: bool
-) -> tuple[Program, list[Step], jit.Code]:
-    lowering = Lowering(ready, ROWS, machine, direct=direct)
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """Steps whose buffers have their places, before there is code for them."""
+
+    steps: list[Step]
+    plan: Plan
+    constants: list[Any]
+    results: list[Value | Literal]
+    donated: dict[int, int]
+
+
+def planned(graph: Graph, targets: Mapping[int, int], machine: Machine) -> tuple[list[Step], Plan]:
+    """The steps of a graph and their memory, for a machine that need not be this one."""
+    found = _planned(prepared(graph), targets, machine, is_direct())
+    return found.steps, found.plan
+
+
+def _planned(
+    ready: Graph, targets: Mapping[int, int], machine: Machine, direct: bool, overlaying: bool = True
+) -> _Planned:
+    lowering = Lowering(ready, ROWS, machine, direct=direct, overlaying=overlaying)
     results = _apart(lowering, [lowering.source(node) for node in ready.outputs])
     for result in results:
         if isinstance(result, Value) and result.buffer.home is Home.ARENA:
@@ -136,13 +158,24 @@ def _built(
     late = {id(results[number].buffer) for number in targets if isinstance(results[number], Value)}
     checked = is_checked()
     steps = _steps(lowering, machine, late)
+    if not hold(lowering, steps):
+        return _planned(ready, targets, machine, direct, overlaying=False)
     if not checked:
         steps = chained(steps)
     donated = donate(steps, results, targets, ready)
     if not checked:
         reuse(steps)
+    steps = bordered(steps, machine)
     outputs = {id(r.buffer) for r in results if isinstance(r, Value) and r.buffer.home is Home.OUTPUT}
     places = plan(steps, len(ready.inputs), len(outputs), len(lowering.constants), checked)
+    return _Planned(steps, places, lowering.constants, results, donated)
+
+
+def _built(
+    ready: Graph, targets: Mapping[int, int], machine: Machine, again: Callable[[], Run], direct: bool
+) -> tuple[Program, list[Step], jit.Code]:
+    found = _planned(ready, targets, machine, direct)
+    steps, places = found.steps, found.plan
     kernels = [kernel for step in steps for kernel in _kernels_of(step)]
     distinct: dict[str, Function] = {}
     for kernel in kernels:  # layers of one shape have the same kernels
@@ -152,15 +185,17 @@ def _built(
             kernel.function = caller(kernel)
         kernel.function = distinct.setdefault(kernel.function.body, kernel.function)
     shared: list[str] = []
-    if checked:
+    if places.guarded:
         texts = [checking.text_of(function, places.slots) for function in distinct.values()]
         shared.append(checking.REPORT)
     else:
         texts = [function.text(body) for body, function in distinct.items()]
     shared += [line for function in distinct.values() for line in function.declarations]
     code = jit.compiled(texts, shared, machine)
+    for function in distinct.values():
+        function.forget()
     program = Program(
-        ready, steps, places, lowering.constants, results, donated, code, again,
+        ready, steps, places, found.constants, found.results, found.donated, code, again,
         lambda: _built(ready, targets, machine, again, True)[0], is_timed(),
     )  # fmt: skip
     return program, steps, code

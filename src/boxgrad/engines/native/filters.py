@@ -81,7 +81,7 @@ def _sums(
     at_x, at_g, at_sums = addresses(f, 3)
     if chunks > 1:
         at_sums = f.at(at_sums, "%chunk", taps * inner * outputs * item)
-    _clear(f, at_sums, taps * inner * outputs, machine, sums)
+    Lanes(f, machine.lanes(item)).fill(at_sums, taps * inner * outputs, 0, sums.dtype)
     kernel = geometry.kernel
     tap_steps = [d * x.strides[2 + axis] for axis, d in enumerate(geometry.dilation)]
     rows = inner
@@ -149,13 +149,3 @@ def _sums(
     return Kernel(
         "conv_filter_gradient", f, (x, g, sums), (x, g), (sums,), chunks, ("conv_filter_gradient",), flops
     )
-
-
-def _clear(f: Function, pointer: str, size: int, machine: Machine, sums: Value) -> None:
-    e = Lanes(f, machine.lanes(sums.dtype.itemsize))
-    blocks, tail = divmod(size, e.count)
-    zero = e.constant(0, sums.dtype)
-    with f.loop(0, blocks) as block:
-        e.store(zero, f.at(pointer, block, e.count * sums.dtype.itemsize), 1, None)
-    if tail:
-        e.store(zero, f.at(pointer, blocks * e.count, sums.dtype.itemsize), 1, e.mask(tail))

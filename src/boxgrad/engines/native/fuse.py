@@ -76,7 +76,8 @@ class Fusion:
         self._neighbours()
 
     def _connect(self) -> None:
-        """``following``: the steps that need a step's results, or overwrite a part of them."""
+        """``following``: the steps that need a step's results, or overwrite what it reads or writes."""
+        order = {id(step): number for number, step in enumerate(self.steps)}
         for step in self.steps:
             for value in read_values(step):
                 known = self.readers.setdefault(id(value.buffer), [])
@@ -87,9 +88,11 @@ class Fusion:
         for step in self.steps:
             after: list[Lowered] = []
             for buffer in written(step):
-                writers = self.writers[id(buffer)]
                 after += self.readers.get(id(buffer), [])
-                after += writers[writers.index(step) + 1 :]
+                after += self.writers[id(buffer)]
+            for value in read_values(step):
+                after += self.writers.get(id(value.buffer), [])
+            after = [other for other in after if order[id(other)] > order[id(step)]]
             self.following[id(step)] = after
 
     def _follow(self, root: Operation, step: Operation) -> None:

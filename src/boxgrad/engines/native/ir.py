@@ -155,14 +155,23 @@ class Function:
         self._late.clear()
         self._held.clear()
 
-    def claim(self, word: str) -> Index:
-        """Set the lowest bit of a word that is clear, and answer its number; several threads may do so."""
+    def claim(self, word: str, most: int | None = None) -> Index:
+        """Set the lowest bit of a word that is clear, and answer its number; several threads may do so.
+
+        While ``most`` bits are set, wait until one is clear.
+        """
         self._count += 1
         again, done = f"again{self._count}", f"claimed{self._count}"
+        full, take = f"full{self._count}", f"take{self._count}"
         self._branch(f"br label %{again}", again)
         old = self.value(f"load atomic i64, ptr {word} monotonic, align 8")
         clear = self.value(f"xor i64 {old}, -1")
         bit = self.call("i64", "llvm.cttz.i64", ("i64", clear), ("i1", "true"))
+        if most is not None:
+            none = self.value(f"icmp uge i64 {bit}, {most}")
+            self._branch(f"br i1 {none}, label %{full}, label %{take}", full)
+            self.call("i32", "boxgrad_yield")
+            self._branch(f"br label %{again}", take)
         new = self.value(f"or i64 {old}, {self.value(f'shl i64 1, {bit}')}")
         pair = self.value(f"cmpxchg ptr {word}, i64 {old}, i64 {new} acquire monotonic")
         claimed = self.value(f"extractvalue {{ i64, i1 }} {pair}, 1")
@@ -182,6 +191,10 @@ class Function:
     def text(self, body: str | None = None) -> str:
         """The whole function; with another body where one is given."""
         return f"{self._head} {ATTRIBUTES} {{\nentry:\n{body or self.body}\n  ret void\n}}\n"
+
+    def forget(self) -> None:
+        """Free the lines, which are many small strings, once there is machine code."""
+        self._slots, self._lines, self.bases = [], [], []
 
 
 class Register:

@@ -138,7 +138,11 @@ def object_code(text: str, machine: Machine) -> bytes:
     passes = binding.create_new_module_pass_manager()
     passes.add_sroa_pass()
     passes.run(module, builder)
-    return _emitted(target, module)
+    code = _emitted(target, module)
+    # What may refer to the module goes before it, and it before its context.
+    for made in (passes, builder, module):
+        made.close()
+    return code
 
 
 def _emitted(target: Any, module: Any) -> bytes:

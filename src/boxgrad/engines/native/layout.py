@@ -26,6 +26,8 @@ class Home(Enum):
     """The program: shared by values that do not live at the same time."""
     FIXED = "fixed"
     """The program, for good: zeros around an image that nothing overwrites."""
+    WORD = "word"
+    """The program: zero at the beginning of every call."""
     CONSTANT = "constant"
     INPUT = "input"
     OUTPUT = "output"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from boxgrad.engines.native.layout import Buffer, Value, Window, fresh
 from boxgrad.engines.native.lowering import Lowering, RefusedError
+from boxgrad.engines.native.overlay import Overlay, overlays
 from boxgrad.engines.native.steps import Fallback, Literal, Scan
 from boxgrad.graph.node import Node
 from boxgrad.passes import fold, share
@@ -32,13 +33,13 @@ def scan(lowering: Lowering, node: Node) -> None:
     given = inputs[:fixed]
     kept = set(body.outputs[carries:])
     states: list[_State] = []
+    possible = overlays(lowering, node, inputs, fixed + carries)
     for i, start in enumerate(inputs[fixed : fixed + carries]):
         is_history = bool({body.inputs[fixed + i], body.outputs[i]} & kept)
         states.append(_State(start, body.outputs[i], is_history, length, reverse, level))
     given += [state.present for state in states]
-    for x in inputs[fixed + carries :]:
-        window = Window(x.buffer, x.offset, x.strides[0], level=level)
-        given.append(_through(window, x.shape[1:], x.strides[1:], x))
+    read = [_at_each_step(x, level) for x in inputs[fixed + carries :]]
+    given += read
     wanted: list[tuple[Node, Value]] = []
     stacked: dict[Node, Value] = {}
     places: dict[Node, Value] = {}
@@ -50,14 +51,25 @@ def scan(lowering: Lowering, node: Node) -> None:
         if state.is_history:
             stacked.setdefault(body.inputs[fixed + i], state.before)
             stacked.setdefault(output, state.after)
-    for output in body.outputs[carries:]:
-        if output not in stacked:
+    made = [output for output in dict.fromkeys(body.outputs[carries:]) if output not in stacked]
+    chosen: dict[Buffer, Overlay] = {}
+    for each in possible:
+        laid = each.places(length, [output for output in made if output not in stacked])
+        if laid:
+            stacked |= laid
+            chosen[each.buffer] = each
+            each.old |= {x.buffer for x in read if x.buffer.host is each.buffer}
+    for output in made:
+        whole = stacked.get(output)
+        if whole is None:
             whole = stacked[output] = fresh((length, *output.shape), output.dtype)
-            window = Window(whole.buffer, 0, whole.strides[0], level=level)
-            place = _through(window, output.shape, whole.strides[1:], whole)
-            wanted.append((output, place))
-            if output.primitive is not None:
-                places.setdefault(output, place)
+        place = _at_each_step(whole, level)
+        if whole.buffer in chosen:
+            chosen[whole.buffer].new.add(place.buffer)
+        wanted.append((output, place))
+        if output.primitive is not None:
+            places.setdefault(output, place)
+    lowering.overlays += chosen.values()
     inner = Lowering(body, lowering.rows, lowering.machine, given, places, lowering, times=times)
     for output, place in wanted:
         source = inner.source(output)
@@ -106,6 +118,12 @@ class _State:
             _through(window, whole.shape[1:], whole.strides[1:], whole) for window in windows
         )
         self.first, self.last = whole.at((first,)), whole.at((last,))
+
+
+def _at_each_step(sequence: Value, level: int) -> Value:
+    """What a loop sees of a sequence."""
+    window = Window(sequence.buffer, sequence.offset, sequence.strides[0], level=level)
+    return _through(window, sequence.shape[1:], sequence.strides[1:], sequence)
 
 
 def _through(window: Window, shape: tuple[int, ...], strides: tuple[int, ...], like: Value) -> Value:

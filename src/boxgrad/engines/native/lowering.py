@@ -90,10 +90,12 @@ class Lowering:
         outer: Lowering | None = None,
         direct: bool = False,
         times: int = 1,
+        overlaying: bool = True,
     ) -> None:
         """``given`` and ``places`` say where the inputs lie and where results are wanted, in a loop.
 
-        In a ``direct`` lowering convolutions are computed as they are defined.
+        In a ``direct`` lowering convolutions are computed as they are defined; in one that is ``overlaying``
+        loops may write results over what they read.
         """
         self.graph, self.machine, self.outer = graph, machine, outer
         self.level: int = 0 if outer is None else outer.level + 1
@@ -107,6 +109,9 @@ class Lowering:
         self.steps: list[Lowered] = []
         self.copies: dict[tuple[Any, ...], Value] = {}
         """Images that were copied for convolutions, by where and how they lay."""
+        self.overlaying = overlaying
+        self.overlays: list[Any] = []
+        """Where loops write over what they read (``overlay``)."""
         self.rooms: dict[int, margins.Room] = {}
         """By buffer: how much room there is around the images that lie in it."""
         self.constants: list[np.ndarray[Any, Any]] = []
@@ -147,6 +152,11 @@ class Lowering:
         return any(
             isinstance(known, Value) and known.buffer is value.buffer for known in self._sources.values()
         )
+
+    def sharing(self, buffer: Buffer) -> set[Node]:
+        """The nodes whose values lie in a buffer."""
+        known = self._sources.items()
+        return {node for node, source in known if isinstance(source, Value) and source.buffer is buffer}
 
     def lies(self, node: Node, value: Value) -> None:
         """Say where a node's value lies."""

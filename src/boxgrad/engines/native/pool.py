@@ -161,6 +161,7 @@ class _Process:
 
     pool: Pool | None = None
     threads: int = 0
+    processors: int = 0
     making: threading.RLock = field(default_factory=threading.RLock)  # a signal's handler may come in between
 
 
@@ -198,6 +199,13 @@ def num_threads() -> int:
     if not _process.threads:
         _process.threads = chosen() or available()
     return _process.threads
+
+
+def most_threads() -> int:
+    """How many threads may be at work at once, as things stand: a processor each, or as many as are set."""
+    if not _process.processors:
+        _process.processors = available()
+    return max(num_threads(), _process.processors)
 
 
 def set_num_threads(count: int) -> None:

@@ -224,6 +224,7 @@ class _Writer:
             boxes,
             flops,
             in_place=True,
+            scattered=reads[:3],
         )
 
     def _moved(self, pointer: str, value: Value, axis: int, index: Index) -> str:

@@ -13,7 +13,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from operator import call, is_
@@ -24,7 +24,7 @@ import numpy as np
 from boxgrad.engines.native import jit
 from boxgrad.engines.native.checking import STATUS_WORDS
 from boxgrad.engines.native.jobs import begin, parts, turns
-from boxgrad.engines.native.layout import Buffer, Home, Shape, Value
+from boxgrad.engines.native.layout import Home, Shape, Value
 from boxgrad.engines.native.outside import accessed, explained
 from boxgrad.engines.native.plan import ALIGNMENT, GUARD, Plan
 from boxgrad.engines.native.pool import num_threads, pool
@@ -84,7 +84,10 @@ class Program:
         self._outputs = _outputs(results)
         arena = np.zeros(plan.bytes + ALIGNMENT, np.uint8)
         self._arena = arena[(-arena.ctypes.data) % ALIGNMENT :]
-        self._fill([buffer for buffer in plan.fixed if buffer.fill])
+        for buffer in plan.fixed:
+            if buffer.fill:
+                whole = Value(buffer, (buffer.size,), (1,), 0, buffer.dtype)
+                self._view(whole, [], [])[...] = buffer.fill
         self._slots = np.zeros(plan.slots, np.uint64)
         self._slots[0] = self._arena.ctypes.data
         for number, constant in enumerate(self._constants):
@@ -125,16 +128,6 @@ class Program:
         for number, array in self._small.items():
             self._slots[plan.first_output + number] = array.ctypes.data
 
-    def _fill(self, buffers: Iterable[Buffer]) -> None:
-        for buffer in buffers:
-            whole = Value(buffer, (buffer.size,), (1,), 0, buffer.dtype)
-            self._view(whole, [], [])[...] = buffer.fill
-
-    def restore(self) -> None:
-        """As before any call; for a forked child, where the thread that was in a kernel is not there."""
-        self._lock, self._caller = threading.Lock(), 0
-        self._fill(self._plan.fixed)
-
     def _segments(self) -> list[tuple[int, int] | _Turn]:
         """Runs of jobs, as first and last number, and the boxes between them that NumPy runs."""
         rows: list[tuple[int, int, int, int]] = []
@@ -160,11 +153,6 @@ class Program:
         self._jobs = np.array(rows, np.uint64).reshape(-1, 4)
         return runs
 
-    @property
-    def is_running(self) -> bool:
-        """Whether a thread is in a call, or about to be."""
-        return self._lock.locked()
-
     def __call__(self, values: Sequence[Any]) -> list[Any]:
         """The values of the outputs for those of the inputs."""
         me = threading.get_ident()
@@ -186,6 +174,8 @@ class Program:
             ]
         made = self._made()
         self._status[0] = 0
+        if self._plan.words:  # a call that was cut off, by an error or a fork, left them as they were
+            self._arena[: self._plan.words] = 0
         if self._checked:
             self._spoil()
         self.calls += 1
@@ -361,8 +351,7 @@ _programs: weakref.WeakSet[Program] = weakref.WeakSet()
 def _unlock() -> None:
     """In a forked child: the threads that were in a program are not there."""
     for program in _programs:
-        if program.is_running:
-            program.restore()
+        program._lock, program._caller = threading.Lock(), 0
 
 
 if hasattr(os, "register_at_fork"):

@@ -71,6 +71,6 @@ def _fits(kernel: Kernel, value: Value, result: Value) -> bool:
         and value.dtype.itemsize == result.dtype.itemsize
         and _is_whole(value)
         and (value.buffer.window is None or value.buffer.window == Window(host, 0, 0))
-        and not any(v.buffer.host is host for v in kernel.writes)
+        and not any(v.buffer.host is host for v in (*kernel.writes, *kernel.scattered))
         and all(v.same_place(alike) for v in kernel.values if v.buffer.host is host)
     )

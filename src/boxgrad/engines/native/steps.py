@@ -196,13 +196,15 @@ class Kernel:
     flops: int = 0
     may_fail: bool = False
     in_place: bool = False
-    """Whether each position is read before it is written, and by nobody else."""
+    """Whether each position is read before it is written, and by nobody else, but for the ``scattered``."""
     parts: tuple[Part | None, ...] = ()
     """Of each value what a chunk touches; None where it may touch anything, () if that is not known."""
     links: tuple[Kernel, ...] = ()
     """The kernels that this one runs, one after the other, on each chunk (``chain``)."""
     nodes: tuple[Node, ...] = ()
     """The boxes of the graph that it runs."""
+    scattered: tuple[Value, ...] = ()
+    """What is read anywhere while results are written, as a product's operands are."""
 
     @property
     def bytes(self) -> int:

@@ -108,6 +108,15 @@ class Lanes:
             result = self.function.value(f"insertelement {kind} {result}, double {y}, i32 {lane}")
         return self.cast(Term(result, FLOAT64), terms[0].dtype)
 
+    def fill(self, pointer: str, size: int, number: Any, dtype: np.dtype[Any]) -> None:
+        """Write a number to so many elements."""
+        f, term, (blocks, tail) = self.function, self.constant(number, dtype), divmod(size, self.count)
+        if blocks:
+            with f.loop(0, blocks) as block:
+                self.store(term, f.at(pointer, block, self.count * dtype.itemsize), 1, None)
+        if tail:
+            self.store(term, f.at(pointer, blocks * self.count, dtype.itemsize), 1, self.mask(tail))
+
     def turned(self, rows: Sequence[Term]) -> list[Term]:
         """The columns of a square of lanes; rows that are missing are zeros.
 
