@@ -74,8 +74,7 @@ class NativeEngine:
         fallbacks = [part for step in steps for part in parts_of(step) if isinstance(part, Fallback)]
         notes = [
             f"different kernels: {functions}, {'from the cache' if code.cached else 'compiled'}; "
-            f"threads: {num_threads()}",
-            f"{program.bytes / 1e3:,.1f} kB of memory for what lies between arguments and results",
+            f"threads: {num_threads()}"
         ]
         if not pool().sleeps:
             notes.append(pool().description())
@@ -84,6 +83,8 @@ class NativeEngine:
                 f"{program.direct_calls} of {program.calls} calls run again, for sums were not finite"
             )
         notes += [f"{step.label} runs in NumPy: {step.reason}" for step in _distinct(fallbacks)]
+        # Last, for what is held of it is printed below.
+        notes.append(f"{program.bytes / 1e3:,.1f} kB of memory for what lies between arguments and results")
         if program.calls == 1 and program.timed:
             notes.append("times are those of the first call, which also starts threads and touches memory")
         unit = "kernels and boxes of NumPy" if fallbacks else "kernels"
