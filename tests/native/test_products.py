@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import boxgrad as bg
+from boxgrad.engines.native import engine
+from boxgrad.engines.native.product import SHALLOW
 
 SUBSCRIPTS = (
     "ij,jk->ik", "ij,kj->ik", "ji,jk->ik", "ji,kj->ik", "ij,jk->ki", "bij,bjk->bik", "bij,bkj->bik",
@@ -77,3 +79,39 @@ def test_the_result_does_not_depend_on_the_number_of_threads():
     bg.set_num_threads(2)
     for result in results[1:]:
         np.testing.assert_array_equal(result, results[0])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "sizes", [(128, 784, 64), (100, 203, 20), (97, 64, 128), (64, 70, 1), (49, 85, 3), (128, 784, 129)]
+)
+def test_an_update_by_rows(sizes, dtype):
+    """Arrays beside a gradient: chunks are rows, and the second factor is read where it lies."""
+    m, n, k = sizes
+    random = np.random.default_rng(0)
+    d, x = random.normal(size=(k, m)).astype(dtype), random.normal(size=(k, n)).astype(dtype)
+
+    def update(d, x, mean, weights):
+        mean *= 0.9
+        mean += 0.1 * (d.T @ x)
+        weights -= 0.01 * mean / (np.sqrt(np.abs(mean)) + 1e-3)
+
+    compiled = bg.compile(update, engine="native")
+    results = []
+    for threads in (1, 2, 5):
+        bg.set_num_threads(threads)
+        start = np.random.default_rng(1).normal(size=(2, m, n)).astype(dtype)
+        for _ in range(3):
+            compiled(d, x, *start)
+        results.append(start)
+    bg.set_num_threads(2)
+    wanted = np.random.default_rng(1).normal(size=(2, m, n)).astype(dtype)
+    for _ in range(3):
+        update(d, x, *wanted)
+    assert_near(results[0], wanted, 64)
+    for result in results[1:]:
+        np.testing.assert_array_equal(result, results[0])
+    _, steps, _ = engine.ENGINE._made[compiled.graph]
+    (kernel,) = (part for part in steps if part.flops >= 2 * m * n * k)
+    _, _, panel, *_ = kernel.values
+    assert bool(panel.size) == (k > SHALLOW)
