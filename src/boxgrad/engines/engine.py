@@ -90,7 +90,8 @@ class Report(Record):
         """The largest of what is held when most is."""
         if not self.held:
             return []
-        lines = [f"  {sum(row.bytes for row in self.held) / 1e3:,.1f} kB of it at once when it is fullest:"]
+        whole = sum(row.bytes for row in self.held) / 1e3
+        lines = [f"  {whole:,.1f} kB of memory at once when most is held:"]
         rest = self.held[SHOWN:]
         rows = [(row.bytes, f"from {row.made_by} to {row.kept_for}") for row in self.held[:SHOWN]]
         if rest:
