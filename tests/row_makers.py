@@ -131,7 +131,8 @@ def reduction(draw, name):
 
     # Sums of both signs may be small, and their errors are those of the large ones on the way.
     size = np.prod(shape)
-    return *over([view], program), 4 + (20 * size if name == "sum" else 2 * np.sqrt(size) + 200)
+    more = {"sum": 20 * size, "prod": 200 + 2 * np.sqrt(size)}
+    return *over([view], program), 4 + more.get(name, 0)
 
 
 @makes("argmax", "argmin", "sort", "argsort", "cumsum", "cumprod")
