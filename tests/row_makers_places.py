@@ -61,7 +61,7 @@ def scatter_add(draw, name):
 
 @makes("put")
 def put(draw, name):
-    """Positions may repeat: the last counts."""
+    """Positions may repeat: the last counts, if NumPy goes through them in C order, as it does in copies."""
     shape = tuple(max(n, 1) for n in draw(shapes(20, 3).filter(bool)))
     count = draw(st.integers(1, len(shape)))
     chosen = draw(indices(shape[:count], draw(shapes(5, 2))))
@@ -70,7 +70,8 @@ def put(draw, name):
     table, rows = draw(viewed(shape, dtype)), draw(viewed((*place, *shape[count:]), dtype))
     key = tuple(Slot(i) for i in range(count))
     call = primitive_named("put")
-    return *over([table, rows, *chosen], lambda x, z, *index: call(x, z, *index, key=key)), 1
+    program = lambda x, z, *index: call(x, z.copy(), *(i.copy() for i in index), key=key)
+    return *over([table, rows, *chosen], program), 1
 
 
 @makes("random_bits")
