@@ -83,10 +83,10 @@ class NativeEngine:
                 f"{program.direct_calls} of {program.calls} calls run again, for sums were not finite"
             )
         notes += [f"{step.label} runs in NumPy: {step.reason}" for step in _distinct(fallbacks)]
-        # Last, for what is held of it is printed below.
-        notes.append(f"{program.bytes / 1e3:,.1f} kB of memory for what lies between arguments and results")
         if program.calls == 1 and program.timed:
             notes.append("times are those of the first call, which also starts threads and touches memory")
+        # Last, for what is held of it is printed below.
+        notes.append(f"{program.bytes / 1e3:,.1f} kB of memory for what lies between arguments and results")
         unit = "kernels and boxes of NumPy" if fallbacks else "kernels"
         return Report(self.name, rows, tuple(notes), unit, held(steps))
 

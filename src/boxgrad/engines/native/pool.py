@@ -21,7 +21,7 @@ import numpy as np
 
 from boxgrad.engines.native import jit, pool_text
 from boxgrad.engines.native.machine import host
-from boxgrad.engines.native.pool_sharing import RANGES
+from boxgrad.engines.native.pool_sharing import STATE
 from boxgrad.engines.native.processors import available, chosen
 from boxgrad.errors import BoxgradError
 
@@ -33,7 +33,7 @@ _THREADS, _RUNNING, _STOP, _END = 240, 248, 256, 264
 
 def _state() -> np.ndarray:
     """A pool's state, at the beginning of a line of the cache."""
-    memory = np.zeros(320 + 64 * (RANGES + 1), np.uint8)
+    memory = np.zeros(STATE + 64, np.uint8)
     return memory[(-memory.ctypes.data) % 64 :]
 
 
@@ -85,7 +85,10 @@ class Pool:
                 thread.join(1.0)
 
     def start(self, threads: int) -> None:
-        """Have that many threads, the caller's included; those beyond them wait until they are needed."""
+        """Have that many threads, the caller's included; those beyond them wait until they are needed.
+
+        Called when the number changes; and before each run where workers sleep in Python.
+        """
         while len(self._threads) < threads - 1:
             event, number = threading.Event(), len(self._threads) + 1
             thread = threading.Thread(
@@ -97,12 +100,11 @@ class Pool:
             thread.start()
             self._threads.append(thread)
             self._wake.append(event)
-        if threads != self._count or not self.sleeps:
-            self._count = threads
-            # Said before they look: who comes too early would wait for another run.
-            self._state[_THREADS:_STOP].view(np.int64)[:] = threads, threads > 1
-            for event in self._wake[: threads - 1]:
-                event.set()
+        self._count = threads
+        # Said before they look: who comes too early would wait for another run.
+        self._state[_THREADS:_STOP].view(np.int64)[:] = threads, threads > 1
+        for event in self._wake[: threads - 1]:
+            event.set()
 
     def _work(self, address: int, state: np.ndarray, event: threading.Event, number: int) -> None:
         """A worker's life: in native code while it is needed there, in Python otherwise."""

@@ -21,6 +21,8 @@ Words in capitals stand for what differs between systems; ``pool_text`` puts it 
 """
 
 RANGES = 16
+STATE = 320 + 64 * RANGES
+"""Bytes of a pool's state: what all threads know, and a line of the cache for each range."""
 
 SHARING = """
 define internal void @drain(ptr %pool, i64 %generation, i64 %number, ptr %clock) nounwind {

@@ -315,7 +315,7 @@ class _Writer:
             for i, j in itertools.product(range(rows), (0, self.shape.width - 1)):
                 at = self._moved(pointers[number], value, 1, f.add(first, i))
                 at = self._moved(at, value, 2, j)
-                f.call("void", "llvm.prefetch.p0", ("ptr", at), ("i32", "1"), ("i32", "3"), ("i32", "1"))
+                f.call("void", "llvm.prefetch.p0", ("ptr", at), ("i32", "0"), ("i32", "3"), ("i32", "1"))
 
 
 def finish(
